@@ -1,0 +1,233 @@
+/**
+ * What people and scripts send and get: the bodies of `/api/v1`. The pages render these same views, so a person and a
+ * script never see two truths. Unknown fields from people are refused (a typo in a field name must not be ignored);
+ * times are RFC 3339 UTC.
+ */
+import { z } from 'zod'
+import { queueName, tag } from './sync.ts'
+import type { AttemptState, BuildState, JobState } from './job.ts'
+
+/** Bounds on what people may send; each is named in the refusal that it causes. */
+export const LIMITS = {
+  commandBytes: 256 * 1024,
+  messageCharacters: 4096,
+  envNames: 256,
+  envValueBytes: 64 * 1024,
+  envBytes: 256 * 1024,
+  repositoryCharacters: 2048,
+  bodyBytes: 1024 * 1024,
+  priority: 1000,
+  timeoutSeconds: 7 * 24 * 3600,
+  pageOfBuilds: 100,
+} as const
+
+/** Length in UTF-8, counted here because this room compiles without any platform's `TextEncoder`. */
+function bytes(text: string): number {
+  let count = 0
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0
+    count += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return count
+}
+const noNul = (text: string) => !text.includes('\0')
+
+export const projectSlug = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, 'must be 1 to 64 lower-case letters, digits or "-", and begin and end with a letter or digit')
+export const commitSha = z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i, 'must be a full commit id: 40 (or 64) hex digits').transform((sha) => sha.toLowerCase())
+export const branchName = z
+  .string()
+  .min(1)
+  .max(255)
+  // The rules of git-check-ref-format(1) that a branch name can break; a leading "-" would read as an option.
+  .refine((name) => !/^[-/.]|[\u0000-\u0020~^:?*[\\\u007f]|\.\.|@\{|\/\/|\/\.|\.lock(?:\/|$)|[/.]$/.test(name), 'is not a branch name that git accepts')
+export const repositoryUrl = z
+  .string()
+  .min(1)
+  .max(LIMITS.repositoryCharacters)
+  // A leading "-" would read as an option, and `ext::` runs a command on the agent.
+  .refine((url) => noNul(url) && !/^-|^ext::|[\r\n]/.test(url), 'must be a URL or path that git can fetch')
+const command = z
+  .string()
+  .refine((text) => text.trim() !== '', 'must not be empty')
+  .refine((text) => bytes(text) <= LIMITS.commandBytes, `must be at most ${LIMITS.commandBytes / 1024} KiB`)
+  .refine(noNul, 'must not hold a NUL character')
+const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'is not an environment name: letters, digits and "_", not beginning with a digit')
+const envValue = z
+  .string()
+  .refine(noNul, 'must not hold a NUL character')
+  .refine((text) => bytes(text) <= LIMITS.envValueBytes, `must be at most ${LIMITS.envValueBytes / 1024} KiB`)
+export const env = z
+  .record(envName, envValue)
+  .refine((all) => Object.keys(all).length <= LIMITS.envNames, `must have at most ${LIMITS.envNames} names`)
+  .refine((all) => bytes(JSON.stringify(all)) <= LIMITS.envBytes, `must be at most ${LIMITS.envBytes / 1024} KiB altogether`)
+
+/** What a job asks for. Tags must all be offered by the agent; the queue must be its queue. */
+const requirement = z.strictObject({ queue: queueName.default('default'), tags: z.array(tag).max(32).default([]) })
+export type Requirement = z.infer<typeof requirement>
+
+export const createProjectRequest = z
+  .strictObject({
+    slug: projectSlug,
+    repository: repositoryUrl.optional(),
+    default_branch: branchName.optional(),
+    command: command.optional(),
+    /** False: builds run in an empty folder and need no repository. */
+    checkout: z.boolean().default(true),
+    timeout_s: z.number().int().positive().max(LIMITS.timeoutSeconds).default(3600),
+  })
+  .refine((project) => !project.checkout || project.repository !== undefined, { path: ['repository'], message: 'is needed to check commits out; give one, or set "checkout" to false' })
+export type CreateProjectRequest = z.infer<typeof createProjectRequest>
+
+export const createBuildRequest = z.strictObject({
+  commit: commitSha.optional(),
+  branch: branchName.optional(),
+  command: command.optional(),
+  env: env.default({}),
+  message: z.string().max(LIMITS.messageCharacters).optional(),
+  priority: z.number().int().min(-LIMITS.priority).max(LIMITS.priority).default(0),
+  agents: requirement.prefault({}),
+  timeout_s: z.number().int().positive().max(LIMITS.timeoutSeconds).optional(),
+  on_partition: z.enum(['continue', 'stop']).default('continue'),
+  /** Throw the kept work tree away first. */
+  fresh_checkout: z.boolean().default(false),
+})
+export type CreateBuildRequest = z.infer<typeof createBuildRequest>
+
+export const retryRequest = z.strictObject({ only: z.enum(['failed']).optional() })
+export type RetryRequest = z.infer<typeof retryRequest>
+
+export const TOKEN_KINDS = ['registration', 'api'] as const
+export const createTokenRequest = z.strictObject({
+  kind: z.enum(TOKEN_KINDS),
+  name: z.string().min(1).max(128),
+  /** Seconds until it ends; absent: 24 h for a registration token, no end for an API token. */
+  life_s: z.number().int().positive().max(365 * 24 * 3600).optional(),
+  /** Registration only: how many agents may join with it; null: any number. */
+  max_uses: z.number().int().positive().nullable().optional(),
+  /** API only. `read` sees, `build` also starts, cancels and retries, `admin` does all. */
+  scope: z.enum(['read', 'build', 'admin']).optional(),
+})
+export type CreateTokenRequest = z.infer<typeof createTokenRequest>
+export type Scope = 'read' | 'build' | 'admin'
+
+/** A coded reason and its sentence, shown wherever a job that does not run is shown. */
+export interface Waiting {
+  readonly code: 'no_agent' | 'no_agent_online' | 'agents_busy' | 'agents_held_back' | 'next_in_line' | 'assigned' | 'canceling'
+  readonly reason: string
+}
+
+export interface AttemptView {
+  readonly id: string
+  readonly fence: number
+  /** Name of the agent. */
+  readonly agent: string
+  readonly agent_id: string
+  readonly state: AttemptState
+  readonly exit_status: number | null
+  readonly signal: string | null
+  /** Why it ended so, where the state alone does not say. */
+  readonly reason: { readonly code: string; readonly message: string } | null
+  readonly commit: string | null
+  readonly started_at: string | null
+  readonly finished_at: string | null
+  /** As the agent announced it with its result; null while it runs or when it was lost. */
+  readonly log_bytes: number | null
+}
+
+export interface JobView {
+  readonly id: string
+  readonly state: JobState
+  readonly command: string
+  readonly queue: string
+  readonly tags: readonly string[]
+  readonly priority: number
+  readonly waiting?: Waiting
+  readonly cancel_requested: boolean
+  readonly exit_status: number | null
+  readonly signal: string | null
+  readonly reason: { readonly code: string; readonly message: string } | null
+  /** The job that succeeded this one by a person's retry, and the one that this one succeeded. */
+  readonly retried_by: string | null
+  readonly retry_of: string | null
+  readonly created_at: string
+  readonly started_at: string | null
+  readonly finished_at: string | null
+  /** Oldest first; the last one is the current one. */
+  readonly attempts: readonly AttemptView[]
+}
+
+export interface BuildSummary {
+  readonly project: string
+  readonly number: number
+  readonly state: BuildState
+  readonly commit: string | null
+  readonly branch: string | null
+  readonly message: string | null
+  readonly created_at: string
+  readonly started_at: string | null
+  readonly finished_at: string | null
+  /** Names of the agents that work or worked on it, newest attempt of each job. */
+  readonly agents: readonly string[]
+  /** Absolute URL of the build's page. */
+  readonly url: string
+}
+
+export interface BuildView extends BuildSummary {
+  readonly jobs: readonly JobView[]
+}
+
+export interface BuildPage {
+  readonly builds: readonly BuildSummary[]
+  /** Pass it as `cursor` for the next, older page; null at the end. */
+  readonly next_cursor: string | null
+}
+
+export interface ProjectView {
+  readonly slug: string
+  readonly repository: string | null
+  readonly default_branch: string | null
+  readonly command: string | null
+  readonly checkout: boolean
+  readonly timeout_s: number
+  readonly created_at: string
+}
+
+export const AGENT_STATES = ['ready', 'busy', 'draining', 'unhealthy', 'held_back', 'offline', 'revoked'] as const
+export interface AgentView {
+  readonly id: string
+  readonly name: string
+  readonly state: (typeof AGENT_STATES)[number]
+  /** Why it takes no work, where it takes none. */
+  readonly reason: string | null
+  readonly queue: string
+  readonly tags: readonly string[]
+  readonly slots: number
+  readonly running: readonly { readonly attempt: string; readonly project: string; readonly build: number }[]
+  readonly last_seen: string | null
+  readonly host: { readonly os: string; readonly arch: string; readonly hostname: string; readonly version: string }
+}
+
+export interface TokenView {
+  readonly id: string
+  readonly kind: string
+  readonly name: string
+  readonly scope: Scope | null
+  readonly created_at: string
+  readonly expires_at: string | null
+  readonly max_uses: number | null
+  readonly uses: number
+  readonly last_used_at: string | null
+  readonly revoked: boolean
+}
+
+/** RFC 9457, the shape of every refusal to a person: `title` names the kind, `detail` says what to do. */
+export interface Problem {
+  readonly type?: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  /** Stable name for scripts, such as `project-unknown`. */
+  readonly code: string
+  /** One entry per field that was wrong. */
+  readonly errors?: readonly { readonly path: string; readonly message: string }[]
+}

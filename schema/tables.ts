@@ -1,0 +1,164 @@
+/**
+ * What the Scheduler stores. Only `coordinator/store` imports this file. Every table with a natural key is
+ * `WITHOUT ROWID` (one written row instead of two), and every index is partial, so that history costs nothing; drizzle
+ * cannot express the former, so the generated migration is amended by hand (`docs/decisions`).
+ *
+ * Instants are integers, milliseconds since 1970 by the object's clock. JSON columns are text.
+ */
+import { sql } from 'drizzle-orm'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+export const project = sqliteTable(
+  'project',
+  {
+    id: integer().primaryKey(),
+    slug: text().notNull(),
+    repository: text(),
+    defaultBranch: text('default_branch'),
+    command: text(),
+    checkout: integer({ mode: 'boolean' }).notNull(),
+    timeoutS: integer('timeout_s').notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [uniqueIndex('project_slug').on(table.slug)],
+)
+
+/** One build. `state` is null until it is final: an unfinished build's state derives from its jobs. */
+export const build = sqliteTable(
+  'build',
+  {
+    project: integer().notNull(),
+    number: integer().notNull(),
+    state: text(),
+    commit: text('commit_sha'),
+    branch: text(),
+    message: text(),
+    createdAt: integer('created_at').notNull(),
+    startedAt: integer('started_at'),
+    finishedAt: integer('finished_at'),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.number] })],
+)
+
+/** What a job asks of an agent, once per distinct requirement. Agents match classes, not jobs. */
+export const jobClass = sqliteTable(
+  'class',
+  { id: integer().primaryKey(), queue: text().notNull(), tags: text().notNull() },
+  (table) => [uniqueIndex('class_requirement').on(table.queue, table.tags)],
+)
+
+/** One job with its current attempt; `attempt` holds only those that ended and were not the accepted one's. */
+export const job = sqliteTable(
+  'job',
+  {
+    project: integer().notNull(),
+    build: integer().notNull(),
+    n: integer().notNull(),
+    /** `StoredJobState` of `schema/job.ts`. */
+    state: text().notNull(),
+    /** Number of the newest attempt ever assigned; 0 before the first [C1.4]. */
+    fence: integer().notNull(),
+    class: integer().notNull(),
+    /** Sort key within the class: priority first, then age; smaller runs first. */
+    ord: integer().notNull(),
+    priority: integer().notNull(),
+    /** JSON of the spec's fixed part (`core/plan.ts`). */
+    spec: text().notNull(),
+    cancel: integer({ mode: 'boolean' }).notNull(),
+    /** Attempts that were lost and count; the third ends the job [C5.2]. */
+    lostCount: integer('lost_count').notNull(),
+    /** Who lost the last attempt: avoided while another agent can run the job. */
+    avoidAgent: text('avoid_agent'),
+    createdAt: integer('created_at').notNull(),
+    /** Holder of the current attempt; kept when its lease ends so that it can be re-adopted. */
+    agent: text(),
+    bootSeq: integer('boot_seq'),
+    assignedAt: integer('assigned_at'),
+    /** Of the accepted result: its fence is `fence`. */
+    digest: text(),
+    result: text(),
+    finishedAt: integer('finished_at'),
+    retryOf: integer('retry_of'),
+    retriedBy: integer('retried_by'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.project, table.build, table.n] }),
+    index('job_queue').on(table.class, table.ord).where(sql`${table.state} = 'queued'`),
+    index('job_live').on(table.agent).where(sql`${table.state} = 'live'`),
+  ],
+)
+
+/** An attempt that ended without being its job's accepted one (lost), or the accepted one's own record. */
+export const attempt = sqliteTable(
+  'attempt',
+  {
+    project: integer().notNull(),
+    build: integer().notNull(),
+    n: integer().notNull(),
+    fence: integer().notNull(),
+    agent: text().notNull(),
+    bootSeq: integer('boot_seq').notNull(),
+    assignedAt: integer('assigned_at').notNull(),
+    endedAt: integer('ended_at').notNull(),
+    /** `lost`, or the outcome of the accepted result. */
+    state: text().notNull(),
+    /** JSON of the result, or of `{code, message}` for a lost one. */
+    detail: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.build, table.n, table.fence] })],
+)
+
+export const agent = sqliteTable('agent', {
+  id: text().primaryKey(),
+  secretSha256: text('secret_sha256').notNull(),
+  /** Rises when sessions must end (secret rotated, agent revoked). */
+  credentialVersion: integer('credential_version').notNull(),
+  bootSeq: integer('boot_seq').notNull(),
+  bootId: text('boot_id').notNull(),
+  /** JSON of the last `offer`, and its revision. */
+  offer: text().notNull(),
+  offerRev: integer('offer_rev').notNull(),
+  /** JSON array of the instants of its last boots, newest last: the flapping rule [C1.6]. */
+  boots: text().notNull(),
+  heldBackUntil: integer('held_back_until'),
+  heldBackFor: integer('held_back_for'),
+  drain: integer({ mode: 'boolean' }).notNull(),
+  /** Infrastructure failures in a row [C15.3]. */
+  failures: integer().notNull(),
+  revokedAt: integer('revoked_at'),
+  registeredAt: integer('registered_at').notNull(),
+  /** Last state it announced, and why; written only when it changes. */
+  state: text().notNull(),
+  reason: text(),
+  slots: integer().notNull(),
+})
+
+/** One row (`id` 1): JSON of when each live attempt and its agent were last heard [C7.3]. */
+export const heartbeat = sqliteTable('heartbeat', { id: integer().primaryKey(), seen: text().notNull() })
+
+/** Small facts of the object itself, such as the grace of the gap rule [C10.3]. */
+export const fact = sqliteTable('fact', { name: text().primaryKey(), value: text().notNull() })
+
+/** Credentials of people and of joining agents; only hashes are stored. */
+export const token = sqliteTable(
+  'token',
+  {
+    id: text().primaryKey(),
+    /** `registration`, `api`, `login` (one use) or `session`. */
+    kind: text().notNull(),
+    sha256: text().notNull(),
+    name: text().notNull(),
+    scope: text(),
+    createdAt: integer('created_at').notNull(),
+    expiresAt: integer('expires_at'),
+    maxUses: integer('max_uses'),
+    /** JSON array of agent ids that joined with it: the same agent may repeat itself after a lost reply [C1.2]. */
+    usedBy: text('used_by').notNull(),
+    lastUsedAt: integer('last_used_at'),
+    revokedAt: integer('revoked_at'),
+  },
+  (table) => [uniqueIndex('token_sha256').on(table.sha256)],
+)
+
+/** Requests of people that must happen once: Idempotency-Key, later webhook deliveries. */
+export const dedup = sqliteTable('dedup', { key: text().primaryKey(), answer: text().notNull(), at: integer().notNull() })

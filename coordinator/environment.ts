@@ -1,0 +1,22 @@
+/** The Worker's bindings, as `wrangler.toml` declares them and `agent/embedded.ts` supplies them. */
+import type { JobLogApi, SchedulerApi } from './objects/scheduler-api.ts'
+
+export interface Stub<Api> {
+  readonly idFromName: (name: string) => DurableObjectId
+  readonly get: (id: DurableObjectId) => Api
+}
+
+export interface Environment {
+  readonly SCHEDULER: Stub<SchedulerApi>
+  readonly JOB_LOG: Stub<JobLogApi>
+  /** Finished logs; later also artifacts. */
+  readonly BLOBS: R2Bucket
+  /** Secret: the first token with scope `admin`. */
+  readonly KEDGE_ADMIN_TOKEN?: string
+  /** Secret, at least 32 characters: signs sessions and attempt tokens. */
+  readonly KEDGE_SIGNING_KEY?: string
+  /** Secret, optional: a registration token that never ends, for embedded use and fleets that are set up by machine. */
+  readonly KEDGE_REGISTRATION_TOKEN?: string
+  /** Divides every time of `core/numbers.ts`, for tests and demonstrations only; absent: 1. */
+  readonly KEDGE_TIME_SCALE?: string
+}

@@ -1,0 +1,89 @@
+/**
+ * What the Worker may ask of the Scheduler by RPC. The hot verb, sync, and the doorbell's upgrade go by `fetch` instead
+ * (`POST /sync`, `GET /doorbell`), because RPC costs more per call than a request.
+ *
+ * Nothing here throws for a reason that a person or an agent can mend: such refusals are values, since an error loses
+ * its class on the way through RPC.
+ */
+import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
+import type { AttemptId, JobId } from '../../schema/job.ts'
+import type { RefusalBody, RefusalCode } from '../../schema/refusal.ts'
+import type { RegisterReply, RegisterRequest } from '../../schema/sync.ts'
+
+export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem }
+export type AgentAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: RefusalCode; readonly message: string; readonly extra?: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'> }
+
+/** Who a person's token belongs to. */
+export interface Principal {
+  readonly tokenId: string
+  readonly name: string
+  readonly scope: Scope
+}
+
+/** How an agent proved itself, as found by the Worker; travels to `/sync` and `/doorbell` in the header `x-kedge-caller` as JSON. */
+export type Caller =
+  | {
+      readonly via: 'session'
+      readonly agent: string
+      readonly bootSeq: number
+      readonly credentialVersion: number
+      /** By the object's clock, and the pace that the same reply gave: the hearing gate [C4.10]. */
+      readonly issuedAt: number
+      readonly paceMs: number
+    }
+  | { readonly via: 'secret'; readonly sha256: string }
+
+export interface BuildsFilter {
+  /** Null: of every project. */
+  readonly project: string | null
+  readonly state?: string
+  readonly branch?: string
+  readonly limit: number
+  readonly cursor?: string
+}
+
+/** What the log routes need to know about a job. */
+export interface JobLogs {
+  readonly id: JobId
+  readonly project: string
+  readonly build: number
+  /** Every attempt that was ever assigned, oldest first. */
+  readonly attempts: readonly { readonly id: AttemptId; readonly fence: number; readonly agentId: string; readonly ended: boolean }[]
+}
+
+export interface SchedulerApi {
+  fetch(request: Request): Promise<Response>
+
+  register(request: RegisterRequest, registrationTokenSha256: string): Promise<AgentAnswer<RegisterReply>>
+  rotate(agentId: string, current: Caller, newSecretSha256: string): Promise<AgentAnswer<{ readonly rotated: true }>>
+  /** The spec of an attempt as JSON text, while the attempt is current. */
+  spec(attempt: AttemptId): Promise<AgentAnswer<string>>
+  /** The first viewer of a running attempt's log: tells its agent, once, to send at once. */
+  watch(attempt: AttemptId): Promise<void>
+
+  createProject(request: CreateProjectRequest): Promise<Answer<ProjectView>>
+  projects(): Promise<readonly ProjectView[]>
+  project(slug: string): Promise<Answer<ProjectView>>
+  /** `idempotencyKey` repeats answer with the first build [I2]; the same key with another body is a problem. */
+  createBuild(slug: string, request: CreateBuildRequest, options: { readonly idempotencyKey: string | null; readonly origin: string }): Promise<Answer<BuildView>>
+  builds(filter: BuildsFilter, origin: string): Promise<Answer<BuildPage>>
+  build(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
+  cancelBuild(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
+  retryBuild(slug: string, number: number, request: RetryRequest, origin: string): Promise<Answer<BuildView>>
+  job(id: string): Promise<Answer<JobLogs>>
+  agents(): Promise<readonly AgentView[]>
+  /** `action`: `drain` takes no more work, `resume` takes it again, `revoke` ends its credential for good. */
+  changeAgent(id: string, action: 'drain' | 'resume' | 'revoke'): Promise<Answer<AgentView>>
+
+  /** The principal of an unexpired, unrevoked token of this kind; null otherwise. `login` is used up by asking. */
+  identify(sha256: string, kind: 'api' | 'session' | 'login'): Promise<Principal | null>
+  /** Stores a token that the Worker made; `sha256` is of its text, which is never stored. */
+  storeToken(request: CreateTokenRequest | { readonly kind: 'login' | 'session'; readonly name: string; readonly scope: Scope; readonly life_s: number }, sha256: string): Promise<Answer<TokenView>>
+  tokens(): Promise<readonly TokenView[]>
+  revokeToken(id: string): Promise<Answer<TokenView>>
+}
+
+/** RPC of the JobLog object, one per attempt. Log bytes themselves go by `fetch`: `PUT /log`, `POST /seal`, `GET /read`, `GET /follow`. */
+export interface JobLogApi {
+  fetch(request: Request): Promise<Response>
+}

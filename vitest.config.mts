@@ -1,0 +1,16 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { defineConfig } from 'vitest/config'
+
+// Three kinds of test by where they run: plain Node, the Workers runtime, and whole processes end to end.
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture}/**/*.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**'], testTimeout: 30_000 } },
+      {
+        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
+        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/*.test.ts'], testTimeout: 30_000 },
+      },
+      { test: { name: 'end-to-end', include: ['test/{end-to-end,browser}/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2 } },
+    ],
+  },
+})

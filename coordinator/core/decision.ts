@@ -1,0 +1,127 @@
+/**
+ * The language of decisions: the rows they read, the changes they ask for, the effects that follow. A decision is plain
+ * data in and plain data out; it has no clock, no chance, no I/O. `store/apply` turns changes into statements and
+ * `store/memory` folds the very same changes, so the two cannot disagree.
+ */
+import type { AgentId, AttemptKey, FinalBuildState, JobKey, StoredJobState } from '../../schema/job.ts'
+import type { Offer } from '../../schema/sync.ts'
+
+export interface ProjectRow {
+  readonly id: number
+  readonly slug: string
+  readonly repository: string | null
+  readonly defaultBranch: string | null
+  readonly command: string | null
+  readonly checkout: boolean
+  readonly timeoutS: number
+  readonly createdAt: number
+}
+
+export interface BuildRow {
+  readonly project: number
+  readonly number: number
+  /** Null until final: an unfinished build's state derives from its jobs. */
+  readonly state: FinalBuildState | null
+  readonly commit: string | null
+  readonly branch: string | null
+  readonly message: string | null
+  readonly createdAt: number
+  readonly startedAt: number | null
+  readonly finishedAt: number | null
+}
+
+export interface JobRow extends JobKey {
+  readonly state: StoredJobState
+  readonly fence: number
+  readonly class: number
+  readonly ord: number
+  readonly priority: number
+  readonly spec: string
+  readonly cancel: boolean
+  readonly lostCount: number
+  readonly avoidAgent: AgentId | null
+  readonly createdAt: number
+  readonly agent: AgentId | null
+  readonly bootSeq: number | null
+  readonly assignedAt: number | null
+  readonly digest: string | null
+  readonly result: string | null
+  readonly finishedAt: number | null
+  readonly retryOf: number | null
+  readonly retriedBy: number | null
+}
+
+/** An attempt that ended without an accepted result. The accepted one lives in its job's row. */
+export interface AttemptRow extends AttemptKey {
+  readonly agent: AgentId
+  readonly bootSeq: number
+  readonly assignedAt: number
+  readonly endedAt: number
+  readonly state: string
+  readonly detail: string
+}
+
+export interface AgentRow {
+  readonly id: AgentId
+  readonly secretSha256: string
+  readonly credentialVersion: number
+  readonly bootSeq: number
+  readonly bootId: string
+  readonly offer: Offer
+  readonly offerRev: number
+  /** Instants of its last starts, newest last. */
+  readonly boots: readonly number[]
+  readonly heldBackUntil: number | null
+  readonly heldBackFor: number | null
+  readonly drain: boolean
+  readonly failures: number
+  readonly revokedAt: number | null
+  readonly registeredAt: number
+  readonly state: 'ready' | 'draining' | 'unhealthy' | 'standby'
+  readonly reason: string | null
+  readonly slots: number
+}
+
+export interface ClassRow {
+  readonly id: number
+  readonly queue: string
+  /** Sorted; all of them must be offered. */
+  readonly tags: readonly string[]
+}
+
+export type Change =
+  | { readonly kind: 'build.insert'; readonly row: BuildRow }
+  | { readonly kind: 'build.set'; readonly project: number; readonly number: number; readonly set: Partial<BuildRow> }
+  | { readonly kind: 'job.insert'; readonly row: JobRow }
+  /** `was` lets memory follow without reading: the row as the decision saw it. */
+  | { readonly kind: 'job.set'; readonly was: JobRow; readonly set: Partial<JobRow> }
+  | { readonly kind: 'attempt.insert'; readonly row: AttemptRow }
+  | { readonly kind: 'agent.insert'; readonly row: AgentRow }
+  | { readonly kind: 'agent.set'; readonly id: AgentId; readonly set: Partial<AgentRow> }
+  | { readonly kind: 'grace'; readonly grace: Grace }
+
+export type Effect =
+  /** Tell this agent to sync now. */
+  | { readonly kind: 'ring'; readonly agent: AgentId }
+  /** `count` jobs of the class are new in the queue: ring as many idle agents that can run them. */
+  | { readonly kind: 'ring-class'; readonly class: number; readonly count: number }
+
+/** The gap rule's memory [C10.3]. */
+export interface Grace {
+  readonly givenAt: number
+  readonly until: number
+}
+
+export interface Decision {
+  readonly changes: readonly Change[]
+  readonly effects: readonly Effect[]
+}
+export const NOTHING: Decision = { changes: [], effects: [] }
+
+/** Why an attempt is lost. Only some of them count towards the cap. */
+export type LostWhy = 'restarted' | 'silent' | 'never_taken' | 'reported' | 'handed_back' | 'agent_stopping' | 'overran'
+
+/** The row after the change, for decisions that go on with it. */
+export function changed(row: JobRow, set: Partial<JobRow>): JobRow {
+  return { ...row, ...set }
+}

@@ -1,0 +1,142 @@
+/**
+ * What a build is: which jobs it opens with, what their specs say, and what its state is, given its jobs. A build's
+ * state is stored only when it is final; until then it derives from its jobs, so that it cannot disagree with them.
+ */
+import type { CreateBuildRequest } from '../../schema/api.ts'
+import { LIMITS } from '../../schema/api.ts'
+import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
+import type { JobSpec } from '../../schema/sync.ts'
+import type { BuildRow, Change, JobRow, ProjectRow } from './decision.ts'
+
+/** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
+export interface StoredSpec {
+  readonly command: string
+  readonly env: Readonly<Record<string, string>>
+  readonly checkout: { readonly repository: string; readonly fresh: boolean } | null
+  readonly timeoutS: number
+  readonly onPartition: 'continue' | 'stop'
+  readonly url: string
+}
+
+/** Seconds between SIGTERM and SIGKILL [C13]. */
+export const CANCEL_GRACE_S = 10
+
+/** Place in the queue: priority first, then age. Smaller runs first; fits a 53-bit integer until the year 2109. */
+export function order(priority: number, createdAt: number): number {
+  return (LIMITS.priority - priority) * 2 ** 42 + createdAt
+}
+
+export interface BuildRequested {
+  readonly project: ProjectRow
+  readonly number: number
+  readonly class: number
+  readonly request: CreateBuildRequest
+  /** The command that runs: of the request, else of the project. */
+  readonly command: string
+  readonly url: string
+}
+
+/** Opens a build with its one job, queued. */
+export function openBuild({ project, number, class: jobClass, request, command, url }: BuildRequested, now: number): { readonly build: BuildRow; readonly job: JobRow } {
+  const spec: StoredSpec = {
+    command,
+    env: request.env,
+    checkout: project.checkout && project.repository !== null ? { repository: project.repository, fresh: request.fresh_checkout } : null,
+    timeoutS: request.timeout_s ?? project.timeoutS,
+    onPartition: request.on_partition,
+    url,
+  }
+  const build: BuildRow = {
+    project: project.id,
+    number,
+    state: null,
+    commit: request.commit ?? null,
+    branch: request.branch ?? (request.commit === undefined ? project.defaultBranch : null),
+    message: request.message ?? null,
+    createdAt: now,
+    startedAt: null,
+    finishedAt: null,
+  }
+  const job: JobRow = { ...blankJob(now), project: project.id, build: number, n: 1, class: jobClass, priority: request.priority, ord: order(request.priority, now), spec: JSON.stringify(spec) }
+  return { build, job }
+}
+
+/** A new job that succeeds a finished one; the finished one stays as it is [C5.1]. */
+export function succeed(old: JobRow, n: number, now: number): { readonly changes: readonly Change[]; readonly job: JobRow } {
+  const job: JobRow = { ...blankJob(now), project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: old.spec, retryOf: old.n }
+  return { changes: [{ kind: 'job.insert', row: job }, { kind: 'job.set', was: old, set: { retriedBy: n } }], job }
+}
+
+function blankJob(now: number) {
+  return {
+    state: 'queued',
+    fence: 0,
+    cancel: false,
+    lostCount: 0,
+    avoidAgent: null,
+    createdAt: now,
+    agent: null,
+    bootSeq: null,
+    assignedAt: null,
+    digest: null,
+    result: null,
+    finishedAt: null,
+    retryOf: null,
+    retriedBy: null,
+  } as const satisfies Partial<JobRow>
+}
+
+/** The spec of the job's newest attempt, as it travels to its agent. The build's commit is pinned by then or null [I29]. */
+export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
+  const stored = JSON.parse(job.spec) as StoredSpec // written by `openBuild`
+  return {
+    project: slug,
+    build: job.build,
+    job: jobId(job),
+    fence: job.fence,
+    command: stored.command,
+    env: stored.env,
+    checkout: stored.checkout && { repository: stored.checkout.repository, commit: build.commit, branch: build.branch, fresh: stored.checkout.fresh },
+    timeout_s: stored.timeoutS,
+    cancel_grace_s: CANCEL_GRACE_S,
+    on_partition: stored.onPartition,
+    url: stored.url,
+  }
+}
+
+export function timeLimitMs(job: JobRow): number {
+  return (JSON.parse(job.spec) as StoredSpec).timeoutS * 1000 // written by `openBuild`
+}
+
+/** What people see of a stored state. `named`: the agent has said that it holds the attempt. */
+export function jobState(state: StoredJobState, named: boolean): JobState {
+  if (state === 'live') return named ? 'running' : 'assigned'
+  if (state === 'gated' || state === 'delayed') return 'waiting'
+  return state
+}
+
+type JobOfBuild = Pick<JobRow, 'state' | 'cancel' | 'retriedBy'>
+
+/** Final state of a build whose jobs are all final; null while one is not. Jobs that were retried do not speak. */
+export function finalBuildState(jobs: readonly JobOfBuild[]): FinalBuildState | null {
+  const current = jobs.filter((job) => job.retriedBy === null)
+  if (!current.every((job) => isFinal(job.state))) return null
+  if (current.some(({ state }) => state === 'failed' || state === 'timed_out' || state === 'errored' || state === 'broken')) return 'failed'
+  if (current.some(({ state }) => state === 'canceled')) return 'canceled'
+  return current.every(({ state }) => state === 'skipped') ? 'skipped' : 'passed'
+}
+
+export function buildState(stored: FinalBuildState | null, jobs: readonly JobOfBuild[]): BuildState {
+  if (stored !== null) return stored
+  const current = jobs.filter((job) => job.retriedBy === null)
+  if (current.some((job) => job.cancel && !isFinal(job.state))) return 'canceling'
+  return current.some((job) => job.state === 'live') || jobs.some((job) => isFinal(job.state)) ? 'running' : 'scheduled'
+}
+
+/** The build's own row once its last job ended. `jobs` are as they are after the change. */
+export function settleBuild(build: BuildRow, jobs: readonly JobRow[], now: number): readonly Change[] {
+  const state = finalBuildState(jobs)
+  if (state === null || build.state === state) return []
+  const starts = jobs.flatMap((job) => (job.assignedAt === null ? [] : [job.assignedAt]))
+  return [{ kind: 'build.set', project: build.project, number: build.number, set: { state, startedAt: build.startedAt ?? (starts.length > 0 ? Math.min(...starts) : null), finishedAt: now } }]
+}

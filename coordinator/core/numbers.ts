@@ -5,6 +5,8 @@
  * `scale` divides all of them, so that hours of silence fit into the minutes of a test; it is never set in production.
  */
 export interface Numbers {
+  /** What all of them are divided by; 1 in production. */
+  readonly scale: number
   /** HB: sync period while an attempt is held. */
   readonly heartbeatMs: number
   /** L: from the last sync that named the attempt. */
@@ -33,6 +35,8 @@ export interface Numbers {
   readonly doorbellCapMs: number
   /** Fast acknowledgement, redelivery and hearing gate. */
   readonly soonMs: number
+  /** Hearing gate: an agent that does not hear does not see this pace either, so it may be short [C4.10]. */
+  readonly provenMs: number
   /** How old the newest reply that an agent proves to have heard may be; also three times its last pace. */
   readonly hearingMs: number
   /** Without any job for so long, an idle pace doubles. */
@@ -63,7 +67,7 @@ export const DUE_PER_ALARM = 200
 
 const SECOND = 1000
 
-const STANDARD: Numbers = {
+const STANDARD: Omit<Numbers, 'scale'> = {
   heartbeatMs: 15 * SECOND,
   leaseMs: 120 * SECOND,
   flushMs: 20 * SECOND,
@@ -80,6 +84,7 @@ const STANDARD: Numbers = {
   doorbellFloorMs: 60 * SECOND,
   doorbellCapMs: 300 * SECOND,
   soonMs: 2 * SECOND,
+  provenMs: 50,
   hearingMs: 60 * SECOND,
   quietMs: 600 * SECOND,
   hardLimitMs: 600 * SECOND,
@@ -106,10 +111,10 @@ export function brokenInequalities(n: Numbers): readonly string[] {
 }
 
 /** The numbers divided by `scale`. Throws when the result breaks an inequality or the scale is not a positive number. */
-export function numbers(scale = 1, change: Partial<Numbers> = {}): Numbers {
+export function numbers(scale = 1, change: Partial<Omit<Numbers, 'scale'>> = {}): Numbers {
   if (!(scale > 0 && Number.isFinite(scale))) throw new Error(`KEDGE_TIME_SCALE must be a positive number, not ${scale}`)
   const all = { ...STANDARD, ...change }
-  const scaled = Object.fromEntries(Object.entries(all).map(([name, ms]) => [name, ms / scale])) as unknown as Numbers // same keys
+  const scaled = { ...Object.fromEntries(Object.entries(all).map(([name, ms]) => [name, ms / scale])), scale } as unknown as Numbers // the same names
   const broken = brokenInequalities(scaled)
   if (broken.length > 0) throw new Error(`the times of the protocol do not hold together: ${broken.join('; ')}`)
   return scaled

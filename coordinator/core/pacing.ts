@@ -5,8 +5,10 @@
 import type { Numbers } from './numbers.ts'
 
 export interface Situation {
-  /** It was told something that it should acknowledge soon: an assignment, a cancel, a fresh token after deafness. */
+  /** It was told something that it should acknowledge soon: an assignment, a cancel. */
   readonly toldSomething: boolean
+  /** It has not proved that it hears replies: it gets a fresh token and comes back with it. */
+  readonly isHearing: boolean
   readonly holdsAttempts: boolean
   readonly hasDoorbell: boolean
   /** Idle agents that can run the same jobs, itself included. */
@@ -19,12 +21,17 @@ export interface Situation {
 
 /** Milliseconds until the next sync; the agent takes 80–100 % of it. */
 export function nextSyncMs(situation: Situation, numbers: Numbers): number {
+  return Math.round(pace(situation, numbers))
+}
+
+function pace(situation: Situation, numbers: Numbers): number {
+  if (!situation.isHearing) return numbers.provenMs
   if (situation.toldSomething || situation.passedOver) return numbers.soonMs
   if (situation.holdsAttempts) return numbers.heartbeatMs
   const agents = Math.max(1, situation.idleAgents)
   if (situation.hasDoorbell) return clamp(agents * numbers.doorbellStepMs, numbers.doorbellFloorMs, numbers.doorbellCapMs)
-  const pace = clamp(agents * numbers.idleStepMs, numbers.idleStepMs, numbers.idleCapMs)
-  return situation.quietForMs !== null && situation.quietForMs > numbers.quietMs ? Math.min(pace * 2, numbers.idleCapMs) : pace
+  const ms = clamp(agents * numbers.idleStepMs, numbers.idleStepMs, numbers.idleCapMs)
+  return situation.quietForMs !== null && situation.quietForMs > numbers.quietMs ? Math.min(ms * 2, numbers.idleCapMs) : ms
 }
 
 function clamp(value: number, low: number, high: number): number {

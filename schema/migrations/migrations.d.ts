@@ -1,5 +1,5 @@
 declare const migrations: {
-  readonly journal: { readonly entries: readonly { readonly idx: number; readonly when: number; readonly tag: string; readonly breakpoints: boolean }[] }
-  readonly migrations: Readonly<Record<string, string>>
+  journal: { entries: { idx: number; when: number; tag: string; breakpoints: boolean }[] }
+  migrations: Record<string, string>
 }
 export default migrations

@@ -1,0 +1,14 @@
+/**
+ * Authoritative refusals to agents: the only answers that may make an agent drop anything [C2.1]. They carry the
+ * protocol header and a code of ours; everything else that goes wrong must not look like one.
+ */
+import { PROTOCOL, PROTOCOL_HEADER, REFUSALS, type RefusalBody, type RefusalCode } from '../../schema/refusal.ts'
+
+/** The headers that make a reply ours. */
+export const PROTOCOL_HEADERS: Readonly<Record<string, string>> = { [PROTOCOL_HEADER]: String(PROTOCOL.max) }
+
+export function refusal(code: RefusalCode, message: string, extra: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'> = {}): Response {
+  const { status, retry } = REFUSALS[code]
+  const body: RefusalBody = { error: { code, message, retry, ...extra } }
+  return Response.json(body, { status, headers: PROTOCOL_HEADERS })
+}

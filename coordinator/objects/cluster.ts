@@ -1,0 +1,410 @@
+/**
+ * Every event of a cluster but the sync (`sync.ts`), as a list of steps over rows: people's requests, registration, the
+ * alarm. It knows SQLite only through `Sql` and time only as a number, so that the very same code runs in the object, in
+ * tests and under simulation; `scheduler.ts` is the shell that gives it both.
+ */
+import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
+import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
+import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
+import type { AgentRow, Change, Decision, Effect, ProjectRow } from '../core/decision.ts'
+import { cancel, retry } from '../core/intervene.ts'
+import { dueLeases, nextDeadline } from '../core/lease.ts'
+import { normalised, type Offered } from '../core/matching.ts'
+import { DUE_PER_ALARM, type Numbers } from '../core/numbers.ts'
+import { openBuild, specOf } from '../core/plan.ts'
+import { apply } from '../store/apply.ts'
+import * as load from '../store/load.ts'
+import { Memory } from '../store/memory.ts'
+import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
+import type { Sql } from '../store/sql.ts'
+import type { AgentAnswer, Answer, BuildsFilter, Caller, JobLogs, Principal } from './scheduler-api.ts'
+import { applyGapRule, flushSeen, loseAttempt, sync, type Event, type ParsedSync } from './sync.ts'
+
+export interface ClusterParts {
+  readonly sql: Sql
+  readonly numbers: Numbers
+  readonly sign: Event['sign']
+  /** Runs synchronously, all or nothing. */
+  readonly transaction: <T>(run: () => T) => T
+  /** 1 to 40 characters, never twice. */
+  readonly newId: () => string
+  /** Agents whose doorbell is open. */
+  readonly attached: () => ReadonlySet<AgentId>
+}
+
+/** What an event leaves to do, in this order: arm the alarm, ring. */
+export interface Outcome<T> {
+  readonly value: T
+  readonly effects: readonly Effect[]
+  /** The next deadline, or null; the shell arms the alarm when it is earlier than the armed one [C10.1]. */
+  readonly deadline: number | null
+}
+
+export function problem(status: number, code: string, title: string, detail: string): { readonly ok: false; readonly problem: Problem } {
+  return { ok: false, problem: { status, code, title, detail } }
+}
+
+export class Cluster {
+  readonly #parts: ClusterParts
+  #memory: Memory | null = null
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts
+  }
+
+  /** Rebuilt from SQLite when an event threw or the object woke. */
+  get memory(): Memory {
+    this.#memory ??= new Memory(this.#parts.sql, this.#parts.numbers)
+    return this.#memory
+  }
+
+  /** Forgets all that is not stored, as an eviction does. */
+  evict(): void {
+    this.#memory = null
+  }
+
+  /** The next deadline, without an event. */
+  peek(): { readonly deadline: number | null } {
+    return { deadline: nextDeadline(this.memory.leases.values(), this.memory.grace, this.#parts.numbers) }
+  }
+
+  /** What a registered agent offers, for its doorbell; null when its session is not valid any more. */
+  offerOf(id: string, credentialVersion: number): Offered | null {
+    const agent = load.agent(this.#parts.sql, id)
+    return agent && agent.revokedAt === null && agent.credentialVersion === credentialVersion ? agent.offer : null
+  }
+
+  #event<T>(now: number, steps: (event: Event) => T): Outcome<T> {
+    const { sql, numbers, sign } = this.#parts
+    const effects: Effect[] = []
+    try {
+      const memory = this.memory
+      const value = this.#parts.transaction(() =>
+        steps({
+          on: sql,
+          memory,
+          now,
+          numbers,
+          effects,
+          sign,
+          apply(change: Change) {
+            apply(sql, change)
+            memory.fold(change, now)
+          },
+        }),
+      )
+      return { value, effects, deadline: nextDeadline(memory.leases.values(), memory.grace, numbers) }
+    } catch (error) {
+      this.#memory = null // memory may have followed changes that were rolled back
+      throw error
+    }
+  }
+
+  sync(now: number, request: ParsedSync, caller: Caller): Outcome<AgentAnswer<SyncReply>> {
+    return this.#event(now, (event) => {
+      const answer = sync(event, request, caller)
+      expireDue(event)
+      return answer
+    })
+  }
+
+  /** The alarm: what is due, each on its own, so that one failure does not stop the others [I21]. */
+  alarm(now: number): Outcome<null> {
+    return this.#event(now, (event) => {
+      applyGapRule(event)
+      expireDue(event)
+      load.forgetDedupsBefore(event.on, now - event.numbers.dedupMs)
+      load.expiredTokens(event.on, now)
+      return null
+    })
+  }
+
+  register(now: number, request: RegisterRequest, proof: { readonly tokenSha256: string; readonly isStanding: boolean }): Outcome<AgentAnswer<RegisterReply>> {
+    return this.#event(now, (event): AgentAnswer<RegisterReply> => {
+      const known = load.agent(event.on, request.agent_id)
+      if (known && known.secretSha256 !== request.secret_sha256) return { ok: false, code: 'agent_id_taken', message: `another agent is registered as ${request.agent_id}` }
+      if (known?.revokedAt) return { ok: false, code: 'agent_revoked', message: `agent ${known.offer.name} was revoked by an administrator; give it a new state folder to join anew` }
+      const refused = proof.isStanding ? null : useRegistrationToken(event, proof.tokenSha256, request.agent_id)
+      if (refused) return refused
+      if (!known) event.apply({ kind: 'agent.insert', row: newAgent(request, now) })
+      const agent = known ?? newAgent(request, now)
+      const paceMs = event.numbers.soonMs
+      return { ok: true, value: { agent_id: agent.id, session: event.sign.session({ agent: agent.id, bootSeq: 0, credentialVersion: agent.credentialVersion, issuedAt: now, paceMs }), next_sync_ms: 0 } }
+    })
+  }
+
+  rotate(now: number, id: string, caller: Caller, sha256: string): Outcome<AgentAnswer<{ readonly rotated: true }>> {
+    return this.#event(now, (event) => {
+      const agent = load.agent(event.on, id)
+      if (!agent) return { ok: false, code: 'agent_unknown', message: `no agent ${id} is registered here` }
+      const isOwner = caller.via === 'secret' ? caller.sha256 === agent.secretSha256 : caller.agent === agent.id && caller.credentialVersion === agent.credentialVersion
+      if (!isOwner) return { ok: false, code: 'token_invalid', message: 'only the agent itself may rotate its secret' }
+      event.apply({ kind: 'agent.set', id: agent.id, set: { secretSha256: sha256, credentialVersion: agent.credentialVersion + 1 } })
+      return { ok: true, value: { rotated: true } }
+    })
+  }
+
+  spec(attempt: AttemptId): AgentAnswer<string> {
+    const { sql } = this.#parts
+    const key = parseAttemptId(attempt)
+    const job = key && load.job(sql, key)
+    if (!job || job.fence !== key.fence) return { ok: false, code: 'attempt_superseded', message: `attempt ${attempt} is not current` }
+    if (isFinal(job.state)) return { ok: false, code: 'attempt_final', message: `the job of ${attempt} is ${job.state}` }
+    const build = load.build(sql, job.project, job.build)
+    const project = load.project(sql, job.project)
+    if (!build || !project) return { ok: false, code: 'attempt_superseded', message: `attempt ${attempt} is not current` }
+    return { ok: true, value: JSON.stringify(specOf(job, build, project.slug)) }
+  }
+
+  watch(now: number, attempt: AttemptId): Outcome<null> {
+    return this.#event(now, (event) => {
+      const key = parseAttemptId(attempt)
+      const lease = key && event.memory.leases.get(jobId(key))
+      if (lease && lease.fence === key.fence && !event.memory.watched.has(attempt)) {
+        event.memory.watched.add(attempt)
+        event.effects.push({ kind: 'ring', agent: lease.agent })
+      }
+      return null
+    })
+  }
+
+  createProject(now: number, request: CreateProjectRequest): Outcome<Answer<ProjectView>> {
+    return this.#event(now, (event) => {
+      if (load.projectBySlug(event.on, request.slug)) return problem(409, 'project-exists', 'The project exists', `There is a project ${request.slug} already. Choose another slug, or use it as it is.`)
+      const row: ProjectRow = {
+        id: Math.max(0, ...load.allProjects(event.on).map(({ id }) => id)) + 1,
+        slug: request.slug,
+        repository: request.repository ?? null,
+        defaultBranch: request.default_branch ?? null,
+        command: request.command ?? null,
+        checkout: request.checkout,
+        timeoutS: request.timeout_s,
+        createdAt: now,
+      }
+      load.projects.insert(event.on, row)
+      return { ok: true, value: projectView(row) }
+    })
+  }
+
+  projects(): readonly ProjectView[] {
+    return load.allProjects(this.#parts.sql).map(projectView)
+  }
+
+  project(slug: string): Answer<ProjectView> {
+    const row = load.projectBySlug(this.#parts.sql, slug)
+    return row ? { ok: true, value: projectView(row) } : this.#unknownProject(slug)
+  }
+
+  createBuild(now: number, slug: string, request: CreateBuildRequest, options: { readonly idempotencyKey: string | null; readonly origin: string }): Outcome<Answer<BuildView>> {
+    return this.#event(now, (event) => {
+      const project = load.projectBySlug(event.on, slug)
+      if (!project) return this.#unknownProject(slug)
+      const key = options.idempotencyKey === null ? null : `build ${slug} ${options.idempotencyKey}`
+      const asked = JSON.stringify(request)
+      const before = key === null ? null : load.dedup(event.on, key)
+      if (before !== null) {
+        const first = JSON.parse(before) as { number: number; asked: string } // written below
+        if (first.asked !== asked) return problem(422, 'idempotency-key-reused', 'The Idempotency-Key was used before', `This Idempotency-Key started build ${first.number} with another body. Use a new key for a new build.`)
+        return this.#viewOfBuild(event, project, first.number, options.origin)
+      }
+      const command = request.command ?? project.command
+      if (command === null) return problem(422, 'command-missing', 'No command', `Project ${slug} has no command of its own. Give "command" with the build, or set one for the project.`)
+      if (!project.checkout && (request.commit !== undefined || request.branch !== undefined)) return problem(422, 'checkout-off', 'The project has no checkout', `Project ${slug} runs without a checkout, so it cannot build a commit or branch. Leave both away.`)
+      const number = load.lastBuildNumber(event.on, project.id) + 1
+      const opened = openBuild({ project, number, class: classFor(event, request.agents), request, command, url: buildUrl(options.origin, slug, number) }, now)
+      event.apply({ kind: 'build.insert', row: opened.build })
+      event.apply({ kind: 'job.insert', row: opened.job })
+      if (key !== null) load.dedups.insert(event.on, { key, answer: JSON.stringify({ number, asked }), at: now })
+      event.effects.push({ kind: 'ring-class', class: opened.job.class, count: 1 })
+      return this.#viewOfBuild(event, project, number, options.origin)
+    })
+  }
+
+  cancelBuild(now: number, slug: string, number: number, origin: string): Outcome<Answer<BuildView>> {
+    return this.#change(now, slug, number, origin, (event, build, jobs) => cancel(build, jobs, event.now))
+  }
+
+  retryBuild(now: number, slug: string, number: number, request: RetryRequest, origin: string): Outcome<Answer<BuildView>> {
+    return this.#change(now, slug, number, origin, (event, build, jobs) => retry(build, jobs, request, event.now))
+  }
+
+  #change(now: number, slug: string, number: number, origin: string, decide: (event: Event, build: NonNullable<ReturnType<typeof load.build>>, jobs: ReturnType<typeof load.jobsOfBuild>) => Decision | Problem): Outcome<Answer<BuildView>> {
+    return this.#event(now, (event) => {
+      const project = load.projectBySlug(event.on, slug)
+      if (!project) return this.#unknownProject(slug)
+      const build = load.build(event.on, project.id, number)
+      if (!build) return this.#unknownBuild(project, number)
+      const decision = decide(event, build, load.jobsOfBuild(event.on, project.id, number))
+      if ('detail' in decision) return { ok: false, problem: decision }
+      for (const change of decision.changes) event.apply(change)
+      event.effects.push(...decision.effects)
+      return this.#viewOfBuild(event, project, number, origin)
+    })
+  }
+
+  build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {
+    const project = load.projectBySlug(this.#parts.sql, slug)
+    return project ? this.#viewOfBuild({ now }, project, number, origin) : this.#unknownProject(slug)
+  }
+
+  builds(now: number, filter: BuildsFilter, origin: string): Answer<BuildPage> {
+    const { sql } = this.#parts
+    const project = filter.project === null ? null : load.projectBySlug(sql, filter.project)
+    if (filter.project !== null && !project) return this.#unknownProject(filter.project)
+    const page = buildPage(this.#reading(now, origin), project ? [project] : load.allProjects(sql), filter)
+    return page ? { ok: true, value: page } : problem(400, 'cursor-invalid', 'The cursor is not valid', 'Use the next_cursor of an earlier answer, unchanged.')
+  }
+
+  job(id: string): Answer<JobLogs> {
+    const { sql } = this.#parts
+    const key = parseJobId(id)
+    if (!key) return problem(404, 'job-unknown', 'No such job', `"${id}" is not a job id; one looks like J1-82-1.`)
+    const job = load.job(sql, key)
+    const project = job && load.project(sql, job.project)
+    if (!job || !project) return problem(404, 'job-unknown', 'No such job', `There is no job ${id}.`)
+    const lost = load.attemptsOfBuild(sql, key.project, key.build).filter(({ n }) => n === key.n)
+    const all = new Map(lost.map((row) => [row.fence, { id: attemptId(row), fence: row.fence, agentId: row.agent as string, ended: true }]))
+    // The current attempt has ended when its job has, or when it was lost and nobody came back for it.
+    if (job.fence > 0 && job.agent !== null) all.set(job.fence, { id: attemptId(job), fence: job.fence, agentId: job.agent, ended: job.state !== 'live' })
+    return { ok: true, value: { id: jobId(job), project: project.slug, build: job.build, attempts: [...all.values()].sort((a, b) => a.fence - b.fence) } }
+  }
+
+  agents(now: number): readonly AgentView[] {
+    const reading = this.#reading(now, '')
+    return load.allAgents(this.#parts.sql).map((agent) => agentView(reading, agent))
+  }
+
+  changeAgent(now: number, id: string, action: 'drain' | 'resume' | 'revoke'): Outcome<Answer<AgentView>> {
+    return this.#event(now, (event) => {
+      const agent = load.agent(event.on, id)
+      if (!agent) return problem(404, 'agent-unknown', 'No such agent', `There is no agent ${id}. "kedge agents" lists them.`)
+      const set: Partial<AgentRow> =
+        action === 'drain' ? { drain: true } : action === 'resume' ? { drain: false, heldBackUntil: null, heldBackFor: null, failures: 0 } : { revokedAt: now, credentialVersion: agent.credentialVersion + 1 }
+      event.apply({ kind: 'agent.set', id: agent.id, set })
+      event.effects.push({ kind: 'ring', agent: agent.id })
+      return { ok: true, value: agentView(this.#reading(now, ''), { ...agent, ...set }) }
+    })
+  }
+
+  identify(now: number, sha256: string, kind: 'api' | 'session' | 'login'): Outcome<Principal | null> {
+    return this.#event(now, (event) => {
+      const row = load.token(event.on, sha256)
+      if (!row || row.kind !== kind || row.revokedAt !== null || row.scope === null || (row.expiresAt !== null && row.expiresAt <= now)) return null
+      if (kind === 'login') load.tokens.update(event.on, { id: row.id }, { revokedAt: now })
+      // Last use is shown to people by the minute: writing it at each request would cost a row a request.
+      else if (row.lastUsedAt === null || now - row.lastUsedAt > 3_600_000) load.tokens.update(event.on, { id: row.id }, { lastUsedAt: now })
+      return { tokenId: row.id, name: row.name, scope: row.scope }
+    })
+  }
+
+  storeToken(now: number, request: CreateTokenRequest | { readonly kind: 'login' | 'session'; readonly name: string; readonly scope: Scope; readonly life_s: number }, sha256: string): Outcome<Answer<TokenView>> {
+    return this.#event(now, (event) => {
+      const lifeS = request.life_s ?? (request.kind === 'registration' ? 24 * 3600 : null)
+      const row: load.TokenRow = {
+        id: this.#parts.newId(),
+        kind: request.kind,
+        sha256,
+        name: request.name,
+        scope: request.kind === 'registration' ? null : (request.scope ?? 'build'),
+        createdAt: now,
+        expiresAt: lifeS === null ? null : now + lifeS * 1000,
+        maxUses: request.kind === 'registration' ? (request.max_uses ?? null) : null,
+        usedBy: [],
+        lastUsedAt: null,
+        revokedAt: null,
+      }
+      load.tokens.insert(event.on, row)
+      return { ok: true, value: tokenView(row) }
+    })
+  }
+
+  tokens(): readonly TokenView[] {
+    return load.managedTokens(this.#parts.sql).map(tokenView)
+  }
+
+  revokeToken(now: number, id: string): Outcome<Answer<TokenView>> {
+    return this.#event(now, (event) => {
+      const row = load.tokens.get(event.on, { id })
+      if (!row) return problem(404, 'token-unknown', 'No such token', `There is no token with the id ${id}. "kedge token list" shows them.`)
+      if (row.revokedAt === null) load.tokens.update(event.on, { id }, { revokedAt: now })
+      return { ok: true, value: tokenView({ ...row, revokedAt: row.revokedAt ?? now }) }
+    })
+  }
+
+  #reading(now: number, origin: string): Reading {
+    return { on: this.#parts.sql, memory: this.memory, now, numbers: this.#parts.numbers, attached: this.#parts.attached(), origin }
+  }
+
+  #viewOfBuild({ now }: { readonly now: number }, project: ProjectRow, number: number, origin: string): Answer<BuildView> {
+    const build = load.build(this.#parts.sql, project.id, number)
+    return build ? { ok: true, value: buildView(this.#reading(now, origin), project, build) } : this.#unknownBuild(project, number)
+  }
+
+  #unknownProject(slug: string): Answer<never> {
+    const known = load.allProjects(this.#parts.sql).map((row) => row.slug)
+    const hint = known.length === 0 ? 'There is none yet.' : `There are: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', …' : ''}.`
+    return problem(404, 'project-unknown', 'No such project', `There is no project ${slug}. ${hint}`)
+  }
+
+  #unknownBuild(project: ProjectRow, number: number): Answer<never> {
+    const last = load.lastBuildNumber(this.#parts.sql, project.id)
+    return problem(404, 'build-unknown', 'No such build', last === 0 ? `Project ${project.slug} has no builds yet.` : `Project ${project.slug} has no build ${number}; the newest is ${last}.`)
+  }
+}
+
+/** Due leases, each on its own; one that cannot be ended now must not hold up the rest [I21]. */
+function expireDue(event: Event): void {
+  const due = dueLeases(event.memory.leases.values(), event.memory.grace, event.now, event.numbers).slice(0, DUE_PER_ALARM)
+  for (const { lease, why } of due) {
+    const job = load.job(event.on, lease)
+    if (job && job.state === 'live' && job.fence === lease.fence) loseAttempt(event, job, why)
+    else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
+  }
+  if (due.length > 0) flushSeen(event)
+}
+
+function classFor(event: Event, asked: Offered): number {
+  const { queue, tags } = normalised(asked)
+  const wanted = JSON.stringify(tags)
+  for (const row of event.memory.classes.values()) if (row.queue === queue && JSON.stringify(row.tags) === wanted) return row.id
+  const row = { id: Math.max(0, ...event.memory.classes.keys()) + 1, queue, tags }
+  load.classes.insert(event.on, row)
+  event.memory.addClass(row)
+  return row.id
+}
+
+function newAgent(request: RegisterRequest, now: number): AgentRow {
+  return {
+    id: request.agent_id,
+    secretSha256: request.secret_sha256,
+    credentialVersion: 1,
+    bootSeq: 0,
+    bootId: '',
+    offer: request.offer,
+    offerRev: 0,
+    boots: [],
+    heldBackUntil: null,
+    heldBackFor: null,
+    drain: false,
+    failures: 0,
+    revokedAt: null,
+    registeredAt: now,
+    state: 'ready',
+    reason: null,
+    slots: request.offer.slots,
+  }
+}
+
+/** Counts a use, once per agent: a repeated registration after a lost reply is the same use [C1.2]. */
+function useRegistrationToken(event: Event, sha256: string, agent: AgentId): AgentAnswer<never> | null {
+  const row = load.token(event.on, sha256)
+  const refuse = (message: string) => ({ ok: false, code: 'token_invalid', message }) as const
+  if (!row) return refuse('this registration token is not known here; make one with: npx kedge token create --kind registration')
+  if (row.kind !== 'registration') return refuse(`a registration token is needed here, and this is a token for ${row.kind === 'api' ? 'the API' : 'people'}`)
+  if (row.usedBy.includes(agent)) return null
+  if (row.revokedAt !== null) return refuse('this registration token was revoked')
+  if (row.expiresAt !== null && row.expiresAt <= event.now) return refuse('this registration token has expired')
+  if (row.maxUses !== null && row.usedBy.length >= row.maxUses) return refuse(`this registration token was used ${row.usedBy.length} times, as often as it may be`)
+  load.tokens.update(event.on, { id: row.id }, { usedBy: [...row.usedBy, agent], lastUsedAt: event.now })
+  return null
+}

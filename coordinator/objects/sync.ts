@@ -1,0 +1,302 @@
+/**
+ * One sync, step by step, in the order of [C4]; the order is part of the protocol. Each step loads its few rows,
+ * decides, applies, before the next loads. The whole runs inside one transaction without a single `await`, so either
+ * all of it happened or nothing.
+ */
+import { attemptId, isFinal, jobId, parseAttemptId, type AgentId, type AttemptId, type AttemptKey } from '../../schema/job.ts'
+import { PROTOCOL } from '../../schema/refusal.ts'
+import { INLINE_SPEC_BYTES, type Assignment, type AttemptResult, type SyncReply, type SyncRequest, type Verdict } from '../../schema/sync.ts'
+import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
+import { recogniseBoot } from '../core/boot.ts'
+import { changed, type AgentRow, type Change, type Effect, type JobRow, type LostWhy } from '../core/decision.ts'
+import { isMachineFailure, judge } from '../core/judge.ts'
+import { graceForGap, lose, mustFlush, noteFailure, readopt, type Lease } from '../core/lease.ts'
+import { canRun, offerKey } from '../core/matching.ts'
+import { FAILURE_CAP, type Numbers } from '../core/numbers.ts'
+import { nextSyncMs } from '../core/pacing.ts'
+import { settleBuild, specOf } from '../core/plan.ts'
+import { flush } from '../store/apply.ts'
+import * as load from '../store/load.ts'
+import type { Memory } from '../store/memory.ts'
+import type { Sql } from '../store/sql.ts'
+import type { AgentAnswer, Caller } from './scheduler-api.ts'
+
+/** A sync as the Worker has parsed it: each result beside the text that it was spooled as. */
+export interface ParsedSync extends Omit<SyncRequest, 'finished'> {
+  readonly finished: readonly { readonly attempt: AttemptId; readonly digest: string; readonly text: string; readonly result: AttemptResult }[]
+}
+
+/** The open transaction of one event. */
+export interface Event {
+  readonly on: Sql
+  readonly memory: Memory
+  readonly now: number
+  readonly numbers: Numbers
+  readonly effects: Effect[]
+  /** Writes the change and folds it into memory. */
+  apply(change: Change): void
+  /** Signs the session and attempt tokens of a reply. */
+  readonly sign: {
+    session(claims: { readonly agent: AgentId; readonly bootSeq: number; readonly credentialVersion: number; readonly issuedAt: number; readonly paceMs: number }): string
+    attempt(attempt: AttemptId, agent: AgentId, timeLimitS: number): string
+  }
+}
+
+export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAnswer<SyncReply> {
+  const { now, numbers } = event
+
+  // 1. Who is it, and may it?
+  const stored = load.agent(event.on, request.agent)
+  const refusal = refuse(stored, request, caller)
+  if (refusal || !stored) return refusal ?? unknownAgent(request.agent)
+
+  // 2. Our own silence must not look like everybody's death.
+  applyGapRule(event)
+
+  // 3. and 4. Which process of the agent, and is this message newer than what was seen?
+  const boot = recogniseBoot(stored, request, now, numbers)
+  if (boot.kind === 'stale') return { ok: false, code: 'session_superseded', message: `boot ${request.boot_seq} of ${request.agent} was superseded by boot ${boot.current}`, extra: { current: boot.current } }
+  if (boot.kind === 'conflict') return { ok: false, code: 'identity_conflict', message: `another process uses the identity ${request.agent} with the same boot number: was its state folder copied? Give each machine a state folder of its own` }
+  const isNewBoot = boot.kind === 'new'
+  const presence = event.memory.presence.get(request.agent)
+  const isStale = !isNewBoot && presence !== undefined && presence.bootSeq === request.boot_seq && request.seq <= presence.seq
+  const agent = isStale ? stored : updateAgent(event, stored, request, isNewBoot ? boot.set : {})
+
+  // 5. Results first: one that was spooled before a crash must win over the loss of its attempt.
+  const verdicts = request.finished.map((finished) => ({ attempt: finished.attempt, verdict: acceptResult(event, agent, finished) }))
+
+  // 6. Attempts that it names: renew, take back, or tell it to stop.
+  const directives: SyncReply['directives'] = []
+  const held = new Set<string>(request.finished.map(({ attempt }) => attempt))
+  const named: Lease[] = []
+  const hold = (attempt: AttemptId, commit: string | null) => {
+    held.add(attempt)
+    const directive = renewAttempt(event, agent, attempt, commit)
+    if (directive) directives.push({ attempt, ...directive })
+    const lease = leaseOf(event.memory, attempt)
+    if (lease) named.push(lease)
+  }
+  for (const { attempt, commit } of request.running) hold(attempt, commit)
+  for (const attempt of request.spooled) hold(attempt, null)
+
+  const assignments: Assignment[] = []
+  const lostByAgent = new Map(request.lost.map(({ attempt, why }) => [attempt as string, why]))
+  let redelivered = false
+  if (!isStale) {
+    for (const job of load.liveJobsOf(event.on, agent.id)) {
+      const attempt = attemptId(job)
+      if (held.has(attempt)) continue
+      const why = lostByAgent.get(attempt)
+      if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt(event, job, why === 'handed_back' ? 'handed_back' : 'restarted') // 7.
+      else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.
+      else {
+        // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
+        redelivered = true
+        assignments.push(assignmentOf(event, job, agent.id))
+      }
+    }
+  }
+
+  // 10. Work, for an agent that can hear, is fit and has room.
+  const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)
+  const occupied = load.liveJobsOf(event.on, agent.id).filter((job) => !request.spooled.includes(attemptId(job))).length
+  const reasonUnfit = request.state === 'ready' ? unfit(agent, now) : (unfit(agent, now) ?? { code: request.state, message: request.reason ?? request.state })
+  let passedOver = false
+  let free = Math.max(0, request.slots - occupied)
+  if (!isStale && isHearing && reasonUnfit === null && free > 0) {
+    const chosen = chooseJobs(event, agent, free)
+    passedOver = chosen.passedOver
+    for (const job of chosen.jobs) {
+      const change = assign(job, agent, now)
+      event.apply(change)
+      assignments.push(assignmentOf(event, changed(job, change.set), agent.id))
+      free -= 1
+    }
+  }
+
+  // A lease is stored when the attempt's own stored value is too old [C7.3].
+  if (mustFlush(named, now, numbers)) flushSeen(event)
+
+  const hasDoorbell = request.doorbell
+  const paceMs = nextSyncMs(
+    {
+      toldSomething: assignments.length > 0 || redelivered || directives.some(({ directive }) => directive === 'cancel'),
+      isHearing,
+      passedOver,
+      holdsAttempts: request.running.length + request.spooled.length > 0,
+      hasDoorbell,
+      idleAgents: countIdle(event.memory, agent.offer.queue, agent.id) + 1,
+      quietForMs: quietFor(event, agent.offer.queue),
+    },
+    numbers,
+  )
+  if (!isStale) {
+    event.memory.presence.set(agent.id, { lastSyncAt: now, nextSyncMs: paceMs, seq: request.seq, bootSeq: request.boot_seq, free, fit: reasonUnfit === null, offerKey: offerKey(agent.offer), queue: agent.offer.queue, doorbell: hasDoorbell })
+  }
+  const value: SyncReply = {
+    proto: PROTOCOL.max,
+    session: event.sign.session({ agent: agent.id, bootSeq: request.boot_seq, credentialVersion: agent.credentialVersion, issuedAt: now, paceMs }),
+    server_time: now,
+    verdicts,
+    directives,
+    assignments,
+    next_sync_ms: paceMs,
+    hb_ms: Math.round(numbers.heartbeatMs),
+    log_ms: Math.round(numbers.logMs),
+    watched: request.running.flatMap(({ attempt }) => (event.memory.watched.has(attempt) ? [attempt] : [])),
+    self_fence_ms: Math.round(numbers.selfFenceMs),
+    drain: agent.drain,
+    held_back: reasonUnfit?.code === 'held_back' ? { code: reasonUnfit.code, message: reasonUnfit.message } : null,
+    need: request.offer === undefined && request.offer_rev !== agent.offerRev ? ['offer'] : [],
+  }
+  return { ok: true, value }
+}
+
+const WHY_LOST = { process_restart: 'reported', corrupt_spool: 'reported', handed_back: 'handed_back', agent_stopping: 'agent_stopping' } as const satisfies Record<SyncRequest['lost'][number]['why'], LostWhy>
+
+function unknownAgent(id: string): { readonly ok: false; readonly code: 'agent_unknown'; readonly message: string } {
+  return { ok: false, code: 'agent_unknown', message: `no agent ${id} is registered here; register it again with a registration token` }
+}
+
+function refuse(agent: AgentRow | null, request: ParsedSync, caller: Caller): AgentAnswer<never> | null {
+  if (agent === null) return unknownAgent(request.agent)
+  if (agent.revokedAt !== null) return { ok: false, code: 'agent_revoked', message: `agent ${agent.offer.name} was revoked by an administrator` }
+  if (caller.via === 'secret') return caller.sha256 === agent.secretSha256 ? null : { ok: false, code: 'token_invalid', message: 'this is not the secret of that agent' }
+  const isCurrent = caller.agent === agent.id && caller.credentialVersion === agent.credentialVersion
+  return isCurrent ? null : { ok: false, code: 'session_expired', message: 'the session has ended; present the agent secret' }
+}
+
+export function applyGapRule(event: Event): void {
+  const grace = graceForGap(event.memory.leases.values(), event.memory.grace, event.now, event.numbers)
+  if (grace) event.apply({ kind: 'grace', grace })
+}
+
+/** Writes only what changed: an idle agent's syncs write no row [I19]. */
+function updateAgent(event: Event, stored: AgentRow, request: ParsedSync, boot: Partial<AgentRow>): AgentRow {
+  const offer = request.offer_rev === stored.offerRev ? undefined : request.offer
+  const set: Partial<AgentRow> = {
+    ...boot,
+    ...(offer ? { offer, offerRev: request.offer_rev } : {}),
+    ...(request.state === stored.state ? {} : { state: request.state }),
+    ...(request.reason === stored.reason ? {} : { reason: request.reason }),
+    ...(request.slots === stored.slots ? {} : { slots: request.slots }),
+  }
+  if (Object.keys(set).length > 0) event.apply({ kind: 'agent.set', id: stored.id, set })
+  return { ...stored, ...set }
+}
+
+function acceptResult(event: Event, agent: AgentRow, finished: ParsedSync['finished'][number]): Verdict {
+  const key = parseAttemptId(finished.attempt)
+  if (!key) return 'superseded'
+  const job = load.job(event.on, key)
+  const judgement = judge(job, key, finished, event.now)
+  for (const change of judgement.changes) event.apply(change)
+  if (!judgement.isNew) return judgement.verdict
+  event.memory.watched.delete(finished.attempt)
+  pinCommit(event, key, finished.result.commit)
+  settle(event, key)
+  const failure = noteFailure(agent, isMachineFailure(finished.result), event.now, event.numbers, FAILURE_CAP)
+  if (failure) event.apply({ kind: 'agent.set', id: agent.id, set: failure })
+  return judgement.verdict
+}
+
+/** The first commit that a current attempt reports is the build's from then on [I29]. */
+function pinCommit(event: Event, key: AttemptKey, commit: string | null): void {
+  if (commit === null) return
+  const build = load.build(event.on, key.project, key.build)
+  if (build && build.commit === null) event.apply({ kind: 'build.set', project: key.project, number: key.build, set: { commit } })
+}
+
+/** The build's own row, when its last job has ended. */
+function settle(event: Event, key: AttemptKey): void {
+  const build = load.build(event.on, key.project, key.build)
+  if (build) for (const change of settleBuild(build, load.jobsOfBuild(event.on, key.project, key.build), event.now)) event.apply(change)
+}
+
+function leaseOf(memory: Memory, attempt: AttemptId): Lease | null {
+  const key = parseAttemptId(attempt)
+  const lease = key && memory.leases.get(jobId(key))
+  return lease && lease.fence === key.fence ? lease : null
+}
+
+function renewAttempt(event: Event, agent: AgentRow, attempt: AttemptId, commit: string | null): { directive: string; grace_ms?: number; why?: string } | null {
+  const abandon = (why: string) => ({ directive: 'abandon', why })
+  const key = parseAttemptId(attempt)
+  const job = key && load.job(event.on, key)
+  if (!job) return abandon('the coordinator does not know this job')
+  if (isFinal(job.state)) return abandon(`the job is ${job.state}`)
+  if (job.fence !== key.fence) return abandon('the job was given to another agent')
+  if (job.state === 'live' && job.agent !== agent.id) return abandon('the job was given to another agent')
+  if (job.state === 'queued') for (const change of readopt(job, agent.id, agent.bootSeq, event.now).changes) event.apply(change)
+  const lease = event.memory.leases.get(jobId(job))
+  if (lease) lease.seenAt = event.now
+  pinCommit(event, key, commit)
+  return job.cancel ? { directive: 'cancel', grace_ms: Math.round(10_000 / event.numbers.scale), why: 'cancelled by a person' } : null
+}
+
+export function loseAttempt(event: Event, job: JobRow, why: LostWhy): void {
+  const lost = lose(job, why, event.now)
+  for (const change of lost.changes) event.apply(change)
+  event.effects.push(...lost.effects)
+  event.memory.watched.delete(attemptId(job))
+  if (isFinal(lost.job.state)) settle(event, job)
+}
+
+/** `job` is as it is after its assignment: its fence is the attempt's. */
+function assignmentOf(event: Event, job: JobRow, agent: AgentId): Assignment {
+  const attempt = attemptId(job)
+  const build = load.build(event.on, job.project, job.build)
+  const project = load.project(event.on, job.project)
+  if (!build || !project) throw new Error(`job ${jobId(job)} has no build or no project`)
+  const spec = specOf(job, build, project.slug)
+  const token = event.sign.attempt(attempt, agent, spec.timeout_s)
+  const isSmall = job.spec.length < INLINE_SPEC_BYTES / 4 || JSON.stringify(spec).length <= INLINE_SPEC_BYTES
+  return isSmall ? { attempt, token, spec } : { attempt, token }
+}
+
+/** Heads of the agent's classes: one index seek for each class that may have work. */
+function chooseJobs(event: Event, agent: AgentRow, free: number): { readonly jobs: readonly JobRow[]; readonly passedOver: boolean } {
+  const candidates: Candidate[] = []
+  for (const served of event.memory.served(agent.offer)) {
+    if (!event.memory.maybeQueued.has(served)) continue
+    // A few more than fit, as some may be passed over.
+    const head = load.queueHead(event.on, served, limitFor(free))
+    if (head.length === 0) event.memory.maybeQueued.delete(served)
+    for (const job of head) candidates.push({ job, hasAlternative: job.avoidAgent === agent.id && hasAlternative(event, agent, served) })
+  }
+  const jobs = choose(candidates, agent.id, free)
+  return { jobs, passedOver: jobs.length === 0 && candidates.length > 0 }
+}
+
+/** Few distinct limits, so that few distinct statements are prepared. */
+function limitFor(free: number): number {
+  return free <= 1 ? 4 : free <= 12 ? 16 : 260
+}
+
+function hasAlternative(event: Event, agent: AgentRow, jobClass: number): boolean {
+  const requirement = event.memory.classes.get(jobClass)
+  if (!requirement) return false
+  for (const [id, presence] of event.memory.presence) {
+    if (id === agent.id || !presence.fit || event.now - presence.lastSyncAt > event.numbers.alternativeMs) continue
+    const [queue, tags] = JSON.parse(presence.offerKey) as [string, string[]] // written by `offerKey`
+    if (canRun({ queue, tags }, requirement)) return true
+  }
+  return false
+}
+
+function countIdle(memory: Memory, queue: string, except: AgentId): number {
+  let idle = 0
+  for (const [id, presence] of memory.presence) if (id !== except && presence.queue === queue && presence.fit && presence.free > 0) idle += 1
+  return idle
+}
+
+function quietFor(event: Event, queue: string): number | null {
+  const at = event.memory.lastQueuedAt.get(queue)
+  return at === undefined ? null : event.now - at
+}
+
+export function flushSeen(event: Event): void {
+  const snapshot = event.memory.snapshot()
+  flush(event.on, snapshot)
+  for (const lease of event.memory.leases.values()) if (lease.seenAt !== null) lease.storedAt = lease.seenAt
+}

@@ -1,0 +1,133 @@
+/** The rows that each decision reads: by key or by one index seek, never by scanning. */
+import { and, asc, desc, eq, isNull, lt, lte, sql } from 'drizzle-orm'
+import type { AgentId, JobKey } from '../../schema/job.ts'
+import * as tables from '../../schema/tables.ts'
+import type { AgentRow, AttemptRow, BuildRow, ClassRow, Grace, JobRow, ProjectRow } from '../core/decision.ts'
+import { Table, type Sql } from './sql.ts'
+
+export interface TokenRow {
+  readonly id: string
+  readonly kind: 'registration' | 'api' | 'login' | 'session'
+  readonly sha256: string
+  readonly name: string
+  readonly scope: 'read' | 'build' | 'admin' | null
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  readonly maxUses: number | null
+  readonly usedBy: readonly string[]
+  readonly lastUsedAt: number | null
+  readonly revokedAt: number | null
+}
+
+export const projects = new Table<ProjectRow>(tables.project)
+export const builds = new Table<BuildRow>(tables.build)
+export const jobs = new Table<JobRow>(tables.job)
+export const attempts = new Table<AttemptRow>(tables.attempt)
+export const agents = new Table<AgentRow>(tables.agent, ['offer', 'boots'])
+export const classes = new Table<ClassRow>(tables.jobClass, ['tags'])
+export const tokens = new Table<TokenRow>(tables.token, ['usedBy'])
+export const facts = new Table<{ readonly name: string; readonly value: string }>(tables.fact)
+export const heartbeats = new Table<{ readonly id: number; readonly seen: string }>(tables.heartbeat)
+export const dedups = new Table<{ readonly key: string; readonly answer: string; readonly at: number }>(tables.dedup)
+
+// A partial index is used only when the query spells its condition as the index does; a bound value would not match it.
+const isLive = sql`${tables.job.state} = 'live'`
+const isQueued = sql`${tables.job.state} = 'queued'`
+
+export function job(on: Sql, key: JobKey): JobRow | null {
+  return jobs.get(on, { project: key.project, build: key.build, n: key.n })
+}
+
+export function liveJobsOf(on: Sql, agent: AgentId): readonly JobRow[] {
+  return jobs.select(on, 'live of agent', () => ({ where: and(isLive, eq(tables.job.agent, sql.placeholder('agent'))) }), { agent })
+}
+
+export function allLiveJobs(on: Sql): readonly JobRow[] {
+  return jobs.select(on, 'all live', () => ({ where: isLive }))
+}
+
+/** The first `limit` of one class's queue: priority, then age. */
+export function queueHead(on: Sql, jobClass: number, limit: number): readonly JobRow[] {
+  return jobs.select(on, `queue head ${limit}`, () => ({ where: and(isQueued, eq(tables.job.class, sql.placeholder('class'))), orderBy: [asc(tables.job.ord)], limit }), { class: jobClass })
+}
+
+export function jobsOfBuild(on: Sql, project: number, build: number): readonly JobRow[] {
+  return jobs.select(on, 'of build', () => ({ where: and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build'))), orderBy: [asc(tables.job.n)] }), { project, build })
+}
+
+export function attemptsOfBuild(on: Sql, project: number, build: number): readonly AttemptRow[] {
+  return attempts.select(on, 'of build', () => ({ where: and(eq(tables.attempt.project, sql.placeholder('project')), eq(tables.attempt.build, sql.placeholder('build'))), orderBy: [asc(tables.attempt.n), asc(tables.attempt.fence)] }), { project, build })
+}
+
+export function build(on: Sql, project: number, number: number): BuildRow | null {
+  return builds.get(on, { project, number })
+}
+
+export function lastBuildNumber(on: Sql, project: number): number {
+  return builds.select(on, 'last', () => ({ where: eq(tables.build.project, sql.placeholder('project')), orderBy: [desc(tables.build.number)], limit: 1 }), { project })[0]?.number ?? 0
+}
+
+export function buildsBefore(on: Sql, project: number, before: number, limit: number): readonly BuildRow[] {
+  return builds.select(on, `before ${limit}`, () => ({ where: and(eq(tables.build.project, sql.placeholder('project')), lt(tables.build.number, sql.placeholder('before'))), orderBy: [desc(tables.build.number)], limit }), { project, before })
+}
+
+export function project(on: Sql, id: number): ProjectRow | null {
+  return projects.get(on, { id })
+}
+
+export function projectBySlug(on: Sql, slug: string): ProjectRow | null {
+  return projects.select(on, 'by slug', () => ({ where: eq(tables.project.slug, sql.placeholder('slug')) }), { slug })[0] ?? null
+}
+
+export function allProjects(on: Sql): readonly ProjectRow[] {
+  return projects.select(on, 'all', () => ({ orderBy: [asc(tables.project.slug)] }))
+}
+
+export function agent(on: Sql, id: string): AgentRow | null {
+  return agents.get(on, { id })
+}
+
+export function allAgents(on: Sql): readonly AgentRow[] {
+  return agents.select(on, 'all', () => ({}))
+}
+
+export function allClasses(on: Sql): readonly ClassRow[] {
+  return classes.select(on, 'all', () => ({}))
+}
+
+export function token(on: Sql, sha256: string): TokenRow | null {
+  return tokens.select(on, 'by hash', () => ({ where: eq(tables.token.sha256, sql.placeholder('sha256')) }), { sha256 })[0] ?? null
+}
+
+/** Tokens that people manage; web sessions and one-time links are not shown. */
+export function managedTokens(on: Sql): readonly TokenRow[] {
+  return tokens.select(on, 'managed', () => ({ where: sql`${tables.token.kind} in ('api', 'registration')`, orderBy: [desc(tables.token.createdAt)] }))
+}
+
+export function grace(on: Sql): Grace | null {
+  const row = facts.get(on, { name: 'grace' })
+  return row ? (JSON.parse(row.value) as Grace) : null // written by `apply`
+}
+
+/** When each live attempt and each agent was last heard, as stored. */
+export interface Seen {
+  readonly attempts: Readonly<Record<string, number>>
+  readonly agents: Readonly<Record<string, number>>
+}
+
+export function seen(on: Sql): Seen {
+  const row = heartbeats.get(on, { id: 1 })
+  return row ? (JSON.parse(row.seen) as Seen) : { attempts: {}, agents: {} } // written by `flush`
+}
+
+export function expiredTokens(on: Sql, now: number): void {
+  tokens.remove(on, 'expired', () => and(lte(tables.token.expiresAt, sql.placeholder('now')), sql`${tables.token.kind} in ('login', 'session')`) ?? isNull(tables.token.id), { now })
+}
+
+export function dedup(on: Sql, key: string): string | null {
+  return dedups.get(on, { key })?.answer ?? null
+}
+
+export function forgetDedupsBefore(on: Sql, at: number): void {
+  dedups.remove(on, 'old', () => lt(tables.dedup.at, sql.placeholder('at')), { at })
+}

@@ -1,0 +1,132 @@
+/**
+ * What the object may hold in memory: only what SQLite can rebuild, or what merely sets a pace. Any throw inside an
+ * event drops it whole, and the next event rebuilds it. The queue is never in memory.
+ */
+import { jobId, type AgentId, type JobId } from '../../schema/job.ts'
+import type { Offer } from '../../schema/sync.ts'
+import type { Change, ClassRow, Grace, JobRow } from '../core/decision.ts'
+import type { Lease } from '../core/lease.ts'
+import { classesOf, offerKey } from '../core/matching.ts'
+import type { Numbers } from '../core/numbers.ts'
+import { timeLimitMs } from '../core/plan.ts'
+import * as load from './load.ts'
+import type { Sql } from './sql.ts'
+
+/** What was seen of an agent since the object woke. Lossy: only pace, preference and display use it. */
+export interface Presence {
+  lastSyncAt: number
+  nextSyncMs: number
+  seq: number
+  bootSeq: number
+  free: number
+  fit: boolean
+  offerKey: string
+  queue: string
+  doorbell: boolean
+}
+
+export class Memory {
+  readonly leases = new Map<JobId, Lease>()
+  readonly presence = new Map<AgentId, Presence>()
+  readonly classes = new Map<number, ClassRow>()
+  /** Attempts whose log somebody watches. */
+  readonly watched = new Set<string>()
+  /** Classes that may have a queued job; a seek that finds none removes its class. */
+  readonly maybeQueued = new Set<number>()
+  grace: Grace | null
+  /** When a job of the queue was last put in line, by queue name. */
+  readonly lastQueuedAt = new Map<string, number>()
+  readonly #served = new Map<string, readonly number[]>()
+  readonly #numbers: Numbers
+  /** Last-seen of agents as stored, for those not seen since the object woke. */
+  readonly agentsSeen = new Map<string, number>()
+
+  constructor(on: Sql, numbers: Numbers) {
+    this.#numbers = numbers
+    for (const row of load.allClasses(on)) this.addClass(row)
+    this.grace = load.grace(on)
+    const seen = load.seen(on)
+    for (const [id, at] of Object.entries(seen.agents)) this.agentsSeen.set(id, at)
+    // A wake rebuilds leases from what is stored; it never renews one [C10.2].
+    for (const job of load.allLiveJobs(on)) {
+      const at = seen.attempts[`${jobId(job)}.${job.fence}`] ?? null
+      this.#setLease(job, at, at)
+    }
+  }
+
+  addClass(row: ClassRow): void {
+    this.classes.set(row.id, row)
+    this.maybeQueued.add(row.id)
+    this.#served.clear()
+  }
+
+  /** Classes that an offer can run, remembered per distinct offer. */
+  served(offer: Pick<Offer, 'queue' | 'tags'>): readonly number[] {
+    const key = offerKey(offer)
+    let served = this.#served.get(key)
+    if (!served) {
+      served = classesOf(offer, this.classes.values())
+      this.#served.set(key, served)
+    }
+    return served
+  }
+
+  /** Follows the changes that `apply` writes. */
+  fold(change: Change, now: number): void {
+    switch (change.kind) {
+      case 'job.insert':
+        if (change.row.state === 'queued') this.#queued(change.row.class, now)
+        return
+      case 'job.set': {
+        const state = change.set.state
+        if (state === undefined) return
+        const job = { ...change.was, ...change.set }
+        // A re-adopted attempt (same fence) was just named; its last-seen is not stored yet, so this sync flushes it.
+        if (state === 'live') this.#setLease(job, change.set.fence === undefined ? now : null, null)
+        else this.leases.delete(jobId(job))
+        if (state === 'queued') this.#queued(job.class, now)
+        return
+      }
+      case 'grace':
+        this.grace = change.grace
+        return
+      default:
+        return
+    }
+  }
+
+  #queued(jobClass: number, now: number): void {
+    this.maybeQueued.add(jobClass)
+    const row = this.classes.get(jobClass)
+    if (row) this.lastQueuedAt.set(row.queue, now)
+  }
+
+  #setLease(job: JobRow, seenAt: number | null, storedAt: number | null): void {
+    if (job.agent === null || job.bootSeq === null || job.assignedAt === null) return
+    this.leases.set(jobId(job), {
+      project: job.project,
+      build: job.build,
+      n: job.n,
+      fence: job.fence,
+      agent: job.agent,
+      bootSeq: job.bootSeq,
+      assignedAt: job.assignedAt,
+      seenAt,
+      storedAt,
+      hardAt: job.assignedAt + timeLimitMs(job) + this.#numbers.hardLimitMs,
+    })
+  }
+
+  /** What the heartbeat row holds now. */
+  snapshot(): load.Seen {
+    const attempts: Record<string, number> = {}
+    for (const [id, lease] of this.leases) if (lease.seenAt !== null) attempts[`${id}.${lease.fence}`] = lease.seenAt
+    const agents: Record<string, number> = Object.fromEntries(this.agentsSeen)
+    for (const [id, presence] of this.presence) agents[id] = presence.lastSyncAt
+    return { attempts, agents }
+  }
+
+  lastSeen(agent: AgentId): number | null {
+    return this.presence.get(agent)?.lastSyncAt ?? this.agentsSeen.get(agent) ?? null
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * One question to the coordinator and the three things that can come back: its reply, its refusal, or no answer. The
+ * border between the last two is what an agent's safety hangs on: a proxy's 401, a captive portal's 200, a redirect, a
+ * 5xx or half a body is *no answer*, and no answer never makes the agent drop anything [C2.1].
+ */
+import type { z } from 'zod'
+import { PROTOCOL_HEADER, refusalBody, type RefusalBody } from '../../schema/refusal.ts'
+import type { Clock, Network } from '../platform.ts'
+import { readRetryAfter } from './backoff.ts'
+
+export type Answer<T> =
+  | { readonly kind: 'reply'; readonly value: T }
+  | { readonly kind: 'refused'; readonly error: RefusalBody['error']; readonly retryAfterMs: number | null }
+  /** `why` completes "cannot reach URL (…)" or stands alone when `elsewhere`: something answered, but not a coordinator. */
+  | { readonly kind: 'none'; readonly why: string; readonly elsewhere: boolean; readonly retryAfterMs: number | null }
+
+export interface Question<T> {
+  readonly network: Network
+  readonly clock: Clock
+  readonly url: string
+  readonly method: 'GET' | 'POST'
+  /** Sent as `Authorization: Bearer`. */
+  readonly credential: string
+  readonly body?: string
+  readonly reply: z.ZodType<T>
+  /** For everything, the last byte of the body included: a reply of one byte a second also ends here. */
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+}
+
+/** No honest reply is larger: 256 slots of 32 KiB specs, doubled. */
+const REPLY_BYTES = 16 * 1024 * 1024
+
+/** Asks once. Never throws, never retries. */
+export async function ask<T>(question: Question<T>): Promise<Answer<T>> {
+  const ending = new AbortController()
+  let timedOut = false
+  const takeBack = question.clock.after(question.timeoutMs, () => {
+    timedOut = true
+    ending.abort()
+  })
+  const forward = () => ending.abort()
+  if (question.signal?.aborted) forward()
+  question.signal?.addEventListener('abort', forward, { once: true })
+  try {
+    // Raced, so that a network which ignores the signal cannot hold the loop either.
+    return await Promise.race([read(question, ending.signal), aborted(ending.signal)])
+  } catch (error) {
+    return { kind: 'none', why: timedOut ? `no whole answer within ${Math.max(1, Math.round(question.timeoutMs / 1000))} s` : explain(error), elsewhere: false, retryAfterMs: null }
+  } finally {
+    takeBack()
+    question.signal?.removeEventListener('abort', forward)
+  }
+}
+
+async function read<T>(question: Question<T>, signal: AbortSignal): Promise<Answer<T>> {
+  const headers: Record<string, string> = { authorization: `Bearer ${question.credential}`, accept: 'application/json' }
+  if (question.body !== undefined) headers['content-type'] = 'application/json'
+  const response = await question.network.fetch(question.url, { method: question.method, headers, signal, ...(question.body === undefined ? {} : { body: question.body }) })
+  const retryAfterMs = readRetryAfter(response.headers)
+  const text = await readText(response)
+  const none = (why: string, elsewhere: boolean): Answer<T> => ({ kind: 'none', why, elsewhere, retryAfterMs })
+
+  if (response.status >= 300 && response.status < 400) {
+    return none(`${question.url} redirects to ${response.headers.get('location') ?? 'somewhere else'}: not a coordinator. Is the URL right (https, no path), or does a sign-in page stand in between?`, true)
+  }
+  if (response.status >= 500) return none(`the server answers ${response.status}`, false)
+  const contentType = response.headers.get('content-type') ?? 'nothing'
+  const json = /^application\/json\b/i.test(contentType) ? parseJson(text) : undefined
+  if (json === undefined) {
+    if (/html/i.test(contentType)) return none(`something else than a coordinator answers at ${question.url} (${response.status}, a web page). Is the URL right, or does a proxy or sign-in page stand in between?`, true)
+    return none(`an answer that is not the coordinator's (${response.status}, ${contentType}, ${text.length} characters)`, false)
+  }
+  if (response.ok) {
+    const reply = question.reply.safeParse(json)
+    return reply.success ? { kind: 'reply', value: reply.data } : none(`a reply that this agent cannot read: ${reply.error.issues[0]?.path.join('.') ?? ''} ${reply.error.issues[0]?.message ?? ''}`, false)
+  }
+  const refusal = refusalBody.safeParse(json)
+  if (refusal.success && response.headers.has(PROTOCOL_HEADER)) return { kind: 'refused', error: refusal.data.error, retryAfterMs }
+  return none(`an answer that is not the coordinator's (${response.status})`, false)
+}
+
+async function readText(response: Response): Promise<string> {
+  if (response.body === null) return ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) { // Node's and undici's streams both iterate bytes
+    size += chunk.byteLength
+    if (size > REPLY_BYTES) throw new Error('the answer is too large to be a coordinator\'s')
+    chunks.push(chunk)
+  }
+  return new TextDecoder().decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // half a body is no answer
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = () => reject(new Error('the call was given up'))
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+}
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  UND_ERR_SOCKET: 'connection closed before the answer was whole',
+  ENOTFOUND: 'no such host name',
+  EAI_AGAIN: 'the name service does not answer',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'the network is not reachable',
+  ETIMEDOUT: 'connecting timed out',
+  UND_ERR_CONNECT_TIMEOUT: 'connecting timed out',
+  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+  CERT_HAS_EXPIRED: 'TLS: its certificate has expired; also check this machine\'s clock',
+  CERT_NOT_YET_VALID: 'TLS: its certificate is not valid yet; check this machine\'s clock',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'TLS: its certificate is for another host name',
+}
+
+/** Why a fetch failed, in a person's words. Node hides the reason in a chain of causes. */
+export function explain(error: unknown): string {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 6; depth += 1) {
+    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : ''
+    const sentence = SENTENCES[code]
+    if (sentence !== undefined) return sentence
+    if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) return `TLS: its certificate is not trusted here (${code}); a private authority's certificate goes into NODE_EXTRA_CA_CERTS`
+    if (/SSL|TLS|EPROTO/.test(code)) return `TLS: it does not speak TLS there (${code}); is it http:// instead of https://?`
+    if (cause instanceof AggregateError && cause.errors.length > 0) cause = cause.errors[0]
+    else if (cause.cause === undefined) return cause.message
+    else cause = cause.cause
+  }
+  return String(error)
+}

@@ -26,8 +26,13 @@ export function leaseEnd(lease: Lease, grace: Grace | null, numbers: Numbers): n
   return Math.max((lease.seenAt ?? lease.assignedAt) + numbers.leaseMs, grace?.until ?? 0)
 }
 
+/** The hard end waits for a grace too: after an outage the agent must be able to deliver what it finished meanwhile. */
+function hardEnd(lease: Lease, grace: Grace | null): number {
+  return Math.max(lease.hardAt, grace?.until ?? 0)
+}
+
 export function deadline(lease: Lease, grace: Grace | null, numbers: Numbers): number {
-  return Math.min(leaseEnd(lease, grace, numbers), lease.hardAt)
+  return Math.min(leaseEnd(lease, grace, numbers), hardEnd(lease, grace))
 }
 
 /** Earliest deadline of all, or null when nothing is live [I20]. */
@@ -70,7 +75,7 @@ export function dueLeases(leases: Iterable<Lease>, grace: Grace | null, now: num
   for (const lease of leases) {
     const end = leaseEnd(lease, grace, numbers)
     if (end <= now) due.push({ lease, why: lease.seenAt === null ? 'never_taken' : 'silent', at: end })
-    else if (lease.hardAt <= now) due.push({ lease, why: 'overran', at: lease.hardAt })
+    else if (hardEnd(lease, grace) <= now) due.push({ lease, why: 'overran', at: hardEnd(lease, grace) })
   }
   return due.sort((a, b) => a.at - b.at)
 }

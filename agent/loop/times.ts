@@ -13,7 +13,7 @@ export interface AgentTimes {
   readonly retryIdleCapMs: number
   /** Between tries after a refusal that only a person can mend: revoked, unknown, protocol too old [C2.1]. */
   readonly refusedMs: number
-  /** Between syncs in standby, ± 20 % [C1.6]. */
+  /** Between syncs in standby, ± 20 % [C1.5]. */
   readonly standbyMs: number
   readonly retryAfterFloorMs: number
   readonly retryAfterCapMs: number
@@ -28,7 +28,7 @@ export interface AgentTimes {
   readonly doorbellCapMs: number
   /** One more sync may be caused by rings each time this passes; `RING_BURST` at once. */
   readonly ringRefillMs: number
-  /** After the last build of a draining agent, for its results to be delivered [C14.1]. */
+  /** After the last build of a draining agent, for its results to be delivered [C14]. */
   readonly deliverMs: number
   readonly healthMs: number
   /** How often the same waiting sentence is shown again. */
@@ -52,7 +52,7 @@ const STANDARD: AgentTimes = {
   standbyMs: 60 * SECOND,
   retryAfterFloorMs: SECOND,
   retryAfterCapMs: 600 * SECOND,
-  paceFloorMs: SECOND,
+  paceFloorMs: SECOND / 10,
   paceCapMs: 600 * SECOND,
   heartbeatMs: 15 * SECOND,
   logMs: 5 * SECOND,

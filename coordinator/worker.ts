@@ -1,0 +1,41 @@
+/**
+ * The Worker: every route of Kedge by name, and the two Durable Objects. It decides nothing; what all requests share is
+ * in `http/shell.ts`. Order matters only where people are let in: `may(…)` stands before what it guards.
+ */
+import { Hono } from 'hono'
+import { agentRoutes } from './http/agent.ts'
+import { apiRoutes } from './http/api.ts'
+import { attemptRoutes } from './http/attempt.ts'
+import { may } from './http/auth.ts'
+import type { HttpEnvironment } from './http/context.ts'
+import { logRoutes } from './http/log.ts'
+import { sessionRoutes } from './http/session.ts'
+import { createShell } from './http/shell.ts'
+import { pageRoutes } from './pages/pages.tsx'
+
+export { JobLog } from './objects/job-log.ts'
+export { Scheduler } from './objects/scheduler.ts'
+
+const app = createShell()
+
+// Agents: their own credentials, their own refusals.
+app.route('/', agentRoutes)
+app.route('/', attemptRoutes)
+
+// People.
+app.route('/', sessionRoutes)
+app.route('/', apiRoutes)
+app.use('/api/v1/jobs/*', may('read'))
+app.route('/', logRoutes)
+app.route('/', guarded(pageRoutes))
+
+export default app
+
+/** Pages are read with `read`; their forms start, cancel and retry, which takes `build`. */
+function guarded(pages: Hono<HttpEnvironment>): Hono<HttpEnvironment> {
+  const read = may('read')
+  const build = may('build')
+  const app = new Hono<HttpEnvironment>()
+  for (const path of ['/', '/agents', '/agents/*', '/projects/*']) app.use(path, (c, next) => (c.req.method === 'GET' || c.req.method === 'HEAD' ? read(c, next) : build(c, next)))
+  return app.route('/', pages)
+}

@@ -1,0 +1,116 @@
+/**
+ * Replaces secrets in a stream of bytes before anything of it is stored [I22]. A secret may lie across any number of
+ * chunks, so bytes that could begin one are held back until the next chunk says more; all others pass at once. What
+ * comes out depends on the bytes only, never on how they were cut.
+ *
+ * What one would get wrong: matches overlap. Two secrets that share bytes, or touch, become one mark; replacing the
+ * first found would leave the end of the second to be read.
+ */
+import { secretVariants } from './variants.ts'
+
+export interface Mask {
+  /** What may be shown now; with nothing to hide it is the chunk itself, not a copy. */
+  push(chunk: Uint8Array): Uint8Array
+  /** What was held back and turned out to be no secret. */
+  end(): Uint8Array
+}
+
+export const MASKED = '***'
+
+const NOTHING = new Uint8Array(0)
+
+export function createMask(secrets: readonly string[]): Mask {
+  const patterns = secretVariants(secrets)
+  if (patterns.length === 0) return { push: (chunk) => chunk, end: () => NOTHING }
+  return createScanner(patterns)
+}
+
+function createScanner(patterns: readonly Uint8Array[]): Mask {
+  const mark = Buffer.from(MASKED)
+  const finder = createFinder(patterns)
+  let held: Buffer = Buffer.alloc(0)
+  /** How far a mark that was already shown reaches beyond what was decided: 0 touches the next byte, -1 is no mark. */
+  let reach = -1
+
+  const scan = (bytes: Buffer, isLast: boolean): Uint8Array => {
+    const shown: Uint8Array[] = []
+    let until = reach
+    let clear = Math.max(0, until)
+    let at = 0
+    for (;;) {
+      // Leaves: all is decided, or from `at` on it depends on bytes that have not come.
+      at = finder.next(bytes, at)
+      if (at === bytes.byteLength) break
+      const length = finder.match(bytes, at, isLast)
+      if (length === 'undecided') break
+      if (length > 0) {
+        if (at > until) {
+          if (at > clear) shown.push(bytes.subarray(clear, at))
+          shown.push(mark)
+        }
+        until = clear = Math.max(until, at + length)
+      }
+      at += 1
+    }
+    if (at > clear) shown.push(bytes.subarray(clear, at))
+    reach = Math.max(-1, until - at)
+    held = at === bytes.byteLength ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at)) // a copy: the chunk is the caller's
+    return shown.length === 1 ? (shown[0] ?? NOTHING) : Buffer.concat(shown)
+  }
+
+  return {
+    push: (chunk) => {
+      const fresh = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      return scan(held.byteLength === 0 ? fresh : Buffer.concat([held, fresh]), false)
+    },
+    end: () => scan(held, true),
+  }
+}
+
+interface Finder {
+  /** The first position from `at` on where a pattern could begin; the length when there is none. */
+  next(bytes: Buffer, at: number): number
+  /** Length of the longest pattern that stands at `at`; 0 for none. `undecided`: a longer one may, once more bytes come. */
+  match(bytes: Buffer, at: number, isLast: boolean): number | 'undecided'
+}
+
+/** By the first two bytes: a look-up in a table passes over nearly all of an honest log. */
+function createFinder(patterns: readonly Uint8Array[]): Finder {
+  const firsts = new Uint8Array(256)
+  const pairs = new Uint8Array(65_536)
+  const byPair = new Map<number, Uint8Array[]>()
+  for (const pattern of [...patterns].sort((a, b) => b.byteLength - a.byteLength)) {
+    const [first = 0, second = 0] = pattern // at least 6 bytes long
+    const pair = (first << 8) | second
+    firsts[first] = 1
+    pairs[pair] = 1
+    byPair.set(pair, [...(byPair.get(pair) ?? []), pattern])
+  }
+
+  return {
+    next: (bytes, from) => {
+      const last = bytes.byteLength - 1
+      let at = from
+      let byte = bytes[at] ?? 0
+      while (at < last) {
+        const following = bytes[at + 1] ?? 0
+        if (pairs[(byte << 8) | following] === 1) return at
+        byte = following
+        at += 1
+      }
+      return at === last && firsts[byte] === 1 ? last : bytes.byteLength
+    },
+    match: (bytes, at, isLast) => {
+      const here = bytes.byteLength - at
+      if (here === 1) return isLast ? 0 : 'undecided'
+      for (const pattern of byPair.get(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)) ?? []) {
+        if (pattern.byteLength <= here) {
+          if (bytes.compare(pattern, 0, pattern.byteLength, at, at + pattern.byteLength) === 0) return pattern.byteLength
+        } else if (!isLast && bytes.compare(pattern, 0, here, at) === 0) {
+          return 'undecided'
+        }
+      }
+      return 0
+    },
+  }
+}

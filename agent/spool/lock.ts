@@ -1,0 +1,77 @@
+/**
+ * One process a state folder. Two agents with one identity would take each other's results for their own, so the second
+ * refuses to start [D3]. The lock names pid and start time, as a pid alone may belong to a stranger by now; a lock whose
+ * holder is gone is taken over without asking, because after `kill -9` nobody is there to clean up.
+ */
+import { z } from 'zod'
+import type { Disk } from '../platform.ts'
+
+/** What the lock needs to know of the processes on this machine. */
+export interface Processes {
+  readonly pid: number
+  readonly host: string
+  /** When the process began, in any form that never comes again for the same pid; null when there is no such process. */
+  startTime(pid: number): Promise<string | null>
+  /** Creates the file with this text, whole, unless it exists; false when it does. */
+  claim(path: string, text: string): Promise<boolean>
+}
+
+export interface LockHolder {
+  readonly pid: number
+  readonly host: string
+}
+
+const lockText = z.object({ pid: z.number().int(), start: z.string().nullable(), host: z.string(), nonce: z.string() })
+type LockText = z.infer<typeof lockText>
+
+export type Locked = { readonly ok: true; readonly release: () => Promise<void> } | { readonly ok: false; readonly holder: LockHolder }
+
+/** Takes the lock at `path`, or says who holds it. `nonce` is random text. */
+export async function takeLock(path: string, { disk, processes, nonce }: { readonly disk: Disk; readonly processes: Processes; readonly nonce: string }): Promise<Locked> {
+  const own: LockText = { pid: processes.pid, start: await processes.startTime(processes.pid), host: processes.host, nonce }
+  const release = async (): Promise<void> => {
+    if ((await readLock(disk, path))?.nonce === nonce) await disk.remove(path)
+  }
+  for (;;) {
+    // Leaves: it is ours, or somebody alive holds it. Each further round has put one dead holder's file away.
+    if (await processes.claim(path, JSON.stringify(own))) return { ok: true, release }
+    const found = await readLock(disk, path)
+    if (found && (await isAlive(found, own, processes))) return { ok: false, holder: found }
+    const aside = `${path}.${nonce}`
+    if (!(await moveAside(disk, path, aside))) continue
+    const moved = await readLock(disk, aside)
+    await disk.remove(aside)
+    if (moved && moved.nonce !== found?.nonce && (await isAlive(moved, own, processes))) {
+      // Another starter was faster and it was its lock that went aside: give it back, and give way.
+      await processes.claim(path, JSON.stringify(moved))
+      return { ok: false, holder: moved }
+    }
+  }
+}
+
+/** A holder on another host (a container's name, a moved disk) cannot be looked at: it is taken for gone, and the coordinator's boot numbers settle the rare mistake [C1.6]. */
+async function isAlive(found: LockText, own: LockText, processes: Processes): Promise<boolean> {
+  if (found.host !== own.host) return false
+  if (found.pid === own.pid) return found.start === own.start
+  const start = await processes.startTime(found.pid)
+  return start !== null && (found.start === null || found.start === start)
+}
+
+async function readLock(disk: Disk, path: string): Promise<LockText | null> {
+  const bytes = await disk.read(path)
+  if (bytes === null) return null
+  try {
+    return lockText.parse(JSON.parse(new TextDecoder().decode(bytes)))
+  } catch {
+    return null // unreadable: nobody's
+  }
+}
+
+async function moveAside(disk: Disk, from: string, to: string): Promise<boolean> {
+  try {
+    await disk.rename(from, to)
+    return true
+  } catch {
+    return false // somebody else moved it first: look again
+  }
+}

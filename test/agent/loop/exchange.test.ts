@@ -1,0 +1,92 @@
+import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ask } from '../../../agent/loop/exchange.ts'
+import { nodePlatform } from '../../../agent/node-platform.ts'
+import { registerReply } from '../../../schema/sync.ts'
+import { EMPTY_200, HTML_200, HTML_401, REDIRECT, startFakeCoordinator, unavailable, type FakeCoordinator, type Fault } from '../../support/fake-coordinator.ts'
+
+const { network, clock } = nodePlatform()
+const offer = { name: 'n', queue: 'default', tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
+const body = JSON.stringify({ proto: 1, agent_id: `a_${'x'.repeat(20)}`, secret_sha256: '0'.repeat(64), offer })
+const register = (url: string, { credential = 'kdg_reg_test', timeoutMs = 5000 } = {}) => ask({ network, clock, url: `${url}/v1/agents/register`, method: 'POST', credential, body, reply: registerReply, timeoutMs })
+
+let fake: FakeCoordinator
+beforeEach(async () => {
+  fake = await startFakeCoordinator()
+})
+afterEach(() => fake.close())
+
+describe('asking the coordinator [C2.1]', () => {
+  it('takes a reply of the agreed shape', async () => {
+    expect(await register(fake.url)).toMatchObject({ kind: 'reply', value: { next_sync_ms: 0 } })
+  })
+
+  it('takes a refusal in JSON under the protocol header as the coordinator\'s word', async () => {
+    expect(await register(fake.url, { credential: 'kdg_reg_wrong' })).toMatchObject({ kind: 'refused', error: { code: 'token_invalid', retry: false } })
+  })
+
+  const refusal = JSON.stringify({ error: { code: 'agent_revoked', message: 'no', retry: true } })
+  const json = { 'content-type': 'application/json' }
+  it.each<[string, Fault]>([
+    ['a web page with 200', HTML_200],
+    ['a proxy\'s 401 page', HTML_401],
+    ['an empty 200', EMPTY_200],
+    ['a redirect', REDIRECT],
+    ['503', unavailable()],
+    ['502 with a refusal in JSON', { kind: 'raw', status: 502, headers: { ...json, 'x-kedge-protocol': '1' }, body: refusal }],
+    ['half of the JSON', { kind: 'truncated' }],
+    ['half of the JSON and a cut connection', { kind: 'cut' }],
+    ['a refusal without the protocol header', { kind: 'raw', status: 403, headers: json, body: refusal }],
+    ['a refusal that is not called JSON', { kind: 'raw', status: 403, headers: { 'content-type': 'text/plain', 'x-kedge-protocol': '1' }, body: refusal }],
+    ['200 with other JSON', { kind: 'raw', status: 200, headers: json, body: '{"ok":true}' }],
+    ['a cut connection', { kind: 'drop-request' }],
+    ['a body that claims to be compressed and is not', { kind: 'raw', status: 200, headers: { ...json, 'content-encoding': 'gzip' }, body: '{"agent_id"' }],
+  ])('takes %s for no answer', async (_, fault) => {
+    fake.fault('register', fault)
+    expect(await register(fake.url)).toMatchObject({ kind: 'none' })
+  })
+
+  it.each<[string, Fault]>([
+    ['nothing comes back', { kind: 'half-open' }],
+    ['one byte comes now and then', { kind: 'drip' }],
+  ])('gives up on the whole call when %s until the time is over', async (_, fault) => {
+    fake.fault('register', fault)
+    expect(await register(fake.url, { timeoutMs: 200 })).toMatchObject({ kind: 'none', why: expect.stringContaining('no whole answer') })
+  })
+
+  it('hands on a Retry-After, also of a proxy', async () => {
+    fake.fault('register', unavailable('7'))
+    expect(await register(fake.url)).toMatchObject({ kind: 'none', retryAfterMs: 7000 })
+  })
+
+  it('says that something else answers there, with the address', async () => {
+    fake.fault('register', HTML_200, REDIRECT)
+    expect(await register(fake.url)).toMatchObject({ elsewhere: true, why: expect.stringMatching(/a web page.*URL right.*sign-in page/) })
+    expect(await register(fake.url)).toMatchObject({ elsewhere: true, why: expect.stringContaining('redirects to http://login.hotel.example/') })
+  })
+
+  it('says that the connection was refused', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    await new Promise((resolve) => server.close(resolve))
+    expect(await register(`http://127.0.0.1:${port}`)).toMatchObject({ kind: 'none', why: 'connection refused' })
+  })
+
+  it('says what is wrong with TLS', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kedge-tls-'))
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', join(folder, 'key'), '-out', join(folder, 'cert'), '-days', '1', '-subj', '/CN=localhost'], { stdio: 'ignore' })
+    const server = createTlsServer({ key: readFileSync(join(folder, 'key')), cert: readFileSync(join(folder, 'cert')) })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    expect(await register(`https://127.0.0.1:${port}`)).toMatchObject({ kind: 'none', why: expect.stringMatching(/TLS: its certificate is not trusted/) })
+    server.close()
+    expect(await register(fake.url.replace('http', 'https'))).toMatchObject({ kind: 'none', why: expect.stringContaining('does not speak TLS') })
+  })
+})

@@ -97,7 +97,7 @@ route(apiRoutes, 'POST /tokens', {
   body: newTokenRequest,
   answer: async ({ c, body, scheduler }) => {
     const token = newToken(body.kind === 'api' ? 'api' : 'reg')
-    const view = valueOf(await scheduler.storeToken(body.kind === 'api' ? { ...body, scope: body.scope ?? 'read' } : body, sha256Hex(token)))
+    const view = valueOf(await scheduler.storeToken(body, sha256Hex(token)))
     return c.json({ ...view, token }, 201)
   },
 })

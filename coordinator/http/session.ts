@@ -65,7 +65,7 @@ async function signInPrincipal(c: HttpContext, token: string): Promise<Principal
 
 function signIn(c: HttpContext, { message, token = null, status = 200 }: { readonly message: string | null; readonly token?: string | null; readonly status?: 200 | 400 | 401 | 422 }): Response | Promise<Response> {
   c.header('cache-control', 'no-store')
-  return c.html(signInPage({ message, token }), status)
+  return c.html(signInPage({ nonce: c.get('nonce'), message, token }), status)
 }
 
 /** The remembered page, or the first one; never another site. */

@@ -4,8 +4,11 @@
  */
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { PROTOCOL_HEADER } from '../../schema/refusal.ts'
 import { VERSION } from '../../schema/version.ts'
 import type { Environment } from '../environment.ts'
+import { document, ProblemPage } from '../pages/layout.tsx'
 import type { HttpContext, HttpEnvironment } from './context.ts'
 import { problem, ProblemError, problemResponse } from './problem.ts'
 import { askToSignIn } from './session.ts'
@@ -25,7 +28,10 @@ export function createShell(): Hono<HttpEnvironment> {
   return app
 }
 
-/** The Content-Security-Policy lets nothing run or style but what carries this response's nonce. */
+/**
+ * The Content-Security-Policy lets nothing run or style but what carries this response's nonce. The referrer policy is
+ * not `no-referrer`: under that, browsers send `Origin: null` with our own forms, and the check of Origin would refuse them.
+ */
 const securityHeaders = createMiddleware<HttpEnvironment>(async (c, next) => {
   const nonce = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))
   c.set('nonce', nonce)
@@ -36,7 +42,7 @@ const securityHeaders = createMiddleware<HttpEnvironment>(async (c, next) => {
   const response = new Response(c.res.body, c.res)
   const headers = response.headers
   headers.set('x-content-type-options', 'nosniff')
-  headers.set('referrer-policy', 'no-referrer')
+  headers.set('referrer-policy', 'same-origin')
   headers.set('cross-origin-opener-policy', 'same-origin')
   headers.set('cross-origin-resource-policy', 'same-origin')
   headers.set(
@@ -44,6 +50,8 @@ const securityHeaders = createMiddleware<HttpEnvironment>(async (c, next) => {
     `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
   )
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
+  // A failure of ours is "no answer" to an agent, whoever marked it on its way out [C2.1].
+  if (response.status >= 500) headers.delete(PROTOCOL_HEADER)
   c.res = undefined
   c.res = response
 })
@@ -65,19 +73,31 @@ function missingSecrets(env: Environment): readonly { readonly name: string; rea
   ].filter(({ value, characters }) => (value ?? '').length < characters)
 }
 
-/** The one place where an error becomes an answer. Nothing here carries the protocol header, so to an agent all of it is "no answer" [C2.1]. */
+/** The one place where an error becomes an answer. None carries the protocol header, so to an agent all of it is "no answer" [C2.1]. */
 function answerError(error: Error, c: HttpContext): Response | Promise<Response> {
-  if (error instanceof ProblemError) return isPageWithoutSession(c, error) ? askToSignIn(c, { message: error.problem.code === 'token-missing' ? null : error.problem.detail }) : problemResponse(error)
-  // The path only: a query can hold a sign-in token.
-  console.error(`${c.req.method} ${c.req.path} failed: ${error.stack ?? error.message}`)
-  if ('overloaded' in error && error.overloaded === true) {
-    return problemResponse(problem(503, { code: 'overloaded', detail: 'The coordinator has more requests than it can take. Try again in some seconds.', headers: { 'retry-after': '5' } }))
-  }
-  return problemResponse(problem(500, { code: 'internal', detail: 'Something went wrong inside the coordinator; its log holds the cause. Trying again is safe where the request was a GET or carried an Idempotency-Key.' }))
+  if (!(error instanceof ProblemError)) return answerProblem(unexpected(error, c), c)
+  const isWithoutSession = error.problem.status === 401 && c.req.method === 'GET' && isForPerson(c)
+  return isWithoutSession ? askToSignIn(c, { message: error.problem.code === 'token-missing' ? null : error.problem.detail }) : answerProblem(error, c)
 }
 
-/** A browser that opens a page without a session gets the sign-in form there; everything else gets the problem. */
-function isPageWithoutSession(c: HttpContext, { problem }: ProblemError): boolean {
-  const isPage = c.req.method === 'GET' && !/^\/(?:api|v1)\//.test(c.req.path)
-  return isPage && problem.status === 401 && c.req.header('authorization') === undefined && (c.req.header('accept') ?? '').includes('text/html')
+function unexpected(error: Error, c: HttpContext): ProblemError {
+  // The path only: a query can hold a sign-in token.
+  console.error(`${c.req.method} ${c.req.path} failed: ${error.stack ?? error.message}`)
+  // As the platform marks a Durable Object that has more than it can take.
+  if ('overloaded' in error && error.overloaded === true) {
+    return problem(503, { code: 'overloaded', detail: 'The coordinator has more requests than it can take. Try again in some seconds.', headers: { 'retry-after': '5' } })
+  }
+  return problem(500, { code: 'internal', detail: 'Something went wrong inside the coordinator; its log holds the cause. Trying again is safe where the request was a GET or carried an Idempotency-Key.' })
+}
+
+function answerProblem(error: ProblemError, c: HttpContext): Response | Promise<Response> {
+  const { title, detail, status } = error.problem
+  if (!isForPerson(c) || error.problem.code === 'secrets-missing') return problemResponse(error)
+  const frame = { nonce: c.get('nonce'), principal: c.get('principal') ?? null, now: Date.now() }
+  return c.html(document(ProblemPage({ frame, title, detail })), status as ContentfulStatusCode, error.headers) // every problem has a body
+}
+
+/** Whether a browser asks for a page, rather than a script for the API. */
+function isForPerson(c: HttpContext): boolean {
+  return !/^\/(?:api|v1)\//.test(c.req.path) && c.req.header('authorization') === undefined && (c.req.header('accept') ?? '').includes('text/html')
 }

@@ -230,7 +230,7 @@ it('every answer carries the headers that a browser obeys, with a nonce of its o
   const policies = new Set<string>()
   for (const path of ['/healthz', '/sign-in', '/api/v1/projects', '/nowhere', '/api/v1/tokens']) {
     const { headers } = await ask(path, path === '/api/v1/tokens' ? { token: null } : {})
-    expect([path, headers.get('x-content-type-options'), headers.get('referrer-policy'), headers.get('cache-control')]).toEqual([path, 'nosniff', 'no-referrer', 'no-store'])
+    expect([path, headers.get('x-content-type-options'), headers.get('referrer-policy'), headers.get('cache-control')]).toEqual([path, 'nosniff', 'same-origin', 'no-store'])
     const policy = headers.get('content-security-policy') ?? ''
     for (const part of ["default-src 'none'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"]) expect(policy).toContain(part)
     policies.add(policy)

@@ -88,11 +88,6 @@ describe('bearer tokens', () => {
     expect(response.status).toBe(422)
     expect((await json<Problem>(response)).errors).toMatchObject([{ path: 'scope' }])
   })
-
-  it('an API token without a scope may only read', async () => {
-    const made = await json<NewToken>(await ask('/api/v1/tokens', { json: { kind: 'api', name: 'plain' } }))
-    expect(made.scope).toBe('read')
-  })
 })
 
 describe('signing in', () => {
@@ -161,6 +156,13 @@ describe('signing in', () => {
     const next = asked.headers.getSetCookie().find((line) => line.startsWith('kedge_next=')) ?? ''
     const { response } = await signIn(ADMIN_TOKEN, { cookie: next.split(';')[0] ?? '' })
     expect(response.headers.get('location')).toBe('/projects/some?tab=1')
+  })
+
+  it('a page that is not there is a page for a browser and a problem for a script', async () => {
+    const page = await ask('/nowhere', { token: null, headers: { accept: 'text/html' } })
+    expect([page.status, page.headers.get('content-type')]).toEqual([404, expect.stringContaining('text/html')])
+    expect(await page.text()).toContain('Nothing is at /nowhere.')
+    expect((await ask('/nowhere')).headers.get('content-type')).toBe('application/problem+json')
   })
 
   it.each(['//elsewhere.test/x', 'https://elsewhere.test/', '/.//elsewhere.test', '/\\elsewhere.test', 'javascript:alert(1)'])('never leads to another site (%s)', async (next) => {

@@ -34,8 +34,8 @@ export interface HealthOptions {
 export interface Health {
   /** Null: fit. */
   reason(): string | null
-  /** Looks now; resolves when `reason` is new. */
-  look(): Promise<void>
+  /** The first look is over. */
+  readonly looked: Promise<void>
   stop(): void
 }
 
@@ -57,10 +57,9 @@ export function startHealth({ disk, clock, folder, limits, everyMs, spoolBytes, 
     await look()
     if (!isOver) takeBack = clock.after(everyMs, () => void again())
   }
-  void again()
   return {
     reason: () => reason,
-    look,
+    looked: again(),
     stop: () => {
       isOver = true
       takeBack?.()

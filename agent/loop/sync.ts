@@ -282,7 +282,7 @@ export function startSync(options: SyncOptions): SyncLoop {
     acknowledged: () => acknowledged,
     isRefused: () => refusedNow,
     stop: () => ending.abort(),
-    ended: run(),
+    ended: Promise.resolve().then(run), // not before whoever starts it has this object in hand
   }
 }
 

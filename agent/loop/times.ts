@@ -30,6 +30,10 @@ export interface AgentTimes {
   readonly ringRefillMs: number
   /** After the last build of a draining agent, for its results to be delivered [C14]. */
   readonly deliverMs: number
+  /** Self-fence: SIGTERM to SIGKILL, whatever the job asked for [C7]. */
+  readonly killGraceMs: number
+  /** Third stop: how long the kill may take before the process goes. */
+  readonly lastKillMs: number
   readonly healthMs: number
   /** How often the same waiting sentence is shown again. */
   readonly sayAgainMs: number
@@ -62,6 +66,8 @@ const STANDARD: AgentTimes = {
   doorbellCapMs: 64 * SECOND,
   ringRefillMs: SECOND / 2,
   deliverMs: 60 * SECOND,
+  killGraceMs: 10 * SECOND,
+  lastKillMs: 2 * SECOND,
   healthMs: 10 * SECOND,
   sayAgainMs: 30 * SECOND,
   watchMs: SECOND,

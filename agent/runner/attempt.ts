@@ -76,6 +76,7 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
   }
 
   function stop(why: StopWhy, graceMs?: number): void {
+    if (state.stop === why && state.graceMs === graceMs) return
     // A build that is taken away stays taken away; a cancel may still become that.
     if (state.stop === null || state.stop === 'canceled') state.stop = why
     state.graceMs = graceMs

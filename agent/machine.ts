@@ -1,0 +1,41 @@
+/**
+ * What an agent does to the machine it runs on, beyond disk and network: it prepares folders, starts commands and ends
+ * whole trees of processes. Handed in like the platform, so that the agent's own rules can be tested without a shell.
+ */
+import type { AgentId, AttemptId } from '../schema/job.ts'
+import type { JobSpec } from '../schema/sync.ts'
+import type { RunningCommand } from './runner/attempt.ts'
+import type { Processes } from './spool/lock.ts'
+import type { StartedProcess } from './spool/results.ts'
+
+export interface PrepareRequest {
+  readonly spec: JobSpec
+  readonly attempt: AttemptId
+  /** The slot's number: one work tree each, never shared by two attempts at a time. */
+  readonly slot: number
+  log(text: string): void
+  readonly signal: AbortSignal
+}
+
+export interface CommandRequest {
+  readonly spec: JobSpec
+  readonly attempt: AttemptId
+  readonly slot: number
+  readonly agent: { readonly id: AgentId; readonly name: string }
+  readonly folder: string
+  readonly commit: string | null
+  readonly timeoutMs: number
+  readonly graceMs: number
+  output(chunk: Uint8Array): Promise<void>
+}
+
+export interface Machine {
+  readonly processes: Processes
+  /** Why builds cannot run here at all; null when they can. */
+  selfTest(): Promise<string | null>
+  /** Ends what attempts of an earlier boot left running. */
+  killLeftovers(agent: AgentId, attempts: readonly { readonly attempt: AttemptId; readonly process: StartedProcess | null }[]): Promise<void>
+  /** The folder to run in, as clean as a fresh one. Throws an error with a `code` and a sentence. */
+  prepare(request: PrepareRequest): Promise<{ readonly folder: string; readonly commit: string | null }>
+  startCommand(request: CommandRequest): RunningCommand | Promise<RunningCommand>
+}

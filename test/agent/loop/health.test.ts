@@ -1,0 +1,74 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { HEALTH_LIMITS, startHealth, testTools } from '../../../agent/loop/health.ts'
+import { nodePlatform } from '../../../agent/node-platform.ts'
+import { turnedClock } from '../../support/turned-clock.ts'
+
+const GIB = 1024 ** 3
+
+async function look(change: { bytes?: number; totalBytes?: number; inodes?: number; spool?: number; tools?: string | null; error?: Error } = {}) {
+  const free = async () => {
+    if (change.error) throw change.error
+    return { bytes: 50 * GIB, totalBytes: 100 * GIB, inodes: 1e6, ...change }
+  }
+  const health = startHealth({ disk: { ...nodePlatform().disk, free }, clock: turnedClock(), folder: '/state', limits: HEALTH_LIMITS, everyMs: 10_000, spoolBytes: () => change.spool ?? 0, selfTest: async () => change.tools ?? null, changed: () => {} })
+  await health.looked
+  return health.reason()
+}
+
+describe('fit for work', () => {
+  it('with room, a small spool and tools that start', async () => {
+    expect(await look()).toBeNull()
+  })
+
+  it.each([
+    ['less than 5 GiB are free', { bytes: 1.2 * GIB }, 'disk of /state: 1.2 GiB free, 5.0 GiB needed'],
+    ['less than 5 % of a large disk are free', { bytes: 40 * GIB, totalBytes: 1000 * GIB }, 'disk of /state: 40.0 GiB free, 50.0 GiB needed'],
+    ['no more files fit', { inodes: 12 }, /only 12 more files fit/],
+    ['the spool grows', { spool: 3 * GIB }, /the spool holds 3.0 GiB/],
+    ['a tool does not start', { tools: 'git does not start' }, 'git does not start'],
+    ['the disk cannot be looked at', { error: new Error('EIO') }, 'disk of /state cannot be looked at: EIO'],
+  ])('not when %s', async (_, change, reason) => {
+    expect(await look(change)).toEqual(expect.stringMatching(reason))
+  })
+
+  it('not before the first look', () => {
+    const health = startHealth({ disk: nodePlatform().disk, clock: turnedClock(), folder: '/', limits: HEALTH_LIMITS, everyMs: 1, spoolBytes: () => 0, selfTest: async () => null, changed: () => {} })
+    expect(health.reason()).toMatch(/^starting/)
+    health.stop()
+  })
+
+  it('looks again, tells of a change once, and repeats the self-test only until it passes', async () => {
+    const clock = turnedClock()
+    const told: (string | null)[] = []
+    let bytes = GIB
+    let tests = 0
+    const health = startHealth({ disk: { ...nodePlatform().disk, free: async () => ({ bytes, totalBytes: 100 * GIB, inodes: 1e6 }) }, clock, folder: '/state', limits: HEALTH_LIMITS, everyMs: 10_000, spoolBytes: () => 0, selfTest: async () => ((tests += 1) < 2 ? 'no shell' : null), changed: (reason) => told.push(reason) })
+    await health.looked
+    await clock.turn(30_000)
+    bytes = 50 * GIB
+    await clock.turn(30_000)
+    expect(told).toEqual(['no shell', expect.stringContaining('1.0 GiB free'), null])
+    expect(tests).toBe(2)
+    health.stop()
+    expect(clock.waiting()).toBe(0)
+  })
+})
+
+describe('the self-test of shell and git', () => {
+  it('passes where both start', async () => {
+    expect(await testTools({ PATH: process.env['PATH'] })).toBeNull()
+  })
+
+  it('says what to do when git is not there', async () => {
+    expect(await testTools({ PATH: '/nowhere' })).toMatch(/git does not start: it is not there. Install git/)
+  })
+
+  it('sees a git that starts and fails', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kedge-git-'))
+    await writeFile(join(folder, 'git'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
+    expect(await testTools({ PATH: folder })).toMatch(/git does not start: it ended with status 3/)
+  })
+})

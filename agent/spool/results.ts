@@ -75,8 +75,16 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
   let takeBack: (() => void) | null = null
   let clearing: Promise<void> = Promise.resolve()
   let isClosed = false
+  const underway = new Map<string, Promise<unknown>>()
 
   const durably = (attempt: AttemptId, name: string, bytes: Uint8Array) => withReserve(disk, folder, () => disk.writeDurably(join(folderOf(attempt), name), bytes))
+
+  /** Asked for twice at once, it is done once; after a failure it may be asked for again. */
+  const once = <T>(file: string, act: () => Promise<T>): Promise<T> => {
+    const begun = (underway.get(file) as Promise<T> | undefined) ?? act().finally(() => underway.delete(file)) // one file, one kind of act
+    underway.set(file, begun)
+    return begun
+  }
 
   const isDone = (each: Held): boolean => each.isLogSealed && (each.verdict !== null || each.isGivenUp)
   const gather = (attempt: AttemptId, each: Held): void => {
@@ -157,14 +165,16 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
       const each = held.get(attempt)
       if (each === undefined) throw new Error(`${attempt} was never journalled, so it has no result`)
       if (each.spooled !== null) return each.spooled
-      const spooled = spoolResult(attempt, result)
-      await durably(attempt, 'result.json', encodeResult(spooled))
-      each.spooled = spooled
-      each.bytes = result.log_bytes + spooled.text.length
-      total += each.bytes
-      waiting.set(attempt, spooled)
-      snapshot = null
-      return spooled
+      return await once(`${attempt}/result.json`, async () => {
+        const spooled = spoolResult(attempt, result)
+        await durably(attempt, 'result.json', encodeResult(spooled))
+        each.spooled = spooled
+        each.bytes = result.log_bytes + spooled.text.length
+        total += each.bytes
+        waiting.set(attempt, spooled)
+        snapshot = null
+        return spooled
+      })
     },
 
     pending: () => (snapshot ??= [...waiting.values()]),
@@ -172,13 +182,14 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
     settle: async (attempt, verdict) => {
       const each = held.get(attempt)
       if (each === undefined || each.spooled === null || each.verdict !== null) return // told twice
-      const record = { verdict, at: clock.wall() }
-      await durably(attempt, 'verdict', encodeVerdict(record)) // I5: only a verdict may remove a spooled result
-      if (each.verdict !== null) return // told twice at once
-      each.verdict = record
-      waiting.delete(attempt)
-      snapshot = null
-      gather(attempt, each)
+      await once(`${attempt}/verdict`, async () => {
+        const record = { verdict, at: clock.wall() }
+        await durably(attempt, 'verdict', encodeVerdict(record)) // I5: only a verdict may remove a spooled result
+        each.verdict = record
+        waiting.delete(attempt)
+        snapshot = null
+        gather(attempt, each)
+      })
     },
 
     giveUp: async (attempt) => {

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createMask } from '../../../agent/log/mask.ts'
+import { createTail } from '../../../agent/log/tail.ts'
+import { openLog } from '../../../agent/log/writer.ts'
+import { nodePlatform } from '../../../agent/node-platform.ts'
+import { ownFolder } from '../../support/folder.ts'
+import { watchDisk } from '../../support/watched-disk.ts'
+
+const { disk } = nodePlatform()
+const plain = () => createMask([])
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+test('what is written lies in the file, and its end names length and hash of just that', async () => {
+  const path = join(await ownFolder(), 'log')
+  const log = openLog(path, { mask: createMask(['hunter22']), disk })
+  await log.write(Buffer.from('a hunt'))
+  await log.write(Buffer.from('er22 b'))
+  const end = await log.end()
+  const stored = await readFile(path)
+  expect(stored.toString()).toBe('a *** b')
+  expect(end).toEqual({ bytes: 7, sha256: sha256(stored) })
+})
+
+test('binary, broken UTF-8 and lines without an end are stored as they came', async () => {
+  const path = join(await ownFolder(), 'log')
+  const log = openLog(path, { mask: createMask(['hunter22']), disk })
+  const chunk = Buffer.from([0, 255, 254, 0xc3, 0x28, 10, 13, 0xe2, 0x82])
+  await Promise.all([log.write(chunk), log.write(chunk), log.write(chunk)])
+  await log.end()
+  expect(await readFile(path)).toEqual(Buffer.concat([chunk, chunk, chunk]))
+})
+
+test('a silent job makes no file and costs the disk nothing', async () => {
+  const watched = watchDisk(disk)
+  const log = openLog(join(await ownFolder(), 'log'), { mask: plain(), disk: watched })
+  await log.write(new Uint8Array())
+  expect(await log.end()).toEqual({ bytes: 0, sha256: sha256(new Uint8Array()) })
+  expect(watched.done).toEqual([])
+})
+
+test('each growth is told with the length that the file then has', async () => {
+  const path = join(await ownFolder(), 'log')
+  const log = openLog(path, { mask: plain(), disk })
+  const told: number[] = []
+  log.onGrowth((bytes) => told.push(bytes))
+  await log.write(Buffer.from('abc'))
+  await log.write(Buffer.from('de'))
+  await log.end()
+  expect(told).toEqual([3, 5])
+})
+
+test('beyond the limit: head, a line that says how much is missing, and the last bytes; the head is never rewritten [D41]', async () => {
+  const path = join(await ownFolder(), 'log')
+  const log = openLog(path, { mask: plain(), disk, limits: { limitBytes: 10, tailBytes: 4 } })
+  await log.write(Buffer.from('0123456789abcdefgh'))
+  expect((await readFile(path)).toString()).toBe('0123456789')
+  await log.write(Buffer.from('ij'))
+  const end = await log.end()
+  const stored = await readFile(path)
+  expect(stored.toString()).toBe('0123456789\n[kedge: 6 bytes are left out here: the log is longer than 10 bytes. Its last 4 bytes follow.]\nghij')
+  expect(end).toEqual({ bytes: stored.byteLength, sha256: sha256(stored) })
+})
+
+test('a log that is longer by less than the tail is whole and bears no marker', async () => {
+  const path = join(await ownFolder(), 'log')
+  const log = openLog(path, { mask: plain(), disk, limits: { limitBytes: 10, tailBytes: 4 } })
+  await log.write(Buffer.from('0123456789abcd'))
+  await log.end()
+  expect((await readFile(path)).toString()).toBe('0123456789abcd')
+})
+
+test('one line of a gibibyte passes in flat memory', async () => {
+  let bytes = 0
+  const sink = { ...disk, append: async () => ({ write: async (chunk: Uint8Array) => void (bytes += chunk.byteLength), sync: async () => undefined, close: async () => undefined }) }
+  const log = openLog('/nowhere/log', { mask: createMask(['hunter22-correct-horse']), disk: sink, limits: { limitBytes: 2 ** 30, tailBytes: 2 ** 24 } })
+  const chunk = Buffer.alloc(2 ** 22, 'x')
+  const before = process.memoryUsage().rss
+  let most = before
+  for (let at = 0; at < 270; at += 1) {
+    await log.write(chunk)
+    most = Math.max(most, process.memoryUsage().rss)
+  }
+  await log.end()
+  expect(bytes).toBeGreaterThan(2 ** 30 + 2 ** 24)
+  expect(most - before).toBeLessThan(200 * 2 ** 20)
+})
+
+test('a disk that fills up: the write rejects, nothing follows it, and the end tells what is really there [D33]', async () => {
+  const path = join(await ownFolder(), 'log')
+  const watched = watchDisk(disk)
+  const log = openLog(path, { mask: plain(), disk: watched })
+  await log.write(Buffer.from('kept'))
+  watched.refuse = (verb) => (verb === 'append' ? 'ENOSPC' : null)
+  await expect(log.write(Buffer.from('lost'))).rejects.toMatchObject({ code: 'ENOSPC' })
+  watched.refuse = () => null
+  await expect(log.write(Buffer.from('late'))).rejects.toMatchObject({ code: 'ENOSPC' })
+  expect(await log.end()).toEqual({ bytes: 4, sha256: sha256(Buffer.from('kept')) })
+})
+
+test('the tail is the end of whatever went in, however it was cut', () => {
+  fc.assert(
+    fc.property(fc.nat(20), fc.array(fc.uint8Array({ maxLength: 30 })), (capacity, chunks) => {
+      const tail = createTail(capacity)
+      for (const chunk of chunks) tail.push(chunk)
+      const all = Buffer.concat(chunks)
+      const { dropped, pieces } = tail.take()
+      expect(Buffer.concat(pieces)).toEqual(all.subarray(Math.max(0, all.byteLength - capacity)))
+      expect(dropped).toBe(Math.max(0, all.byteLength - capacity))
+    }),
+  )
+})

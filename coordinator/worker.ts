@@ -36,6 +36,6 @@ function guarded(pages: Hono<HttpEnvironment>): Hono<HttpEnvironment> {
   const read = may('read')
   const build = may('build')
   const app = new Hono<HttpEnvironment>()
-  for (const path of ['/', '/agents', '/agents/*', '/projects/*']) app.use(path, (c, next) => (c.req.method === 'GET' || c.req.method === 'HEAD' ? read(c, next) : build(c, next)))
+  for (const path of ['/', '/agents', '/projects/*']) app.use(path, (c, next) => (c.req.method === 'GET' || c.req.method === 'HEAD' ? read(c, next) : build(c, next)))
   return app.route('/', pages)
 }

@@ -4,25 +4,19 @@
  */
 import { Hono } from 'hono'
 import type { z } from 'zod'
-import { PROTOCOL, PROTOCOL_HEADER } from '../../schema/refusal.ts'
+import { PROTOCOL } from '../../schema/refusal.ts'
 import { attemptResult, registerRequest, syncRequest, SYNC_BODY_BYTES, type AttemptResult, type ProtoReply } from '../../schema/sync.ts'
 import type { Caller } from '../objects/scheduler-api.ts'
 import type { ParsedSync } from '../objects/sync.ts'
 import { readSession, sha256Hex, tokenTag, TOKEN_NAMES } from '../trust/tokens.ts'
 import { scheduler, type HttpContext, type HttpEnvironment } from './context.ts'
-import { refusal } from './refusal.ts'
+import { PROTOCOL_HEADERS, refusal } from './refusal.ts'
 
 export const FEATURES = ['cancel', 'drain', 'resume', 'doorbell'] as const
 
 export const agentRoutes = new Hono<HttpEnvironment>()
 
-agentRoutes.use('/v1/*', async (c, next) => {
-  await next()
-  c.res.headers.set(PROTOCOL_HEADER, String(PROTOCOL.max))
-  c.res.headers.set('cache-control', 'no-store')
-})
-
-agentRoutes.get('/v1/proto', (c) => c.json({ ...PROTOCOL, features: [...FEATURES] } satisfies ProtoReply))
+agentRoutes.get('/v1/proto', (c) => c.json({ ...PROTOCOL, features: [...FEATURES] } satisfies ProtoReply, 200, PROTOCOL_HEADERS))
 
 agentRoutes.post('/v1/agents/register', async (c) => {
   const body = await readBody(c)
@@ -32,7 +26,7 @@ agentRoutes.post('/v1/agents/register', async (c) => {
   const token = bearer(c)
   if (token === null || tokenTag(token) !== 'reg') return wrongToken(token, 'registration token', 'kdg_reg_…')
   const answer = await scheduler(c.env).register(parsed, sha256Hex(token))
-  return answer.ok ? c.json(answer.value) : refusal(answer.code, answer.message, answer.extra)
+  return answer.ok ? c.json(answer.value, 200, PROTOCOL_HEADERS) : refusal(answer.code, answer.message, answer.extra)
 })
 
 agentRoutes.post('/v1/agents/rotate', async (c) => {
@@ -43,7 +37,7 @@ agentRoutes.post('/v1/agents/rotate', async (c) => {
   const caller = callerOf(c)
   if (caller instanceof Response) return caller
   const answer = await scheduler(c.env).rotate(parsed.agent_id, caller, parsed.secret_sha256)
-  return answer.ok ? c.json(answer.value) : refusal(answer.code, answer.message, answer.extra)
+  return answer.ok ? c.json(answer.value, 200, PROTOCOL_HEADERS) : refusal(answer.code, answer.message, answer.extra)
 })
 
 agentRoutes.post('/v1/agent/sync', async (c) => {

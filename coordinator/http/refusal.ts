@@ -5,7 +5,7 @@
 import { PROTOCOL, PROTOCOL_HEADER, REFUSALS, type RefusalBody, type RefusalCode } from '../../schema/refusal.ts'
 
 /** The headers that make a reply ours. */
-export const PROTOCOL_HEADERS: Readonly<Record<string, string>> = { [PROTOCOL_HEADER]: String(PROTOCOL.max) }
+export const PROTOCOL_HEADERS: Readonly<Record<string, string>> = { [PROTOCOL_HEADER]: String(PROTOCOL.max), 'cache-control': 'no-store' }
 
 export function refusal(code: RefusalCode, message: string, extra: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'> = {}): Response {
   const { status, retry } = REFUSALS[code]

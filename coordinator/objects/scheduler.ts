@@ -12,7 +12,7 @@ import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { RegisterRequest } from '../../schema/sync.ts'
 import { numbers, type Numbers } from '../core/numbers.ts'
 import type { Environment } from '../environment.ts'
-import { refusal } from '../http/refusal.ts'
+import { PROTOCOL_HEADERS, refusal } from '../http/refusal.ts'
 import type { Binding, Sql } from '../store/sql.ts'
 import { sha256Hex, signAttempt, signSession } from '../trust/tokens.ts'
 import { Cluster, type Outcome } from './cluster.ts'
@@ -114,7 +114,7 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
       const sync = (await request.json()) as ParsedSync // parsed and validated by the Worker
       this.#doorbell.answered(sync.agent)
       const answer = this.#follow(this.#cluster.sync(Date.now(), sync, caller))
-      return answer.ok ? Response.json(answer.value) : refusal(answer.code, answer.message, answer.extra)
+      return answer.ok ? Response.json(answer.value, { headers: PROTOCOL_HEADERS }) : refusal(answer.code, answer.message, answer.extra)
     }
     if (pathname === '/doorbell') return this.#openDoorbell(caller)
     return new Response('not found', { status: 404 })

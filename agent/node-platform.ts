@@ -10,6 +10,7 @@ import { appendFile, link, mkdir, open, readdir, readFile, rename, rm, stat, sta
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { WebSocket } from 'ws'
+import { putBytes } from './node-put.ts'
 import type { Appender, Chance, Clock, Disk, Network, Platform, Socket, SocketEvents } from './platform.ts'
 import type { Processes } from './spool/lock.ts'
 
@@ -130,10 +131,9 @@ function codeOf(error: unknown): unknown {
 
 function nodeNetwork(): Network {
   return {
-    fetch: (url, init) => {
-      const { body, ...rest } = init
-      // The cast holds: nothing here is a SharedArrayBuffer, which is all that fetch refuses of a Uint8Array.
-      return fetch(url, { ...rest, ...(body === undefined ? {} : { body: body as string | Uint8Array<ArrayBuffer> }), redirect: 'manual' })
+    fetch: async (url, { method, headers, body, signal }) => {
+      if (typeof body === 'object') return await putBytes(url, { method, headers, body, signal })
+      return await fetch(url, { method, headers, signal, redirect: 'manual', ...(body === undefined ? {} : { body }) })
     },
     openSocket,
   }

@@ -105,6 +105,8 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
 
   // Logs. They go their own way: no result and no next job waits for one [C12.3].
   const uploads = new Map<AttemptId, Uploader>()
+  /** Somebody waits for the first byte of these. */
+  const watched = new Set<AttemptId>()
   const upload = (attempt: AttemptId, token: string): Uploader => {
     const uploader = createUploader({ path: spool.logPath(attempt), attempt, token, url, network, disk, clock, backoff: retries(times.retryHoldingCapMs), pace: () => logMs, note: (text) => terminal.line(text) })
     uploads.set(attempt, uploader)
@@ -119,10 +121,12 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     const { attempt, token } = assignment
     const secrets = [state.secret, token, ...(config.registrationToken === null ? [] : [config.registrationToken])]
     const writer = openLog(spool.logPath(attempt), { mask: createMask(secrets), disk, limits: config.limits?.log ?? LOG_LIMITS })
-    const uploader = upload(attempt, token)
+    let uploader: Uploader | null = null // not before there is a byte: a silent job costs nothing
     let bytes = 0
     writer.onGrowth((grown) => {
       bytes = grown
+      uploader ??= upload(attempt, token)
+      if (watched.delete(attempt)) uploader.watch()
       uploader.grow(grown)
     })
     return {
@@ -130,7 +134,8 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
       bytes: () => bytes,
       end: async () => {
         const end = await writer.end()
-        uploader.finish(end)
+        watched.delete(attempt)
+        uploader?.finish(end)
         return end
       },
     }
@@ -185,7 +190,11 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
         terminal.line(`${assignment.attempt} begins${assignment.spec === undefined ? '' : `: ${assignment.spec.project} #${assignment.spec.build}`}`)
         return startAttempt(assignment, partsOf(slot))
       },
-      watch: (attempt) => uploads.get(attempt)?.watch(),
+      watch: (attempt) => {
+        const uploader = uploads.get(attempt)
+        if (uploader === undefined) watched.add(attempt)
+        else uploader.watch()
+      },
       kick: () => sync.kick(),
       note: (text) => terminal.line(text),
     },

@@ -137,7 +137,7 @@ export function createHoldings(parts: HoldingsParts, lostAtStart: readonly { rea
         settle(attempt, verdict)
       }
       for (const directive of reply.directives) direct(directive)
-      for (const attempt of reply.watched) parts.watch(attempt)
+      for (const attempt of reply.watched) if (attempts.has(attempt)) parts.watch(attempt)
     },
     closeDoor: () => {
       isClosed = true

@@ -32,7 +32,7 @@ export interface RunningCommand {
   readonly pid: number
   readonly startTime: string | number | null
   stop(why: 'canceled' | 'abandoned' | 'agent_stopping', graceMs?: number): void
-  readonly ended: Promise<{ readonly exitStatus: number | null; readonly signal: string | null; readonly stoppedBy: string | null; readonly leftovers: readonly string[] }>
+  readonly ended: Promise<{ readonly exitStatus: number | null; readonly signal: string | null; readonly stoppedBy: string | null; readonly leftovers: readonly string[]; readonly survivors: readonly string[] }>
 }
 
 /** What a life needs of the other rooms. */
@@ -144,12 +144,16 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
     state.command = started
     if (state.stop !== null) started.stop(commandsWord(state.stop), state.graceMs)
     else state.phase = 'running'
-    // Only helps to find leftovers at the next start; the journal alone is what forbids a second one.
-    const marked = parts.markStarted(attempt, { pid: started.pid, startTime: started.startTime }).catch((error: unknown) => parts.note(`cannot note the process of ${attempt}: ${messageOf(error)}`))
+    // Only helps to find leftovers at the next start, so nothing waits for it; the journal is what forbids a second one.
+    void parts.markStarted(attempt, { pid: started.pid, startTime: started.startTime }).catch((error: unknown) => parts.note(`cannot note the process of ${attempt}: ${messageOf(error)}`))
     const end = await started.ended
     state.phase = 'stopping'
-    await marked
     if (end.leftovers.length > 0) say(`ended what the command had left running: ${end.leftovers.join(', ')}`)
+    if (end.survivors.length > 0) {
+      const text = `could not end ${end.survivors.join(', ')}, which ${attempt} had started`
+      say(text)
+      parts.note(text)
+    }
     if (end.stoppedBy === 'timed_out') {
       state.timedOut = true
       return stopped(spec, end)

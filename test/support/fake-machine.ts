@@ -62,7 +62,7 @@ function start(machine: FakeMachine, request: CommandRequest): RunningCommand {
   const over = (exitStatus: number | null, signal: string | null) => {
     if (command.isOver) return
     command.isOver = true
-    resolve({ exitStatus, signal, stoppedBy, leftovers: [] })
+    resolve({ exitStatus, signal, stoppedBy, leftovers: [], survivors: [] })
   }
   const stop = (why: string, graceMs?: number) => {
     command.stops.push({ why, graceMs })

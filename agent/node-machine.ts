@@ -1,0 +1,50 @@
+/** The real machine under an agent (`machine.ts`), for entry files only: folders, checkouts, shells and their processes. */
+import { join } from 'node:path'
+import type { JobSpec } from '../schema/sync.ts'
+import { testTools } from './loop/health.ts'
+import type { Machine } from './machine.ts'
+import { nodeProcesses } from './node-platform.ts'
+import type { Platform } from './platform.ts'
+import { startCommand } from './runner/command.ts'
+import { jobEnvironment } from './runner/environment.ts'
+import { killLeftovers } from './runner/process-tree.ts'
+import { slotFolders } from './slot-folder.ts'
+
+export interface CheckoutRequest {
+  readonly checkout: NonNullable<JobSpec['checkout']>
+  readonly slot: number
+  readonly project: string
+  log(text: string): void
+  readonly signal: AbortSignal
+}
+
+export interface NodeMachineOptions {
+  readonly platform: Platform
+  readonly stateFolder: string
+  /** The agent process's own, from the entry file: what programs are found by, and what of it a build may see. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  prepareCheckout(request: CheckoutRequest): Promise<{ readonly folder: string; readonly commit: string }>
+}
+
+export function nodeMachine({ platform, stateFolder, environment, prepareCheckout }: NodeMachineOptions): Machine {
+  const { clock, disk } = platform
+  const folders = slotFolders(join(stateFolder, 'slots'), disk)
+  return {
+    processes: nodeProcesses(),
+    selfTest: () => testTools(environment),
+    killLeftovers: async (agent, attempts) => {
+      await Promise.all(attempts.map(({ attempt, process }) => killLeftovers(attempt, process, { agent, clock })))
+    },
+    prepare: async ({ spec, slot, log, signal }) => {
+      if (spec.checkout === null) return { folder: await folders.empty(slot), commit: null }
+      return await prepareCheckout({ checkout: spec.checkout, slot, project: spec.project, log, signal })
+    },
+    startCommand: ({ spec, attempt, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
+      const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder }, commit, ownEnvironment: environment })
+      const command = startCommand({ command: spec.command, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
+      // Afterwards as empty as before, off the way of the result and of the next job.
+      if (spec.checkout === null) void command.ended.finally(() => folders.empty(slot)).catch(() => undefined) // whoever needs it empty hears of the failure then
+      return command
+    },
+  }
+}

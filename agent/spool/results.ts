@@ -43,7 +43,7 @@ export interface Spool {
   settle(attempt: AttemptId, verdict: Verdict): Promise<void>
   /** The attempt was journalled, and there will be no result: handed back, or abandoned. */
   giveUp(attempt: AttemptId): Promise<void>
-  /** The coordinator has the whole log, or will never take it. Also to be said for an attempt without a log. */
+  /** The coordinator has the whole log, or will never take it. Also to be said for an attempt without a log. Never rejects. */
   logSealed(attempt: AttemptId): Promise<void>
   /** Length and SHA-256 of a log that no longer grows: what its result says, or, without one, what is on the disk. */
   logEnd(attempt: AttemptId): Promise<LogEnd>
@@ -204,8 +204,9 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
       if (each === undefined || each.isLogSealed) return
       each.isLogSealed = true
       gather(attempt, each)
-      // Without it the seal is asked for once more after a restart, which changes nothing: not worth an fsync.
-      if (!isDone(each) && (each.spooled === null || each.spooled.result.log_bytes > 0)) await withReserve(disk, folder, () => disk.write(join(folderOf(attempt), 'log.sealed'), new Uint8Array()))
+      if (isDone(each) || each.spooled?.result.log_bytes === 0) return
+      // Without it the seal is asked for once more after a restart, which changes nothing: worth neither an fsync nor an error.
+      await disk.write(join(folderOf(attempt), 'log.sealed'), new Uint8Array()).catch(() => undefined)
     },
 
     logEnd: async (attempt) => {

@@ -153,7 +153,7 @@ export async function startFakeLogStore({ largestPut = LOG_PUT_BYTES }: { readon
       if (!response.headersSent) refuse(response, 'bad_request')
       if (!request.destroyed) throw error
     }).finally(() => {
-      for (const look of [...waiting]) look()
+      for (const look of waiting) look() // one that is done leaves the set, which a Set allows
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

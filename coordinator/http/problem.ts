@@ -14,6 +14,7 @@ const TITLES = {
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported content type',
+  416: 'Range not satisfiable',
   422: 'Invalid request',
   500: 'Internal error',
   503: 'Not available',

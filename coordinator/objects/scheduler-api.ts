@@ -48,7 +48,7 @@ export interface JobLogs {
   readonly project: string
   readonly build: number
   /** Every attempt that was ever assigned, oldest first. */
-  readonly attempts: readonly { readonly id: AttemptId; readonly fence: number; readonly agentId: string; readonly ended: boolean }[]
+  readonly attempts: readonly { readonly id: AttemptId; readonly fence: number; readonly agentId: string; readonly ended: boolean; /** As its result announced; null without one. */ readonly logBytes: number | null }[]
 }
 
 export interface SchedulerApi {

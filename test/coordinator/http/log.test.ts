@@ -1,0 +1,130 @@
+/** Logs as people read them: whole, by range, live. An agent of the tests writes them by the real endpoints. */
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { sha256Hex } from '../../../coordinator/trust/tokens.ts'
+import type { SyncReply } from '../../../schema/sync.ts'
+import { ask } from '../../support/ask.ts'
+
+let names = 0
+
+/** A running attempt, its agent, and what the agent can do with it. */
+async function runningAttempt() {
+  const name = `log${++names}`
+  const queue = name
+  await ask('/api/v1/projects', { json: { slug: name, checkout: false, command: 'make' } })
+  const build = (await (await ask(`/api/v1/projects/${name}/builds`, { json: { agents: { queue } } })).json()) as { jobs: [{ id: string }] }
+  const id = `a_${name.padEnd(20, '0')}`
+  const secret = `kdg_sec_${name}`
+  const offer = { name, queue, tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
+  await ask('/v1/agents/register', { token: 'kdg_reg_for-tests-only-0123456789abcdef', json: { proto: 1, agent_id: id, secret_sha256: sha256Hex(secret), offer } })
+  let token = secret
+  let seq = 0
+  const sync = async (change: Record<string, unknown> = {}) => {
+    const response = await ask('/v1/agent/sync', { token, json: { proto: 1, agent: id, boot_seq: 1, boot_id: 'boot-one', seq: ++seq, state: 'ready', slots: 1, offer_rev: 1, offer, doorbell: false, running: [], finished: [], ...change } })
+    const reply = (await response.json()) as SyncReply
+    token = reply.session
+    return reply
+  }
+  await sync()
+  const assignment = (await sync()).assignments[0]
+  if (!assignment) throw new Error('no assignment')
+  let written = ''
+  return {
+    job: build.jobs[0].id,
+    sync,
+    attempt: assignment.attempt,
+    async print(text: string) {
+      const response = await ask(`/v1/attempts/${assignment.attempt}/log?offset=${written.length}`, { method: 'PUT', token: assignment.token, body: text })
+      written += text
+      return (await response.json()) as { watched: boolean }
+    },
+    async seal() {
+      await ask(`/v1/attempts/${assignment.attempt}/log/seal`, { token: assignment.token, json: { bytes: written.length, sha256: createHash('sha256').update(written).digest('hex') } })
+    },
+    async finish(log_bytes = written.length) {
+      const result = JSON.stringify({ outcome: 'passed', exit_status: 0, signal: null, reason: null, commit: null, started_at: null, finished_at: 0, log_bytes, log_sha256: '' })
+      return sync({ finished: [{ attempt: assignment.attempt, digest: `sha256:${sha256Hex(result)}`, result }] })
+    },
+  }
+}
+
+/** The text and the end of a followed log. */
+async function followed(response: Response) {
+  const events = (await response.text()).split('\n\n')
+  const text = events.flatMap((event) => /^data: (\S+)$/m.exec(event.includes('event: end') ? '' : event)?.[1] ?? []).map((data) => atob(data)).join('')
+  const end = events.find((event) => event.includes('event: end'))
+  return { text, end: end ? (JSON.parse(/^data: (.*)$/m.exec(end)?.[1] ?? 'null') as unknown) : null }
+}
+
+describe('a log for people', () => {
+  it('is read while it grows, and after it was archived', async () => {
+    const { job, print, seal, finish } = await runningAttempt()
+    await print('one\n')
+    expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('one\n')
+    await print('two\n')
+    await finish()
+    await seal()
+    const response = await ask(`/api/v1/jobs/${job}/log`)
+    expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+    expect(await response.text()).toBe('one\ntwo\n')
+  })
+
+  it.each([
+    ['bytes=0-2', 'one', 'bytes 0-2/8'],
+    ['bytes=4-', 'two\n', 'bytes 4-7/8'],
+    ['bytes=-4', 'two\n', 'bytes 4-7/8'],
+  ])('honours the range %s, live and archived', async (range, text, header) => {
+    const { job, print, seal, finish } = await runningAttempt()
+    await print('one\ntwo\n')
+    for (const archived of [false, true]) {
+      if (archived) {
+        await finish()
+        await seal()
+      }
+      const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { range } })
+      expect([response.status, response.headers.get('content-range'), await response.text()]).toEqual([206, header, text])
+    }
+  })
+
+  it('answers 416 with the size for a range beyond the end', async () => {
+    const { job, print } = await runningAttempt()
+    await print('one\n')
+    const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { range: 'bytes=99-' } })
+    expect([response.status, response.headers.get('content-range')]).toEqual([416, 'bytes */4'])
+  })
+
+  it('is followed live to its end, and the agent is told that somebody watches', async () => {
+    const { job, print, seal, sync, attempt } = await runningAttempt()
+    const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream' } })
+    expect(response.headers.get('content-type')).toContain('text/event-stream')
+    const reading = followed(response)
+    expect(await print('one\n')).toMatchObject({ watched: true })
+    expect((await sync({ running: [{ attempt, phase: 'running' }] })).watched).toEqual([attempt])
+    await print('two\n')
+    await seal()
+    expect(await reading).toEqual({ text: 'one\ntwo\n', end: { size: 8, sealed: true } })
+  })
+
+  it('goes on from Last-Event-ID, also when it is archived', async () => {
+    const { job, print, seal, finish } = await runningAttempt()
+    await print('one\ntwo\n')
+    await finish()
+    await seal()
+    const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream', 'last-event-id': '4' } })
+    expect((await followed(response)).text).toBe('two\n')
+  })
+
+  it('of a job that printed nothing is empty, and its following ends', async () => {
+    const { job, finish } = await runningAttempt()
+    await finish(0)
+    expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('')
+    expect((await followed(await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream' } }))).end).toMatchObject({ size: 0 })
+  })
+
+  it('is not shown to whoever has no token, and an unknown job or attempt is named', async () => {
+    const { job } = await runningAttempt()
+    expect((await ask(`/api/v1/jobs/${job}/log`, { token: null })).status).toBe(401)
+    expect(await (await ask('/api/v1/jobs/nonsense/log')).json()).toMatchObject({ status: 404, detail: expect.stringContaining('J1-82-1') })
+    expect(await (await ask(`/api/v1/jobs/${job}/log?attempt=9`)).json()).toMatchObject({ status: 404, detail: expect.stringContaining('There is: 1.') })
+  })
+})

@@ -3,6 +3,7 @@
  * `pages/NAME.island.ts` to `dist/islands/NAME.txt`; without an argument the coordinator and the command line follow.
  *
  * Pages import the islands as text, so they must be there before anything that loads a page: npm's `prepare` makes them.
+ * Imported, this file builds nothing by itself; `agent/embedded.ts` asks it for a coordinator in memory.
  */
 import { chmod, readdir } from 'node:fs/promises'
 import { build, type BuildOptions } from 'esbuild'
@@ -10,13 +11,40 @@ import { build, type BuildOptions } from 'esbuild'
 const root = new URL('..', import.meta.url).pathname
 const shared = { absWorkingDir: root, bundle: true, legalComments: 'none', logLevel: 'warning' } as const satisfies BuildOptions
 
-const wanted = process.argv.slice(2)
-if (wanted.length > 1 || (wanted[0] !== undefined && wanted[0] !== 'islands')) {
-  console.error(`kedge: cannot build ${wanted.join(' ')}: "islands" is the only part that can be built alone. Leave it out to build everything.`)
-  process.exit(2)
+const coordinator = {
+  ...shared,
+  entryPoints: ['coordinator/worker.ts'],
+  outfile: 'dist/coordinator.mjs',
+  format: 'esm',
+  target: 'es2024',
+  platform: 'neutral',
+  conditions: ['workerd', 'worker', 'browser'],
+  mainFields: ['browser', 'module', 'main'],
+  external: ['cloudflare:*', 'node:*'],
+  loader: { '.sql': 'text', '.txt': 'text' },
+  jsx: 'automatic',
+  jsxImportSource: 'hono/jsx',
+} as const satisfies BuildOptions
+
+if (import.meta.main) await buildWanted(process.argv.slice(2))
+
+/** The coordinator as one ES module, from source, written nowhere. */
+export async function coordinatorScript(): Promise<string> {
+  await buildIslands()
+  const { outputFiles } = await build({ ...coordinator, write: false })
+  const [script] = outputFiles
+  if (script === undefined) throw new Error('esbuild made no coordinator')
+  return script.text
 }
-await buildIslands()
-if (wanted.length === 0) await Promise.all([buildCoordinator(), buildCommandLine()])
+
+async function buildWanted(wanted: readonly string[]): Promise<void> {
+  if (wanted.length > 1 || (wanted[0] !== undefined && wanted[0] !== 'islands')) {
+    console.error(`kedge: cannot build ${wanted.join(' ')}: "islands" is the only part that can be built alone. Leave it out to build everything.`)
+    process.exit(2)
+  }
+  await buildIslands()
+  if (wanted.length === 0) await Promise.all([build(coordinator), buildCommandLine()])
+}
 
 async function buildIslands(): Promise<void> {
   const islands = (await readdir(`${root}coordinator/pages`)).filter((name) => name.endsWith('.island.ts'))
@@ -30,23 +58,6 @@ async function buildIslands(): Promise<void> {
     minify: true,
     // They are written into pages inside <script>, which "</script" in a string would end; ASCII needs no charset.
     charset: 'ascii',
-  })
-}
-
-async function buildCoordinator(): Promise<void> {
-  await build({
-    ...shared,
-    entryPoints: ['coordinator/worker.ts'],
-    outfile: 'dist/coordinator.mjs',
-    format: 'esm',
-    target: 'es2024',
-    platform: 'neutral',
-    conditions: ['workerd', 'worker', 'browser'],
-    mainFields: ['browser', 'module', 'main'],
-    external: ['cloudflare:*', 'node:*'],
-    loader: { '.sql': 'text', '.txt': 'text' },
-    jsx: 'automatic',
-    jsxImportSource: 'hono/jsx',
   })
 }
 

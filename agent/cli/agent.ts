@@ -1,0 +1,112 @@
+/**
+ * `kedge agent`: joins this machine to a coordinator and runs builds until it is stopped. The first SIGTERM or Ctrl-C
+ * lets it finish what runs, the second hands that back, the third ends it at once [C14].
+ */
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
+import { coordinatorUrl, DEFAULT_URL, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber } from './settings.ts'
+
+export const MOST_SLOTS = 64
+
+export interface AgentFlags {
+  readonly url?: string
+  readonly token?: string
+  readonly tokenFile?: string
+  readonly name?: string
+  readonly slots?: string
+  readonly queue?: string
+  readonly tag?: readonly string[]
+  readonly state?: string
+  /** Commander's way to say `--no-doorbell`. */
+  readonly doorbell: boolean
+  readonly config?: string
+  readonly json?: boolean
+}
+
+export function registerAgent(program: Command, surroundings: Surroundings): void {
+  program
+    .command('agent')
+    .description('run builds on this machine')
+    .option('--url <url>', `the coordinator (KEDGE_URL; default ${DEFAULT_URL})`)
+    .option('--token <token>', 'registration token, needed once (KEDGE_REGISTRATION_TOKEN)')
+    .option('--token-file <file>', 'a file with the registration token')
+    .option('--name <name>', "what people call it (default: the machine's name)")
+    .option('--slots <n>', 'how many builds at a time (default 1)')
+    .option('--queue <queue>', 'the queue it serves (default "default")')
+    .option('--tag <k=v>', 'a tag that jobs can ask for; may be repeated', (value: string, all: string[] | undefined) => [...(all ?? []), value])
+    .option('--state <folder>', 'identity and unsent results (default ~/.kedge/agent)')
+    .option('--no-doorbell', 'ask for work at intervals only, without a socket')
+    .option('--config <file>', 'settings by the names of these flags (default kedge.json, if there is one)')
+    .option('--json', 'what happens as lines of JSON on stdout')
+    .action(async (flags: AgentFlags) => {
+      surroundings.exit(await runAgent(flags, surroundings))
+    })
+}
+
+export function agentSettings(flags: AgentFlags, surroundings: Surroundings) {
+  const { environment } = surroundings
+  const file = readSettings(flags.config, surroundings)
+  const tags = flags.tag ?? commaList(environment['KEDGE_TAGS']) ?? file.tags ?? []
+  for (const tag of tags) if (!/^[^=\s]+=\S*$/.test(tag)) throw new Failure(EXIT.usage, `the tag "${tag}" must look like key=value, such as os=linux.`)
+  return {
+    url: coordinatorUrl(flags.url ?? present(environment['KEDGE_URL']) ?? file.url ?? DEFAULT_URL),
+    registrationToken: token(flags, file, surroundings),
+    name: flags.name ?? present(environment['KEDGE_AGENT_NAME']) ?? file.name ?? hostname(),
+    slots: wholeNumber(flags.slots ?? present(environment['KEDGE_SLOTS']) ?? String(file.slots ?? 1), '--slots', { from: 1, to: MOST_SLOTS }),
+    queue: flags.queue ?? present(environment['KEDGE_QUEUE']) ?? file.queue ?? 'default',
+    tags,
+    stateFolder: stateFolder(flags.state ?? present(environment['KEDGE_STATE']) ?? file.state, 'agent', surroundings),
+    doorbell: flags.doorbell && (file.doorbell ?? true),
+    timeScale: timeScale(surroundings),
+  }
+}
+
+function token(flags: AgentFlags, file: { readonly token?: string; readonly token_file?: string }, surroundings: Surroundings): string | null {
+  if (flags.token !== undefined && flags.tokenFile !== undefined) throw new Failure(EXIT.usage, '--token and --token-file both name the token; leave one out.')
+  if (flags.token !== undefined) return flags.token
+  if (flags.tokenFile !== undefined) return tokenFrom(flags.tokenFile, surroundings)
+  const fromEnvironment = present(surroundings.environment['KEDGE_REGISTRATION_TOKEN'])
+  if (fromEnvironment !== undefined) return fromEnvironment
+  if (file.token !== undefined) return file.token
+  return file.token_file === undefined ? null : tokenFrom(file.token_file, surroundings)
+}
+
+async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<ExitCode> {
+  if (surroundings.os === 'win32') throw new Failure(EXIT.usage, 'the agent does not run on Windows itself yet. Start it in WSL (wsl --install), where everything works.')
+  const config = agentSettings(flags, surroundings)
+  const [{ startAgent }, { nodeMachine }, { nodePlatform }, checkout] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), loadCheckout()])
+  const platform = nodePlatform()
+  const say = (kind: 'line' | 'waiting') => (text: string) => {
+    if (flags.json === true) surroundings.print(JSON.stringify({ at: new Date().toISOString(), kind, text }))
+    else surroundings.note(text)
+  }
+  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, environment: surroundings.environment, prepareCheckout: checkout(config.stateFolder) })
+  const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
+  const stop = (times: number) => {
+    for (let i = 0; i < times; i++) agent.stop()
+  }
+  surroundings.onStop(() => stop(1))
+  surroundings.onParent((message) => stop(message === 'stop' ? 2 : 3)) // gone: nobody is left to hand anything to
+  return (await agent.ended) as ExitCode // 0, 1 or 5: see `Agent.ended`
+}
+
+async function loadCheckout() {
+  return (_stateFolder: string) => async (): Promise<never> => {
+    throw Object.assign(new Error('this agent cannot check out repositories yet; use a project with "checkout": false'), { code: 'checkout-missing' })
+  }
+}
+
+function present(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
+}
+
+function commaList(text: string | undefined): readonly string[] | undefined {
+  return present(text)?.split(',').map((one) => one.trim()).filter((one) => one !== '')
+}
+
+/** Each agent of `kedge dev` has its own. */
+export function agentStateUnder(state: string, number: number): string {
+  return join(state, 'agents', String(number))
+}

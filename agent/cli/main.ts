@@ -1,0 +1,77 @@
+/**
+ * The command line. Each command is a file that says its name and flags here and imports what it does late, so that
+ * `kedge --help` is there at once. Only this file touches the process: its arguments, environment, signals and exit code.
+ */
+import { homedir } from 'node:os'
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../../schema/version.ts'
+import { registerAgent } from './agent.ts'
+import { registerDev } from './dev.ts'
+import { didYouMean } from './nearest.ts'
+import { EXIT, Failure, oneLine, type Surroundings } from './output.ts'
+
+/** In the order of `--help`. */
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent]
+
+const surroundings: Surroundings = {
+  environment: process.env,
+  folder: process.cwd(),
+  home: homedir(),
+  os: process.platform,
+  self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+  print: (line) => void process.stdout.write(`${line}\n`),
+  note: (line) => void process.stderr.write(`kedge: ${oneLine(line)}\n`),
+  onStop: (call) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, call)
+  },
+  onParent: (call) => {
+    if (process.channel === undefined || process.channel === null) return
+    process.on('message', (message) => {
+      if (message === 'stop') call('stop')
+    })
+    process.once('disconnect', () => call('gone'))
+  },
+  exit: (code) => process.exit(code),
+}
+// Whoever read our output is gone (`kedge builds | head`): no reason for a stack trace.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed))
+process.stderr.on('error', () => {})
+
+const program = new Command('kedge')
+  .description('CI whose coordinator is a Cloudflare Worker and whose agents are machines you own')
+  .version(VERSION)
+  .configureOutput({ outputError: () => {} }) // said below, as every other error
+  .exitOverride()
+  .helpCommand(false)
+for (const register of COMMANDS) register(program, surroundings)
+for (const command of program.commands) command.copyInheritedSettings(program)
+
+try {
+  assertKnown(process.argv[2])
+  if (process.argv.length <= 2) program.outputHelp()
+  else await program.parseAsync(process.argv)
+} catch (error) {
+  process.exitCode = report(error)
+  if (process.exitCode !== EXIT.ok) process.exit()
+}
+
+function assertKnown(word: string | undefined): void {
+  if (word === undefined || word.startsWith('-')) return
+  const names = program.commands.map((command) => command.name())
+  if (!names.includes(word)) throw new Failure(EXIT.usage, `there is no command "${word}"${didYouMean(word, names) || '.'} "kedge --help" lists them.`)
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok // --help, --version
+    surroundings.note(`${error.message.replace(/^error: /, '').replace(/\s*\(Did you mean (.*?)\?\)/, '; did you mean $1?')}${error.message.includes('Did you mean') ? '' : '.'} Add --help to see what there is.`)
+    return EXIT.usage
+  }
+  if (error instanceof Failure) {
+    surroundings.note(error.message)
+    return error.exitCode
+  }
+  surroundings.note(`something went wrong that nobody foresaw: ${error instanceof Error ? error.message : String(error)}`)
+  if (error instanceof Error && error.stack !== undefined) process.stderr.write(`${error.stack}\n`)
+  return EXIT.failed
+}

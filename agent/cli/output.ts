@@ -1,0 +1,42 @@
+/**
+ * How the command line speaks: results on stdout, everything else on stderr behind `kedge: `; and what its exit codes
+ * mean. Scripts read stdout and the code, people read the sentence.
+ */
+
+export const EXIT = { ok: 0, failed: 1, usage: 2, canceled: 3, unreachable: 4, notAllowed: 5 } as const
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** Ends the command; the message is one sentence or two for a person: what happened, and the way out. */
+export class Failure extends Error {
+  readonly exitCode: ExitCode
+
+  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.exitCode = exitCode
+  }
+}
+
+/** What a command may know and touch of the process around it; only `main.ts` makes one. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Where relative paths begin. */
+  readonly folder: string
+  readonly home: string
+  readonly os: string
+  /** How this very command line is started: the program, and its first arguments. */
+  readonly self: readonly [string, ...string[]]
+  /** A line of the result. */
+  print(line: string): void
+  /** A line about it; `kedge: ` is put in front. */
+  note(line: string): void
+  /** Each SIGTERM and SIGINT. */
+  onStop(call: () => void): void
+  /** Messages of a `kedge dev` that started this process; `gone` when it ended without a word. */
+  onParent(call: (message: 'stop' | 'gone') => void): void
+  exit(code: ExitCode): void
+}
+
+/** A control character in a sentence could move the cursor or colour the terminal. */
+export function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ').replace(/\p{Cc}/gu, '').trim()
+}

@@ -1,0 +1,133 @@
+/**
+ * Where a setting comes from: flag, else environment, else kedge.json, else the default. A name in the file that is not
+ * known is an error with its place, never ignored: an agent that runs on the wrong queue looks like one that is broken.
+ */
+import { readFileSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
+import { didYouMean } from './nearest.ts'
+import { EXIT, Failure, type Surroundings } from './output.ts'
+
+export const DEFAULT_URL = 'http://127.0.0.1:8787'
+
+/** What kedge.json may hold, by the names of the flags. */
+const FILE_KEYS = { url: 'text', token: 'text', token_file: 'text', name: 'text', slots: 'number', queue: 'text', tags: 'texts', state: 'text', doorbell: 'yes-or-no' } as const
+
+export interface FileSettings {
+  readonly url?: string
+  readonly token?: string
+  readonly token_file?: string
+  readonly name?: string
+  readonly slots?: number
+  readonly queue?: string
+  readonly tags?: readonly string[]
+  readonly state?: string
+  readonly doorbell?: boolean
+}
+
+/** Reads `path`, or `kedge.json` where the command was started if there is one. */
+export function readSettings(path: string | undefined, { folder }: Surroundings): FileSettings {
+  const file = resolve(folder, path ?? 'kedge.json')
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if (path === undefined && error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
+    throw new Failure(EXIT.usage, `cannot read ${file}: ${error instanceof Error ? error.message : String(error)}. Name another file with --config.`)
+  }
+  return parseSettings(text, path ?? 'kedge.json')
+}
+
+/** `file` only names the text in errors. */
+export function parseSettings(text: string, file: string): FileSettings {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    const position = /at position (\d+)/.exec(message)?.[1]
+    throw new Failure(EXIT.usage, `${placeOf(text, position === undefined ? text.length : Number(position), file)} is not JSON: ${message}.`)
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Failure(EXIT.usage, `${file}:1:1 must be an object, such as {"url": "https://kedge.example.com"}.`)
+  for (const [key, value] of Object.entries(json)) {
+    const place = () => placeOf(text, keyPosition(text, key), file)
+    const known = Object.keys(FILE_KEYS)
+    if (!Object.hasOwn(FILE_KEYS, key)) throw new Failure(EXIT.usage, `${place()}: "${key}" is not a setting${didYouMean(key, known)} There are ${known.join(', ')}.`.replace(/(setting) There/, '$1. There'))
+    const kind = FILE_KEYS[key as keyof typeof FILE_KEYS] // own key, tested above
+    if (!fits(kind, value)) throw new Failure(EXIT.usage, `${place()}: "${key}" must be ${WANTED[kind]}.`)
+  }
+  return json // each key and its kind was tested above
+}
+
+const WANTED = { text: 'a text', number: 'a number', texts: 'a list of texts, such as ["os=linux"]', 'yes-or-no': 'true or false' } as const
+
+function fits(kind: keyof typeof WANTED, value: unknown): boolean {
+  switch (kind) {
+    case 'text':
+      return typeof value === 'string'
+    case 'number':
+      return typeof value === 'number'
+    case 'texts':
+      return Array.isArray(value) && value.every((one) => typeof one === 'string')
+    case 'yes-or-no':
+      return typeof value === 'boolean'
+    default:
+      return kind satisfies never
+  }
+}
+
+/** Where the key stands as a key of the outermost object: the same text may be a value before it. */
+function keyPosition(text: string, key: string): number {
+  let depth = 0
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
+    if (token === '{' || token === '[') depth += 1
+    else if (token === '}' || token === ']') depth -= 1
+    else if (depth === 1 && JSON.parse(token) === key && /^\s*:/.test(text.slice(index + token.length))) return index
+  }
+  return 0
+}
+
+function placeOf(text: string, position: number, file: string): string {
+  const before = text.slice(0, position).split('\n')
+  return `${file}:${before.length}:${(before.at(-1) ?? '').length + 1}`
+}
+
+/** Checks the address of a coordinator; what is wrong is told with where it came from. */
+export function coordinatorUrl(text: string): string {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.pathname !== '/' || url.search !== '' || url.username !== '') {
+    throw new Failure(EXIT.usage, `"${text}" is not the address of a coordinator; it looks like ${DEFAULT_URL} or https://kedge.example.com, without a path.`)
+  }
+  return url.origin
+}
+
+export function tokenFrom(file: string, { folder }: Surroundings): string {
+  let token: string
+  try {
+    token = readFileSync(resolve(folder, file), 'utf8').trim()
+  } catch (error) {
+    throw new Failure(EXIT.usage, `cannot read the token from ${file}: ${error instanceof Error ? error.message : String(error)}.`)
+  }
+  if (token === '' || /\s/.test(token)) throw new Failure(EXIT.usage, `${file} must hold one token and nothing else.`)
+  return token
+}
+
+export function wholeNumber(text: string, what: string, { from, to }: { readonly from: number; readonly to: number }): number {
+  const number = Number(text)
+  if (!/^\d+$/.test(text) || number < from || number > to) throw new Failure(EXIT.usage, `${what} must be a whole number from ${from} to ${to}, not "${text}".`)
+  return number
+}
+
+export function timeScale({ environment }: Surroundings): number {
+  const text = environment['KEDGE_TIME_SCALE']
+  if (text === undefined || text === '') return 1
+  const number = Number(text)
+  if (!Number.isFinite(number) || number <= 0) throw new Failure(EXIT.usage, `KEDGE_TIME_SCALE must be a number above 0, not "${text}". It is for tests: leave it out.`)
+  return number
+}
+
+/** Absolute: `$XDG_STATE_HOME/kedge/NAME` where that is in use, else `~/.kedge/NAME`. */
+export function stateFolder(given: string | undefined, name: string, { environment, home, folder }: Surroundings): string {
+  if (given !== undefined) return resolve(folder, given)
+  const xdg = environment['XDG_STATE_HOME']
+  return xdg !== undefined && isAbsolute(xdg) ? join(xdg, 'kedge', name) : join(home, '.kedge', name)
+}

@@ -1,0 +1,194 @@
+/**
+ * A coordinator on this machine: the very Worker that Cloudflare runs, in workerd, with its state in a folder. Requests
+ * reach the Worker by a direct socket; Miniflare's own entry would cost each of them a second hop.
+ *
+ * Miniflare is imported late: only `kedge dev` needs it, and a build machine is installed without it.
+ */
+import { randomBytes } from 'node:crypto'
+import { access, readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Miniflare } from 'miniflare'
+import { z } from 'zod'
+import { nodePlatform, nodeProcesses } from './node-platform.ts'
+import { takeLock } from './spool/lock.ts'
+
+export interface CoordinatorOptions {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  /** Absolute; made if it is not there. */
+  readonly state: string
+  /** Divides every time of the coordinator; for tests only. */
+  readonly timeScale?: number
+  /** A sentence that the coordinator wrote to its console. */
+  note?(text: string): void
+}
+
+export interface Coordinator {
+  readonly url: string
+  readonly adminToken: string
+  readonly registrationToken: string
+  stop(): Promise<void>
+}
+
+/** The coordinator cannot run here; the message is a whole sentence for a person. */
+export class CoordinatorError extends Error {}
+
+const FORMAT = 1
+const secretsText = z.object({ format: z.literal(FORMAT), admin_token: z.string(), registration_token: z.string(), signing_key: z.string() })
+type Secrets = z.infer<typeof secretsText>
+
+/** Starts it, and returns when it answers. Throws `CoordinatorError`. */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const { disk } = nodePlatform()
+  const { state } = options
+  await writable(state, () => disk.makeFolder(state))
+  const lock = await writable(state, () => takeLock(join(state, 'coordinator.lock'), { disk, processes: nodeProcesses(), nonce: randomBytes(8).toString('hex') }))
+  if (!lock.ok) throw new CoordinatorError(`another coordinator (process ${lock.holder.pid}) uses the state folder ${state}. Stop it first, or name another folder with --state.`)
+  try {
+    const secrets = await openSecrets(state)
+    await assertFree(options)
+    const miniflare = await startMiniflare(options, secrets)
+    return {
+      url: await urlOf(miniflare, options),
+      adminToken: secrets.admin_token,
+      registrationToken: secrets.registration_token,
+      stop: async () => {
+        await miniflare.dispose()
+        await lock.release()
+      },
+    }
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+async function startMiniflare({ host, port, state, timeScale, note }: CoordinatorOptions, secrets: Secrets): Promise<Miniflare> {
+  const { convertV4MiniflareOptions, Miniflare } = await import('miniflare').catch((error: unknown) => {
+    throw new CoordinatorError('the package "miniflare", which runs a coordinator on this machine, is not installed. Install kedge without --omit=optional, or point --url at a coordinator that runs elsewhere.', { cause: error })
+  })
+  const script = await coordinatorScript()
+  const miniflare = withoutItsSignals(() => new Miniflare({
+    ...convertV4MiniflareOptions({
+      name: 'kedge',
+      modules: true,
+      script,
+      compatibilityDate: '2026-10-01',
+      compatibilityFlags: ['nodejs_compat'],
+      durableObjects: { SCHEDULER: { className: 'Scheduler', useSQLite: true }, JOB_LOG: { className: 'JobLog', useSQLite: true } },
+      r2Buckets: { BLOBS: 'kedge' },
+      bindings: {
+        KEDGE_ADMIN_TOKEN: secrets.admin_token,
+        KEDGE_SIGNING_KEY: secrets.signing_key,
+        KEDGE_REGISTRATION_TOKEN: secrets.registration_token,
+        ...(timeScale === undefined ? {} : { KEDGE_TIME_SCALE: String(timeScale) }),
+      },
+      unsafeDirectSockets: [{ host, port }],
+      unsafeRegisterWorker: false,
+      host: '127.0.0.1', // of the entry, which nobody uses
+      port: 0,
+      cf: false, // or it asks the internet where this machine is
+      telemetry: { enabled: false },
+      handleStructuredLogs: ({ message }) => note?.(message),
+    }),
+    // The conversion drops it, and without it everything is forgotten at the end.
+    resourcePersistencePath: join(state, 'coordinator'),
+  }))
+  try {
+    await miniflare.ready
+    return miniflare
+  } catch (error) {
+    await miniflare.dispose().catch(() => undefined) // the first error is the one that matters
+    throw new CoordinatorError(`the coordinator does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+}
+
+/** Miniflare ends the process at the first signal; here agents deliver first, and whoever started it decides. Its `exit` listener stays: workerd must not outlive us. */
+function withoutItsSignals<T>(make: () => T): T {
+  const events = ['SIGINT', 'SIGTERM', 'SIGHUP', 'message'] as const
+  const before = events.map((event) => process.listeners(event as NodeJS.Signals)) // the types know no list for both kinds
+  const made = make()
+  for (const [i, event] of events.entries()) {
+    for (const listen of process.listeners(event as NodeJS.Signals)) if (!before[i]?.includes(listen)) process.removeListener(event, listen)
+  }
+  return made
+}
+
+async function urlOf(miniflare: Miniflare, { host }: CoordinatorOptions): Promise<string> {
+  const url = await miniflare.unsafeGetDirectURL('kedge')
+  if (host !== '0.0.0.0' && host !== '::') url.hostname = host.includes(':') ? `[${host}]` : host
+  return url.origin
+}
+
+/** Beside the bundled command line lies the bundled coordinator; in a checkout it is built from what is written. */
+async function coordinatorScript(): Promise<string> {
+  const bundled = fileURLToPath(new URL('coordinator.mjs', import.meta.url))
+  if (await access(bundled).then(() => true, () => false)) return await readFile(bundled, 'utf8')
+  const builder = new URL('../coordinator/build.ts', import.meta.url).href // in a variable, so that no bundle takes it in
+  const { coordinatorScript: build }: typeof import('../coordinator/build.ts') = await import(builder)
+  return await build()
+}
+
+/** Made at the first start, the same ever after: agents and people keep their tokens over restarts. */
+async function openSecrets(state: string): Promise<Secrets> {
+  const { disk } = nodePlatform()
+  const path = join(state, 'coordinator.json')
+  const bytes = await writable(state, () => disk.read(path))
+  if (bytes === null) {
+    const random = () => randomBytes(32).toString('base64url')
+    const secrets: Secrets = { format: FORMAT, admin_token: `kdg_adm_${random()}`, registration_token: `kdg_reg_${random()}`, signing_key: random() }
+    await writable(state, () => disk.writeDurably(path, new TextEncoder().encode(`${JSON.stringify(secrets, null, 2)}\n`)))
+    return secrets
+  }
+  const json = parseJson(new TextDecoder().decode(bytes))
+  const parsed = secretsText.safeParse(json)
+  if (parsed.success) return parsed.data
+  const newer = z.object({ format: z.number() }).safeParse(json)
+  if (newer.success && newer.data.format > FORMAT) {
+    throw new CoordinatorError(`${path} was written by a newer kedge (format ${newer.data.format}; this one knows ${FORMAT}). Start that version, or name another folder with --state.`)
+  }
+  throw new CoordinatorError(`${path} is damaged, so the tokens of this coordinator are unknown. Restore the file from a copy, or delete it for new tokens: agents keep their own secrets, people get a new admin token.`)
+}
+
+/** workerd only says that it failed; this says why. */
+async function assertFree({ host, port }: CoordinatorOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new CoordinatorError(whyNotBound(error.code, host, port))))
+    server.listen({ host, port }, () => server.close(() => resolve()))
+  })
+}
+
+function whyNotBound(code: string | undefined, host: string, port: number): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `port ${port} of ${host} is in use. Stop what listens there, or choose another with --port (0: any free one).`
+    case 'EACCES':
+      return `this user may not listen on port ${port}. Choose one above 1023 with --port.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `${host} is no address of this machine. Choose another with --host, such as 127.0.0.1.`
+    default:
+      return `cannot listen on ${host} port ${port}: ${code ?? 'unknown error'}. Choose another with --host and --port.`
+  }
+}
+
+async function writable<T>(state: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    throw new CoordinatorError(`cannot use the state folder ${state}: ${error instanceof Error ? error.message : String(error)}. Make it writable for this user, or name another with --state.`, { cause: error })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null // as any other text that is not ours
+  }
+}

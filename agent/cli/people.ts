@@ -1,0 +1,116 @@
+/** The commands of people: names, flags and help. What they do is in `builds.ts` and `fleet.ts`, imported late. */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { InvalidArgumentError, type Command } from 'commander'
+import type { CommandOutput } from './builds.ts'
+import type { Client } from './client.ts'
+import { EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
+import { DEFAULT_URL } from './settings.ts'
+
+interface AccessFlags {
+  readonly url?: string
+  readonly tokenFile?: string
+}
+
+export function registerPeople(program: Command, surroundings: Surroundings): void {
+  const { environment } = surroundings
+  const output: CommandOutput = {
+    line: (text) => surroundings.print(text),
+    json: (value) => surroundings.print(JSON.stringify(value)),
+    log: (bytes) => void process.stdout.write(bytes),
+    note: (text) => surroundings.note(oneLine(text)),
+  }
+  const client = async (flags: AccessFlags): Promise<Client> => {
+    const { createClient } = await import('./client.ts')
+    const file = flags.tokenFile === undefined ? undefined : readToken(resolve(surroundings.folder, flags.tokenFile))
+    return createClient({ url: flags.url ?? environment['KEDGE_URL'] ?? DEFAULT_URL, token: file ?? environment['KEDGE_TOKEN'] ?? null })
+  }
+  const end = (code: ExitCode) => {
+    process.exitCode = code
+  }
+  /** Where the coordinator is and who asks: the same flags for every command. */
+  const reaching = (command: Command) => command.option('--url <url>', `address of the coordinator (KEDGE_URL; ${DEFAULT_URL})`).option('--token-file <file>', 'file that holds your token (else KEDGE_TOKEN)').option('--json', 'answer with one line of JSON')
+
+  reaching(program.command('build'))
+    .description('start a build')
+    .option('--repo <path|url>', 'repository; a folder is built where it lies, at its HEAD')
+    .option('--commit <sha>', 'commit to build')
+    .option('--branch <name>', 'branch to build')
+    .option('--command <command>', 'shell command to run; without it the project’s own')
+    .option('--project <slug>', 'project; without it named after the repository')
+    .option('--env <NAME=VALUE>', 'environment of the command; may be repeated', gather)
+    .option('--message <text>', 'shown with the build')
+    .option('--priority <n>', 'greater runs earlier', whole)
+    .option('--queue <name>', 'queue of the agents that may run it')
+    .option('--tag <key=value>', 'tag that the agent must have; may be repeated', gather)
+    .option('--timeout <seconds>', 'time limit', whole)
+    .option('--follow', 'print the log as it comes; the exit code is the verdict')
+    .action(async (flags) => end(await (await import('./builds.ts')).startBuild(await client(flags), flags, output)))
+
+  reaching(program.command('builds'))
+    .description('list builds, newest first')
+    .option('--project <slug>', 'of one project')
+    .option('--state <state>', 'in one state')
+    .option('--branch <name>', 'of one branch')
+    .option('--limit <n>', 'at most so many', whole)
+    .action(async (flags) => end(await (await import('./builds.ts')).listBuilds(await client(flags), flags, output)))
+
+  reaching(program.command('logs').argument('<build>', 'PROJECT#NUMBER, optionally /JOB'))
+    .description('print the log of a build')
+    .option('--project <slug>', 'project, when only a number is given')
+    .option('--attempt <n>', 'an earlier attempt')
+    .option('--follow', 'until the build has ended; the exit code is its verdict')
+    .action(async (build, flags) => end(await (await import('./builds.ts')).showLogs(await client(flags), build, flags, output)))
+
+  reaching(program.command('cancel').argument('<build>', 'PROJECT#NUMBER'))
+    .description('cancel a build')
+    .option('--project <slug>', 'project, when only a number is given')
+    .action(async (build, flags) => end(await (await import('./builds.ts')).cancelBuild(await client(flags), build, flags, output)))
+
+  reaching(program.command('retry').argument('<build>', 'PROJECT#NUMBER'))
+    .description('run the finished jobs of a build again')
+    .option('--project <slug>', 'project, when only a number is given')
+    .option('--failed', 'only those that did not pass')
+    .action(async (build, flags) => end(await (await import('./builds.ts')).retryBuild(await client(flags), build, flags, output)))
+
+  reaching(program.command('agents'))
+    .description('list agents, what they run, and why they do not')
+    .action(async (flags) => end(await (await import('./fleet.ts')).listAgents(await client(flags), flags, output)))
+
+  const token = program.command('token').description('make, list and revoke tokens')
+  reaching(token.command('create'))
+    .description('make a token; it is shown once')
+    .option('--kind <registration|api>', 'registration lets agents join, api is for people and scripts', 'api')
+    .option('--name <text>', 'to recognise it by')
+    .option('--scope <read|build|admin>', 'of an API token')
+    .option('--life <seconds>', 'how long it lasts', whole)
+    .option('--uses <n>', 'how many agents may join with it', whole)
+    .action(async (flags) => end(await (await import('./fleet.ts')).createToken(await client(flags), flags, output)))
+  reaching(token.command('list'))
+    .description('list tokens')
+    .action(async (flags) => end(await (await import('./fleet.ts')).listTokens(await client(flags), flags, output)))
+  reaching(token.command('revoke').argument('<id>'))
+    .description('end a token')
+    .action(async (id, flags) => end(await (await import('./fleet.ts')).revokeToken(await client(flags), id, flags, output)))
+
+  reaching(program.command('login'))
+    .description('print a link that signs you in to the pages, once')
+    .action(async (flags) => end(await (await import('./fleet.ts')).signInLink(await client(flags), flags, output)))
+}
+
+function gather(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value]
+}
+
+function whole(text: string): number {
+  if (!/^-?\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+function readToken(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    throw new Failure(EXIT.usage, `cannot read the token file ${file}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

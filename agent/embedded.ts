@@ -5,7 +5,8 @@
  * Miniflare is imported late: only `kedge dev` needs it, and a build machine is installed without it.
  */
 import { randomBytes } from 'node:crypto'
-import { access, readFile } from 'node:fs/promises'
+import { access, chmod, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -71,6 +72,7 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
     throw new CoordinatorError('the package "miniflare", which runs a coordinator on this machine, is not installed. Install kedge without --omit=optional, or point --url at a coordinator that runs elsewhere.', { cause: error })
   })
   const script = await coordinatorScript()
+  const restore = await wrapRuntime(state)
   const miniflare = withoutItsSignals(() => new Miniflare({
     ...convertV4MiniflareOptions({
       name: 'kedge',
@@ -103,7 +105,43 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
   } catch (error) {
     await miniflare.dispose().catch(() => undefined) // the first error is the one that matters
     throw new CoordinatorError(`the coordinator does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  } finally {
+    restore()
   }
+}
+
+/**
+ * workerd would live on after `kill -9` of this process, holding port and state, and die at a Ctrl-C before agents have
+ * delivered. So it is started by a script that ignores Ctrl-C, and that leaves a watcher behind.
+ */
+async function wrapRuntime(state: string): Promise<() => void> {
+  if (process.platform === 'win32') return () => {}
+  const NAME = 'MINIFLARE_WORKERD_PATH' // where Miniflare looks first
+  const before = process.env[NAME]
+  const ofMiniflare = createRequire(createRequire(import.meta.url).resolve('miniflare'))
+  const workerd: string = before ?? ofMiniflare('workerd').default
+  const path = join(state, 'workerd.sh')
+  await writable(state, () => writeFile(path, runtimeScript(workerd)))
+  await writable(state, () => chmod(path, 0o700))
+  process.env[NAME] = path
+  return () => {
+    if (before === undefined) delete process.env[NAME]
+    else process.env[NAME] = before
+  }
+}
+
+function runtimeScript(workerd: string): string {
+  return `#!/bin/sh
+# Written by kedge at each start.
+trap '' INT
+parent=$PPID
+self=$$
+(
+  while kill -0 "$parent" && kill -0 "$self"; do sleep 1; done
+  kill -9 "$self"
+) </dev/null >/dev/null 2>&1 3>&- &
+exec '${workerd.replaceAll("'", String.raw`'\''`)}' "$@"
+`
 }
 
 /** Miniflare ends the process at the first signal; here agents deliver first, and whoever started it decides. Its `exit` listener stays: workerd must not outlive us. */

@@ -6,10 +6,8 @@
 import { arch, hostname, platform as osName } from 'node:os'
 import { VERSION } from '../schema/version.ts'
 import { jobSpec, type Assignment, type JobSpec, type Offer } from '../schema/sync.ts'
-import type { AttemptId } from '../schema/job.ts'
-import { createMask } from './log/mask.ts'
-import { createUploader, type Uploader } from './log/upload.ts'
-import { LOG_LIMITS, openLog, type LogLimits } from './log/writer.ts'
+import { createAttemptLogs } from './attempt-logs.ts'
+import { LOG_LIMITS, type LogLimits } from './log/writer.ts'
 import { createBackoff, pause } from './loop/backoff.ts'
 import { startDoorbell, type Doorbell } from './loop/doorbell.ts'
 import { ask } from './loop/exchange.ts'
@@ -21,7 +19,7 @@ import type { Terminal } from './loop/terminal.ts'
 import { agentTimes } from './loop/times.ts'
 import type { Machine } from './machine.ts'
 import type { Platform } from './platform.ts'
-import { startAttempt, type AttemptLog, type AttemptParts } from './runner/attempt.ts'
+import { startAttempt, type AttemptParts } from './runner/attempt.ts'
 import { openState, StateError, type State } from './spool/identity.ts'
 import { openSpool, type Spool } from './spool/results.ts'
 
@@ -56,7 +54,7 @@ export function startAgent(config: AgentConfig, platform: Platform, terminal: Te
   const listeners = new Set<() => void>()
   const stop = () => {
     level += 1
-    for (const listen of [...listeners]) listen()
+    for (const listen of listeners) listen()
   }
   return { stop, ended: live(config, platform, terminal, machine, { level: () => level, onStop: (listen) => void listeners.add(listen) }) }
 }
@@ -103,43 +101,17 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
   let bell: Doorbell | null = null
   let look = () => {} // whoever waits for the last delivery
 
-  // Logs. They go their own way: no result and no next job waits for one [C12.3].
-  const uploads = new Map<AttemptId, Uploader>()
-  /** Somebody waits for the first byte of these. */
-  const watched = new Set<AttemptId>()
-  const upload = (attempt: AttemptId, token: string): Uploader => {
-    const uploader = createUploader({ path: spool.logPath(attempt), attempt, token, url, network, disk, clock, backoff: retries(times.retryHoldingCapMs), pace: () => logMs, note: (text) => terminal.line(text) })
-    uploads.set(attempt, uploader)
-    void uploader.done.then(async () => {
-      uploads.delete(attempt)
-      await spool.logSealed(attempt)
-      look()
-    })
-    return uploader
-  }
-  const openAttemptLog = (assignment: Assignment): AttemptLog => {
-    const { attempt, token } = assignment
-    const secrets = [state.secret, token, ...(config.registrationToken === null ? [] : [config.registrationToken])]
-    const writer = openLog(spool.logPath(attempt), { mask: createMask(secrets), disk, limits: config.limits?.log ?? LOG_LIMITS })
-    let uploader: Uploader | null = null // not before there is a byte: a silent job costs nothing
-    let bytes = 0
-    writer.onGrowth((grown) => {
-      bytes = grown
-      uploader ??= upload(attempt, token)
-      if (watched.delete(attempt)) uploader.watch()
-      uploader.grow(grown)
-    })
-    return {
-      write: (chunk) => writer.write(chunk),
-      bytes: () => bytes,
-      end: async () => {
-        const end = await writer.end()
-        watched.delete(attempt)
-        uploader?.finish(end)
-        return end
-      },
-    }
-  }
+  const logs = createAttemptLogs({
+    spool,
+    platform,
+    url,
+    limits: config.limits?.log ?? LOG_LIMITS,
+    secrets: [state.secret, ...(config.registrationToken === null ? [] : [config.registrationToken])],
+    newBackoff: () => retries(times.retryHoldingCapMs),
+    pace: () => logMs,
+    note: (text) => terminal.line(text),
+    sealed: () => look(),
+  })
 
   const partsOf = (slot: number): AttemptParts => ({
     clock,
@@ -151,7 +123,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
         // Leaves when the result is durable: nothing else ends a finished attempt [I5].
         try {
           const spooled = await spool.finish(attempt, result)
-          terminal.line(`${attempt} ${result.outcome}${result.reason === null ? '' : `: ${result.reason.message}`}`)
+          terminal.line(`${attempt} ${result.outcome}${result.reason === null || result.outcome === 'canceled' ? '' : `: ${result.reason.message}`}`)
           if (result.log_bytes === 0) void spool.logSealed(attempt)
           return spooled
         } catch (error) {
@@ -160,7 +132,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
         }
       }
     },
-    openLog: async (assignment) => openAttemptLog(assignment),
+    openLog: async (assignment) => logs.open(assignment),
     prepare: (spec, attempt, log, signal) => machine.prepare({ spec, attempt, slot, log, signal }),
     startCommand: (request) => machine.startCommand({ ...request, slot, agent: { id: state.agentId, name: config.name } }),
     note: (text) => terminal.line(text),
@@ -184,17 +156,13 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
       settle: (attempt, verdict) => spool.settle(attempt, verdict),
       giveUp: async (attempt) => {
         await spool.giveUp(attempt)
-        if (!uploads.has(attempt)) await spool.logSealed(attempt) // there never was a log
+        if (!logs.isOnItsWay(attempt)) await spool.logSealed(attempt) // there never was a log
       },
       start: (assignment, slot) => {
         terminal.line(`${assignment.attempt} begins${assignment.spec === undefined ? '' : `: ${assignment.spec.project} #${assignment.spec.build}`}`)
         return startAttempt(assignment, partsOf(slot))
       },
-      watch: (attempt) => {
-        const uploader = uploads.get(attempt)
-        if (uploader === undefined) watched.add(attempt)
-        else uploader.watch()
-      },
+      watch: (attempt) => logs.watch(attempt),
       kick: () => sync.kick(),
       note: (text) => terminal.line(text),
     },
@@ -257,12 +225,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     fence: () => holdings.stop('self_fence', { graceMs: times.killGraceMs, only: (attempt) => attempt.onPartition() === 'stop' }),
     woke: () => sync.kick(),
   })
-  for (const attempt of spool.replayed.unsealedLogs) {
-    const token = spool.token(attempt)
-    if (token === null) continue
-    const uploader = upload(attempt, token)
-    void spool.logEnd(attempt).then((end) => uploader.finish(end))
-  }
+  logs.resume(spool.replayed.unsealedLogs)
 
   try {
     return await Promise.race([over.then(refused), untilStopped()])
@@ -272,7 +235,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     bell?.stop()
     health.stop()
     partition.stop()
-    for (const uploader of uploads.values()) uploader.stop()
+    logs.stop()
     await holdings.settled()
     await spool.close()
   }
@@ -308,7 +271,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
   /** Nothing runs, and all is delivered; or its time is over: what is left stays in the spool for the next start. */
   async function drained(): Promise<void> {
     await holdings.idle()
-    const isHolding = () => holdings.pending().length > 0 || holdings.lost().length > 0 || uploads.size > 0
+    const isHolding = () => holdings.pending().length > 0 || holdings.lost().length > 0 || logs.count() > 0
     // An assignment may be on its way in a reply: stay for as long as one can be [C14].
     const mayBeGiven = sync.acknowledged() !== null
     if (!isHolding() && !mayBeGiven) return

@@ -14,6 +14,7 @@ import type { Chance, Clock, Network } from '../platform.ts'
 import type { SpooledResult } from '../spool/results.ts'
 import { createBackoff } from './backoff.ts'
 import { ask, type Answer } from './exchange.ts'
+import { RESULTS_PER_SYNC, revisionOf, withResults } from './message.ts'
 import { createWaiter, inWords, type Terminal } from './terminal.ts'
 import type { AgentTimes } from './times.ts'
 
@@ -74,14 +75,11 @@ export interface SyncLoop {
 
 type Next = { readonly ms: number; /** Not even a kick may shorten it. */ readonly floor?: boolean } | { readonly refused: string }
 
-/** How many results one body names at most, and how many of those left out it names as `spooled`: never fewer than an agent can have slots. */
-const RESULTS = 256
-
 export function startSync(options: SyncOptions): SyncLoop {
   const { url, identity, clock, chance, network, times, terminal } = options
   const ending = new AbortController()
   const waiter = createWaiter(terminal, clock, times.sayAgainMs)
-  const offerRev = revision(options.offer)
+  const offerRev = revisionOf(options.offer)
   let session: string | null = null
   let seq = 0
   let acknowledged: ReturnType<SyncLoop['acknowledged']> = null
@@ -143,7 +141,7 @@ export function startSync(options: SyncOptions): SyncLoop {
       running: report.running,
       finished: [],
       spooled: [],
-      lost: report.lost.slice(0, RESULTS),
+      lost: report.lost.slice(0, RESULTS_PER_SYNC),
     }
     return withResults(base, report.pending, bodyBytes)
   }
@@ -158,8 +156,9 @@ export function startSync(options: SyncOptions): SyncLoop {
     const isFirst = !hasHeard
     if (waiter.over() || isFirst) terminal.line(`${options.offer.name} is connected to ${url}`)
     hasHeard = true
-    if (value.held_back?.message !== heldBack) {
-      heldBack = value.held_back?.message ?? null
+    const hold = value.held_back?.message ?? null
+    if (hold !== heldBack) {
+      heldBack = hold
       terminal.line(heldBack === null ? 'takes work again' : `gets no work for now: ${heldBack}`)
     }
     options.heard({ reply: value, lost: sent.lost, state: sent.state })
@@ -284,26 +283,4 @@ export function startSync(options: SyncOptions): SyncLoop {
     stop: () => ending.abort(),
     ended: Promise.resolve().then(run), // not before whoever starts it has this object in hand
   }
-}
-
-/** The message with as many results as fit, oldest first; those left out are named, so that they are not redelivered [C4.8]. */
-export function withResults(base: SyncRequest, pending: readonly SpooledResult[], limitBytes: number): SyncRequest {
-  if (pending.length === 0) return base
-  const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value)) + 1
-  const spooledBytes = bytes(pending.slice(-RESULTS).map((result) => result.attempt))
-  let room = limitBytes - bytes(base) - spooledBytes
-  const finished: SyncRequest['finished'] = []
-  for (const result of pending.slice(0, RESULTS)) {
-    const entry = { attempt: result.attempt, digest: result.digest, result: result.text, commit: result.result.commit }
-    room -= bytes(entry)
-    if (room < 0 && finished.length > 0) break // the first always travels: it may not block all others
-    finished.push(entry)
-  }
-  // Only live attempts matter here, there are no more of them than slots, and they are the newest.
-  return { ...base, finished, spooled: pending.slice(finished.length).slice(-RESULTS).map((result) => result.attempt) }
-}
-
-/** A number that changes iff the offer changes, also across starts. */
-function revision(offer: Offer): number {
-  return createHash('sha256').update(JSON.stringify(offer)).digest().readUIntBE(0, 6)
 }

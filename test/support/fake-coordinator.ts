@@ -112,7 +112,7 @@ export async function startFakeCoordinator(options: FakeOptions = {}): Promise<F
   let registrations = 0
 
   const notify = () => {
-    for (const look of [...watchers]) look()
+    for (const look of watchers) look()
   }
   const idOf = (job: FakeJob) => attemptId({ project: 1, build: job.n, n: 1, fence: job.fence })
   const jobOf = (attempt: string) => jobs.find((job) => job.n === parseAttemptId(attempt)?.build)

@@ -5,6 +5,8 @@
  * A line is finished by its newline only: until then "\r" may go back and overwrite it, as progress bars do. Columns
  * are UTF-16 units, so overwriting half a character leaves U+FFFD, never a broken string.
  */
+/* oxlint-disable no-control-regex -- control characters are what this file is about. */
+
 export interface Ansi {
   /** The HTML of each line that this chunk finished. */
   push(chunk: Uint8Array | string): readonly string[]

@@ -9,7 +9,8 @@ const LINES = 5000
 /** More are kept while a person reads further up, so that they do not go from under the eyes. */
 const LINES_WHILE_READING = 2 * LINES
 const AT_END_PX = 24
-const AGAIN_MS = 5000
+const AGAIN_MS = 1000
+const SLOWEST_MS = 30_000
 
 /** Makes a change to the lines, then goes to their end if that is where they stick. */
 type Moved = (change: (sticks: boolean) => void) => void
@@ -84,12 +85,12 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
 }
 
 function follow(lines: HTMLElement, moved: Moved): { readonly stop: () => void } {
-  const pen = lines.dataset['pen'] ?? ''
   let resume = Number(lines.dataset['resume'] ?? 0)
-  const ansi = penned(pen)
+  let ansi = penned(lines.dataset['pen'] ?? '')
   let next = lines.dataset['next'] ? Number(lines.dataset['next']) : null
   let finished: string[] = []
   let frame = 0
+  let failures = 0
   let source: EventSource | null = null
   let again: ReturnType<typeof setTimeout> | undefined
 
@@ -117,27 +118,56 @@ function follow(lines: HTMLElement, moved: Moved): { readonly stop: () => void }
   }
   const connect = () => {
     source = new EventSource(`${lines.dataset['url']}&offset=${resume}`)
-    source.onopen = () => say('live')
+    source.onopen = () => {
+      failures = 0
+      say('live')
+    }
     source.onmessage = ({ data, lastEventId }) => {
-      take(bytesOf(String(data)))
-      if (lastEventId !== '') resume = Number(lastEventId)
+      const bytes = bytesOf(String(data))
+      resume += bytes.length
+      // Each event's id is the offset after it. Another one means that the agent sends its log again from the start.
+      if (Number(lastEventId) !== resume) startOver()
+      else take(bytes)
     }
     source.addEventListener('end', () => {
       stop()
+      document.removeEventListener('visibilitychange', onVisibility)
       say('')
     })
+    // The browser would ask again from where this began, so it is asked again here from where it got to.
     source.onerror = () => {
+      stop()
       say('reconnecting…')
-      // The browser itself tries again, from the last event's id, unless it was refused.
-      if (source?.readyState === EventSource.CLOSED) again = setTimeout(connect, AGAIN_MS)
+      again = setTimeout(connect, Math.min(SLOWEST_MS, AGAIN_MS * 2 ** failures))
+      failures += 1
     }
+  }
+  const startOver = () => {
+    stop()
+    resume = 0
+    ansi = createAnsi()
+    next = 1
+    finished = []
+    for (const line of lines.querySelectorAll(':scope > div')) line.remove()
+    connect()
   }
   const stop = () => {
     clearTimeout(again)
     source?.close()
   }
-  connect()
-  return { stop }
+  // Browsers open only six connections to an HTTP/1.1 server, and a log that nobody sees should not hold one.
+  const onVisibility = () => {
+    stop()
+    if (!document.hidden) connect()
+  }
+  document.addEventListener('visibilitychange', onVisibility)
+  if (!document.hidden) connect()
+  return {
+    stop() {
+      document.removeEventListener('visibilitychange', onVisibility)
+      stop()
+    },
+  }
 }
 
 /** Base64, since the text of an event cannot hold every byte. */

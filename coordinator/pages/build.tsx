@@ -109,10 +109,7 @@ function Jobs({ build, selected, now }: { readonly build: BuildView; readonly se
             <a class="title" href={`${buildPath(build)}?job=${job.id}`} {...(job === selected ? { 'aria-current': 'true' } : {})}>
               <code>{firstLine(job.command)}</code>
             </a>
-            <span class="where">
-              {job.retried_by !== null && <span>retried</span>}
-              <span>{job.waiting?.reason ?? job.attempts.at(-1)?.agent}</span>
-            </span>
+            <span class="where">{[job.retried_by === null ? '' : 'retried', job.waiting?.reason ?? job.attempts.at(-1)?.agent ?? ''].filter((text) => text !== '').join(' · ')}</span>
             <Took from={job.started_at} to={job.finished_at} now={now} />
           </li>
         ))}

@@ -42,7 +42,7 @@ async function refresh(): Promise<void> {
 /** Makes `old` equal to `next`, touching only what differs. */
 function patch(old: Element, next: Element): void {
   if (old.isEqualNode(next)) return
-  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name) && !isPersons(old, name)) old.removeAttribute(name)
+  for (const name of old.getAttributeNames()) if (!next.hasAttribute(name) && !isPersons(old, name)) old.removeAttribute(name)
   for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value && !isPersons(old, name)) old.setAttribute(name, value)
 
   const staying = new Set([...next.childNodes].map(keyOf))

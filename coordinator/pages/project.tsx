@@ -26,7 +26,7 @@ interface ProjectProps {
 export function ProjectPage({ frame, project, page, query, form, formKey, islands }: ProjectProps) {
   const isEmpty = page.builds.length === 0 && query.state === undefined && query.branch === undefined && query.cursor === undefined
   return (
-    <Page frame={frame} title={project.slug} at="builds" refreshMs={refreshOf(page)} islands={islands}>
+    <Page frame={frame} title={project.slug} at="builds" {...(form.problem === null ? { refreshMs: refreshOf(page) } : {})} islands={islands}>
       <Crumbs above={[{ href: '/', name: 'Builds' }]} />
       <div class="head">
         <h1>{project.slug}</h1>
@@ -42,6 +42,8 @@ export function ProjectPage({ frame, project, page, query, form, formKey, island
 }
 
 function StartBuild({ project, form, formKey, open }: { readonly project: ProjectView; readonly form: BuildForm; readonly formKey: string; readonly open: boolean }) {
+  const shown: readonly BuildField[] = project.checkout ? BUILD_FIELDS : ['message', 'command']
+  const unseen = (form.problem?.errors ?? []).filter(({ path }) => !shown.some((name) => name === path))
   const field = (name: BuildField) => {
     const error = form.problem?.errors?.find(({ path }) => path === name)
     return { name, value: form.values[name] ?? '', ...(error ? { error: error.message } : {}) }
@@ -50,11 +52,11 @@ function StartBuild({ project, form, formKey, open }: { readonly project: Projec
     <details class="start" {...(open ? { open: true } : {})}>
       <summary>Start a build</summary>
       <form method="post" action={`/projects/${project.slug}/builds`}>
-        {form.problem !== null && <p class="problem" role="alert">{form.problem.detail}</p>}
+        {form.problem !== null && <p class="problem" role="alert">{[form.problem.detail, ...unseen.map(({ path, message }) => `"${path}" ${message}.`)].join(' ')}</p>}
         {/* Kept by the refresh, which would otherwise change it under a form that is being filled in. */}
         <input type="hidden" name="key" value={formKey} data-keep="key" autocomplete="off" />
-        {project.checkout && <Field label="Branch" {...field('branch')} placeholder={project.default_branch ?? 'main'} />}
-        {project.checkout && <Field label="Commit" {...field('commit')} placeholder="the branch's newest" />}
+        {shown.includes('branch') && <Field label="Branch" {...field('branch')} placeholder={project.default_branch ?? 'main'} />}
+        {shown.includes('commit') && <Field label="Commit" {...field('commit')} placeholder="the branch's newest" />}
         <Field label="Message" {...field('message')} placeholder="what it is for" />
         <Field label="Command" {...field('command')} placeholder={project.command ?? 'npm test'} lines={3} />
         <button class="primary">Start build</button>

@@ -73,7 +73,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .build-head .state{grid-column:1/-1;font-size:15px}.build-head .state svg{width:17px;height:17px}.build-head .facts{grid-column:1/-1}
 .build-head .number{font-weight:400}.actions{display:flex;gap:8px}
 .jobs{margin-bottom:16px}.jobs>li{grid-template:"state title where took" auto/104px minmax(0,1fr) minmax(0,320px) 72px}
-.jobs>li:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded{opacity:.6}
+.jobs>li:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded{opacity:.75}
 .job{display:grid;gap:9px;margin-bottom:16px}.command code{font-size:13px;overflow-wrap:anywhere}.command::before{content:"$ ";color:var(--soft);font-family:var(--mono)}
 .job summary{cursor:pointer}.job details pre{margin-top:6px}
 .waiting{background:var(--held-ground);border-left:3px solid var(--held);padding:7px 11px;border-radius:0 5px 5px 0}

@@ -111,8 +111,9 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
 }
 
 /**
- * workerd would live on after `kill -9` of this process, holding port and state, and die at a Ctrl-C before agents have
- * delivered. So it is started by a script that ignores Ctrl-C, and that leaves a watcher behind.
+ * workerd would live on after `kill -9` of this process, holding port and state, and die before agents have delivered
+ * at a Ctrl-C or any other signal to the whole process group. So a script starts it in a session of its own (where there
+ * is no setsid, such as on a Mac, only Ctrl-C is kept away), and leaves a watcher behind.
  */
 async function wrapRuntime(state: string): Promise<() => void> {
   if (process.platform === 'win32') return () => {}
@@ -133,14 +134,16 @@ async function wrapRuntime(state: string): Promise<() => void> {
 function runtimeScript(workerd: string): string {
   return `#!/bin/sh
 # Written by kedge at each start.
-trap '' INT
+trap '' INT HUP
 parent=$PPID
 self=$$
 (
   while kill -0 "$parent" && kill -0 "$self"; do sleep 1; done
   kill -9 "$self"
 ) </dev/null >/dev/null 2>&1 3>&- &
-exec '${workerd.replaceAll("'", String.raw`'\''`)}' "$@"
+workerd='${workerd.replaceAll("'", String.raw`'\''`)}'
+command -v setsid >/dev/null && exec setsid "$workerd" "$@"
+exec "$workerd" "$@"
 `
 }
 

@@ -7,11 +7,12 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../schema/version.ts'
 import { registerAgent } from './agent.ts'
 import { registerDev } from './dev.ts'
+import { registerPeople } from './people.ts'
 import { didYouMean } from './nearest.ts'
 import { EXIT, Failure, oneLine, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent]
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople]
 
 const surroundings: Surroundings = {
   environment: process.env,
@@ -44,7 +45,6 @@ const program = new Command('kedge')
   .exitOverride()
   .helpCommand(false)
 for (const register of COMMANDS) register(program, surroundings)
-for (const command of program.commands) command.copyInheritedSettings(program)
 
 try {
   assertKnown(process.argv[2])

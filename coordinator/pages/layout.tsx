@@ -14,6 +14,8 @@ export interface PageFrame {
   readonly principal: Principal | null
   /** Milliseconds since 1970, for "4 min ago". */
   readonly now: number
+  /** The answer to `live.island.ts`, whose page has its style and scripts already; under this nonce they would be refused there. */
+  readonly isRefresh?: boolean
 }
 
 interface PageProps {
@@ -38,7 +40,7 @@ export const Page: FC<PageProps> = ({ frame, title, at, refreshMs, icon, islands
       <meta name="color-scheme" content="light dark" />
       <title>{title} · Kedge</title>
       <link rel="icon" href={icon ?? markIcon} />
-      <style nonce={frame.nonce}>{raw(css + style)}</style>
+      {!frame.isRefresh && <style nonce={frame.nonce}>{raw(css + style)}</style>}
     </head>
     <body>
       <a class="skip" href="#main">Skip to the content</a>
@@ -63,7 +65,7 @@ export const Page: FC<PageProps> = ({ frame, title, at, refreshMs, icon, islands
       <main id="main" tabindex={-1} {...(refreshMs ? { 'data-refresh': String(refreshMs) } : {})}>
         {children}
       </main>
-      {islands.map((island) => (
+      {!frame.isRefresh && islands.map((island) => (
         <script nonce={frame.nonce}>{raw(island)}</script>
       ))}
     </body>

@@ -18,7 +18,7 @@ function schedule(): void {
 async function refresh(): Promise<void> {
   clearTimeout(timer)
   try {
-    // The server leaves the log out of such an answer: `build.island.ts` follows it already.
+    // The server leaves out of such an answer what is here already: style, scripts, and the log that `build.island.ts` follows.
     const response = await fetch(location.href, { headers: { accept: 'text/html', 'x-kedge-refresh': '1' } })
     if (response.status === 401) return location.reload()
     if (!response.ok) throw new Error(`HTTP ${response.status}`)

@@ -90,7 +90,7 @@ function show(c: HttpContext, page: unknown, status: 200 | 422 = 200): Response 
 }
 
 function frameOf(c: HttpContext): PageFrame {
-  return { nonce: c.get('nonce'), principal: c.get('principal') ?? null, now: Date.now() }
+  return { nonce: c.get('nonce'), principal: c.get('principal') ?? null, now: Date.now(), isRefresh: isRefresh(c) }
 }
 
 function isRefresh(c: HttpContext): boolean {

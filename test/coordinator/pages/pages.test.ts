@@ -41,6 +41,13 @@ describe('pages', () => {
     expect(await response.text()).toContain(`<style nonce="${nonce}">`)
   })
 
+  it('answer their own refresh with what may have changed, and nothing else', async () => {
+    const response = await ask('/agents', { headers: { accept: 'text/html', 'x-kedge-refresh': '1' } })
+    const html = await response.text()
+    expect(html).toContain('<main')
+    expect(html).not.toMatch(/<style|<script/)
+  })
+
   it.each(['/?state=burning', '/?branch=a..b', '/projects/nowhere', '/projects/nowhere/builds/1'])('%s is refused with a reason', async (path) => {
     const response = await ask(path, { headers: { accept: 'text/html' } })
     expect([400, 404]).toContain(response.status)

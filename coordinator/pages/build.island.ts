@@ -132,6 +132,7 @@ function follow(lines: HTMLElement, moved: Moved): { readonly stop: () => void }
     source.addEventListener('end', () => {
       stop()
       document.removeEventListener('visibilitychange', onVisibility)
+      document.querySelector('.log .follow')?.setAttribute('hidden', '')
       say('')
     })
     // The browser would ask again from where this began, so it is asked again here from where it got to.

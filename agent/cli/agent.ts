@@ -76,13 +76,13 @@ function token(flags: AgentFlags, file: { readonly token?: string; readonly toke
 async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<ExitCode> {
   if (surroundings.os === 'win32') throw new Failure(EXIT.usage, 'the agent does not run on Windows itself yet. Start it in WSL (wsl --install), where everything works.')
   const config = agentSettings(flags, surroundings)
-  const [{ startAgent }, { nodeMachine }, { nodePlatform }, checkout] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), loadCheckout()])
+  const [{ startAgent }, { nodeMachine }, { nodePlatform }, { createCheckout }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts')])
   const platform = nodePlatform()
   const say = (kind: 'line' | 'waiting') => (text: string) => {
     if (flags.json === true) surroundings.print(JSON.stringify({ at: new Date().toISOString(), kind, text }))
     else surroundings.note(text)
   }
-  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, environment: surroundings.environment, prepareCheckout: checkout(config.stateFolder) })
+  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, environment: surroundings.environment, prepareCheckout: createCheckout({ folder: join(config.stateFolder, 'checkouts'), environment: surroundings.environment }) })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
   const stop = (times: number) => {
     for (let i = 0; i < times; i++) agent.stop()
@@ -90,12 +90,6 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
   surroundings.onStop(() => stop(1))
   surroundings.onParent((message) => stop(message === 'stop' ? 2 : 3)) // gone: nobody is left to hand anything to
   return (await agent.ended) as ExitCode // 0, 1 or 5: see `Agent.ended`
-}
-
-async function loadCheckout() {
-  return (_stateFolder: string) => async (): Promise<never> => {
-    throw Object.assign(new Error('this agent cannot check out repositories yet; use a project with "checkout": false'), { code: 'checkout-missing' })
-  }
 }
 
 function present(text: string | undefined): string | undefined {

@@ -1,0 +1,79 @@
+/**
+ * The environment of a job's command. It is built from nothing: of the agent's own environment only what is on the list
+ * below goes in, so that a variable with a secret in it (the agent's tokens first of all) has no way to a build.
+ *
+ * Order: the machine's, then what people asked for, then what says which attempt this is. People may change `PATH` or
+ * unset `CI`; they cannot speak for another attempt, and the marker by which leftovers are found stays true.
+ */
+import { jobId, parseAttemptId, type AgentId, type AttemptId } from '../../schema/job.ts'
+import type { JobSpec } from '../../schema/sync.ts'
+
+/** What a build needs of the machine that it runs on. `LC_*` are added by prefix. */
+const FROM_THE_AGENT: ReadonlySet<string> = new Set([
+  ...['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LANGUAGE', 'TERM', 'TMPDIR', 'TZ', 'SSH_AUTH_SOCK'],
+  // Behind a company's proxy nothing works without these.
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'],
+  ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
+])
+
+/** A service manager may start the agent without any. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export interface JobEnvironmentRequest {
+  readonly spec: JobSpec
+  readonly attempt: AttemptId
+  readonly agent: { readonly id: AgentId; readonly name: string }
+  /** `workspace`: the checkout, where the command starts. */
+  readonly folders: { readonly workspace: string }
+  /** As checked out; null without a checkout. */
+  readonly commit: string | null
+  /** The agent process's own, handed in by the entry file. */
+  readonly ownEnvironment: Readonly<Record<string, string | undefined>>
+}
+
+/** A variable that no process can be given; `code` goes into the attempt's result. */
+export class EnvironmentError extends Error {
+  override readonly name = 'EnvironmentError'
+  readonly code = 'environment_invalid'
+}
+
+/** Throws an `EnvironmentError` for a name or value that an operating system cannot hold. */
+export function jobEnvironment({ spec, attempt, agent, folders, commit, ownEnvironment }: JobEnvironmentRequest): Record<string, string> {
+  checkNames(spec.env)
+  const key = parseAttemptId(attempt)
+  if (key === null) throw new EnvironmentError(`cannot name the attempt: "${attempt}" is not an attempt id.`)
+  return {
+    PATH,
+    ...inherited(ownEnvironment),
+    CI: 'true',
+    KEDGE: 'true',
+    // A question for a password would wait for ever; git is to fail and say so.
+    GIT_TERMINAL_PROMPT: '0',
+    ...spec.env,
+    KEDGE_ATTEMPT: attempt,
+    KEDGE_AGENT_ID: agent.id,
+    KEDGE_AGENT_NAME: agent.name,
+    KEDGE_JOB_ID: jobId(key),
+    KEDGE_FENCE: String(key.fence),
+    KEDGE_PROJECT: spec.project,
+    KEDGE_BUILD_NUMBER: String(spec.build),
+    KEDGE_BUILD_URL: spec.url,
+    // Empty rather than absent, so that `set -u` does not trip over a build without a checkout.
+    KEDGE_COMMIT: commit ?? spec.checkout?.commit ?? '',
+    KEDGE_BRANCH: spec.checkout?.branch ?? '',
+    KEDGE_WORKSPACE: folders.workspace,
+  }
+}
+
+function inherited(own: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const kept: Record<string, string> = {}
+  for (const [name, value] of Object.entries(own)) if (value !== undefined && (FROM_THE_AGENT.has(name) || name.startsWith('LC_'))) kept[name] = value
+  return kept
+}
+
+function checkNames(env: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (name === '' || /[=\0]/.test(name)) throw new EnvironmentError(`cannot set the variable ${JSON.stringify(name)}: a name is not empty and holds no "=" and no zero byte. Rename it where the build was asked for.`)
+    if (value.includes('\0')) throw new EnvironmentError(`cannot set the variable ${name}: its value holds a zero byte. Encode it, for example as base64.`)
+  }
+}

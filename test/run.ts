@@ -1,0 +1,85 @@
+/**
+ * All checks, one summary: `npm test`. Each check that is not a test (types, lint, the deployable Worker, the built
+ * programs) counts as one. What passes says one line; what fails shows its output. The last line is
+ * `N passed, N failed`, and nothing is ever skipped silently: a check that cannot run says why and counts as failed.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const scratch = await mkdtemp(join(tmpdir(), 'kedge-checks-'))
+let passed = 0
+let failed = 0
+
+interface Ended {
+  readonly status: number | null
+  readonly output: string
+}
+
+function run(command: string, args: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', WRANGLER_SEND_METRICS: 'false', PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')))
+    child.on('error', (error) => resolve({ status: null, output: error.message }))
+    child.on('close', (status) => resolve({ status, output }))
+  })
+}
+
+function report(name: string, ok: boolean, since: number, detail = ''): void {
+  console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name}  (${((Date.now() - since) / 1000).toFixed(1)} s)`)
+  if (!ok) console.log(detail.trimEnd().split('\n').slice(-200).join('\n'))
+}
+
+/** A command that must succeed; `says` must be in what it prints. */
+async function check(name: string, command: string, args: readonly string[]): Promise<void> {
+  const since = Date.now()
+  const { status, output } = await run(command, args)
+  report(name, status === 0, since, output)
+  if (status === 0) passed += 1
+  else failed += 1
+}
+
+interface VitestReport {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly testResults: readonly { readonly name: string; readonly status: string; readonly message: string; readonly assertionResults: readonly { readonly fullName: string; readonly status: string; readonly failureMessages: readonly string[] }[] }[]
+}
+
+/** One project of vitest.config.mts. A test that was skipped counts as failed: nothing here may be skipped. */
+async function tests(project: string): Promise<void> {
+  const since = Date.now()
+  const file = join(scratch, `${project}.json`)
+  const { status, output } = await run('vitest', ['run', '--project', project, '--reporter=json', `--outputFile=${file}`])
+  if (!existsSync(file)) {
+    failed += 1
+    return report(`tests: ${project}`, false, since, output)
+  }
+  const result = JSON.parse(await readFile(file, 'utf8')) as VitestReport
+  passed += result.numPassedTests
+  failed += result.numFailedTests + result.numPendingTests
+  const broken = result.testResults.flatMap(({ name, status: of, message, assertionResults }) => [
+    ...(of === 'failed' && assertionResults.length === 0 ? [`${name}\n${message}`] : []),
+    ...assertionResults.filter((one) => one.status !== 'passed').map((one) => `${one.fullName}: ${one.status}\n${one.failureMessages.join('\n')}`),
+  ])
+  const isOk = status === 0 && result.numPassedTests > 0 && broken.length === 0
+  if (!isOk && result.numFailedTests + result.numPendingTests === 0) failed += 1 // a file that could not be loaded, or an unhandled error
+  report(`tests: ${project}, ${result.numPassedTests} passed`, isOk, since, broken.length > 0 ? broken.join('\n\n') : output)
+}
+
+try {
+  await check('islands', 'node', ['coordinator/build.ts', 'islands'])
+  for (const project of ['schema', 'coordinator/core', 'coordinator', 'coordinator/pages/tsconfig.islands.json', 'agent', 'test', 'test/tsconfig.workers.json']) await check(`types: ${project}`, 'tsc', ['-p', project])
+  await check('lint', 'oxlint', ['--deny-warnings'])
+  await check('build', 'node', ['coordinator/build.ts'])
+  await check('the Worker can be deployed', 'wrangler', ['deploy', '--dry-run', '--outdir', join(scratch, 'worker')])
+  for (const project of ['unit', 'workers', 'end-to-end']) await tests(project)
+} finally {
+  await rm(scratch, { recursive: true, force: true })
+}
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0

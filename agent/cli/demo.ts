@@ -83,7 +83,6 @@ async function prepareCommits(folder: string): Promise<Commits> {
     tip = made.at(-1) ?? head
   }
   const broken = await breakRule(repository, tip, folder)
-  // By the oldest name last: agents fetch branches.
   await git([...here, 'update-ref', 'refs/heads/main', tip])
   await git([...here, 'update-ref', 'refs/heads/broken', broken])
   return { repository, good, broken }
@@ -163,12 +162,13 @@ interface Part {
 const LINK = `ln -sfn '${join(root, 'node_modules').replaceAll("'", String.raw`'\''`)}' node_modules && export PATH="$PWD/node_modules/.bin:$PATH"`
 const TYPES = 'echo "type check" && tsc -p schema && tsc -p coordinator/core'
 const TESTS = 'vitest run --project unit'
+const KILLED = 'type check and unit tests, its agent killed'
 
 async function play(client: Client, fleet: Fleet, { good, broken }: Commits): Promise<readonly Part[]> {
   const part = (what: string, intended: string, agent: string, commit: string | undefined, command: string): Part => ({ what, intended, agent, commit: commit ?? '', branch: commit === broken ? 'broken' : 'main', command: `${LINK} && ${command}`, view: null, said: '' })
   const passes = part('type check', 'passed', 'ada', good[0], TYPES)
   const fails = part('unit tests of a broken rule', 'failed', 'ada', broken, `${TESTS} test/schema`)
-  const killed = part('type check and unit tests, its agent killed', 'passed', 'bo', good[1], `${TYPES} && ${TESTS} test/schema test/conformance`)
+  const killed = part(KILLED, 'passed', 'bo', good[1], `${TYPES} && ${TESTS} test/schema test/conformance`)
   const canceled = part('all of that, cancelled meanwhile', 'canceled', 'ada', good[2], `${TYPES} && ${TESTS} test/schema test/conformance test/coordinator/core`)
   const another = part('type check of another commit', 'passed', 'bo', good[3], TYPES)
   const parts = [passes, fails, killed, canceled, another]
@@ -234,7 +234,7 @@ async function follow(client: Client, one: Part): Promise<void> {
 
 function tail(log: string): string {
   const lines = log.replace(/\u001b\[[0-9;]*m/g, '').split('\n').map((line) => line.trim())
-  const telling = lines.findLast((line) => /^Tests /.test(line)) ?? lines.find((line) => /error TS/.test(line)) ?? lines.findLast((line) => line !== '')
+  const telling = lines.findLast((line) => line.startsWith('Tests ')) ?? lines.find((line) => line.includes('error TS')) ?? lines.findLast((line) => line !== '')
   return telling === undefined ? '' : `: ${telling.replace(/\s+/g, ' ')}`
 }
 
@@ -243,7 +243,7 @@ function seconds({ view }: Part): number {
 }
 
 function asIntended(parts: readonly Part[]): boolean {
-  return parts.every(({ view, intended, what }) => view?.state === intended && (!what.endsWith('killed') || view.jobs.at(-1)?.attempts.length === 2))
+  return parts.every(({ view, intended, what }) => view?.state === intended && (what !== KILLED || view.jobs.at(-1)?.attempts.length === 2))
 }
 
 async function demonstrate(): Promise<number> {

@@ -9,12 +9,14 @@ import { jobId, parseAttemptId, type AgentId, type AttemptId } from '../../schem
 import type { JobSpec } from '../../schema/sync.ts'
 
 /** What a build needs of the machine that it runs on. `LC_*` are added by prefix. */
-const FROM_THE_AGENT: ReadonlySet<string> = new Set([
-  ...['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LANGUAGE', 'TERM', 'TMPDIR', 'TZ', 'SSH_AUTH_SOCK'],
-  // Behind a company's proxy nothing works without these.
-  ...['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'],
-  ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
-])
+const FROM_THE_AGENT: ReadonlySet<string> = new Set(
+  [
+    'PATH HOME USER LOGNAME SHELL LANG LANGUAGE TERM TMPDIR TZ SSH_AUTH_SOCK',
+    // Behind a company's proxy nothing works without these.
+    'HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy',
+    'SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS',
+  ].flatMap((line) => line.split(' ')),
+)
 
 /** A service manager may start the agent without any. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

@@ -65,7 +65,7 @@ function empty(): Response {
 async function whole(c: HttpContext, attempt: Attempt): Promise<Response> {
   const header = c.req.header('range')
   const range = header === undefined ? null : parseRange(header)
-  const log = await readLog(c.env, attempt.id, { hasEnded: attempt.ended, ...(range ?? {}) })
+  const log = await readLog(c.env, attempt.id, { hasEnded: attempt.ended, ...range })
   if (range === null) return new Response(log.body, { headers: PLAIN })
   if (log.from >= log.size) {
     await log.body.cancel()

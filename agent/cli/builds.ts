@@ -38,7 +38,8 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
   const slug = options.project ?? (source ? slugFrom(source.repository) : null)
   if (slug === null) throw new Failure(EXIT.usage, 'say what to build: --repo PATH or URL, or --project SLUG of a project that exists')
   if (source) await ensureProject(client, slug, source.repository)
-  const commit = options.commit ?? source?.commit
+  if (source?.isDirty) output.note(`changes that are not committed in ${source.repository} are not built`)
+  const commit = source?.commit ?? options.commit
   const branch = options.branch ?? source?.branch
   const body = {
     ...(commit ? { commit } : {}),
@@ -66,7 +67,8 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
 function verdict(build: BuildView): string {
   const job = build.jobs.findLast(({ retried_by }) => retried_by === null)
   const why = job?.reason?.message ?? (job?.signal ? `ended by ${job.signal}` : job?.exit_status ? `exit status ${job.exit_status}` : null)
-  return `${build.project} #${build.number} ${build.state}${why ? `: ${why}` : ''}`
+  const adds = why !== null && why !== 'cancelled' // its state says that
+  return `${build.project} #${build.number} ${build.state}${adds ? `: ${why}` : ''}`
 }
 
 interface Source {
@@ -74,6 +76,8 @@ interface Source {
   readonly commit: string | null
   readonly branch: string | null
   readonly message: string | null
+  /** Files differ from the commit that is built. */
+  readonly isDirty?: boolean
 }
 
 /** A folder is named by its real path, so that agents on this machine find it; its HEAD is what is built by default. */
@@ -92,13 +96,14 @@ async function sourceOf(options: BuildOptions): Promise<Source> {
   if (options.commit !== undefined) {
     const full = await git(repository, 'rev-parse', '--verify', '--quiet', `${options.commit}^{commit}`).catch(() => null)
     if (full === null) throw new Failure(EXIT.usage, `there is no commit ${options.commit} in ${repository}`)
-    return { repository, commit: null, branch: null, message: await subject(repository, full) }
+    return { repository, commit: full, branch: null, message: await subject(repository, full) }
   }
   if (options.branch !== undefined) return { repository, commit: null, branch: null, message: null }
   const head = await git(repository, 'rev-parse', '--verify', '--quiet', 'HEAD').catch(() => null)
   if (head === null) throw new Failure(EXIT.usage, `${repository} has no commit yet; commit something first`)
   const branch = await git(repository, 'symbolic-ref', '--quiet', '--short', 'HEAD').catch(() => null)
-  return { repository, commit: head, branch, message: await subject(repository, head) }
+  const isDirty = (await git(repository, 'status', '--porcelain', '--untracked-files=no').catch(() => '')) !== '' // bare: no files
+  return { repository, commit: head, branch, message: await subject(repository, head), isDirty }
 }
 
 function subject(repository: string, commit: string): Promise<string | null> {
@@ -131,11 +136,17 @@ async function ensureProject(client: Client, slug: string, repository: string): 
     } catch (error) {
       // Somebody else made it in the same moment: look again.
       if (!(error instanceof Failure) || error.exitCode !== EXIT.usage) throw error
-      await client.get(`/api/v1/projects/${slug}`)
+      const theirs = await client.get<ProjectView>(`/api/v1/projects/${slug}`).catch(() => null)
+      if (theirs === null) throw error
+      assertBuilds(theirs, repository)
     }
     return
   }
-  if (existing.repository !== repository) throw new Failure(EXIT.usage, `the project ${slug} builds ${existing.repository ?? 'no repository'}, not ${repository}; give this one another name with --project`)
+  assertBuilds(existing, repository)
+}
+
+function assertBuilds(project: ProjectView, repository: string): void {
+  if (project.repository !== repository) throw new Failure(EXIT.usage, `the project ${project.slug} builds ${project.repository ?? 'no repository'}, not ${repository}; give this one another name with --project`)
 }
 
 function readEnv(pairs: readonly string[]): Record<string, string> {
@@ -170,7 +181,8 @@ export function table(rows: readonly (readonly string[])[]): readonly string[] {
 
 /** `app#12`, `app/12`, or `12` with --project; a job's place in its build may follow after a slash. */
 async function find(client: Client, named: string, project: string | undefined): Promise<{ readonly build: BuildView; readonly job: number | null }> {
-  const match = /^(?:([a-z0-9-]+)[#/])?(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named)
+  // `12/1` is a job of build 12: a project before a slash is only what is left when that does not fit.
+  const match = /^(?:([a-z0-9-]+)#)?(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named) ?? /^([a-z0-9-]+)\/(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named)
   if (!match) throw new Failure(EXIT.usage, `"${named}" does not name a build; write PROJECT#NUMBER, such as app#12, or NUMBER with --project`)
   const slug = match[1] ?? project ?? (await onlyProject(client))
   return { build: await client.get<BuildView>(`/api/v1/projects/${slug}/builds/${match[2]}`), job: match[3] === undefined ? null : Number(match[3]) }

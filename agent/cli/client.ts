@@ -25,7 +25,6 @@ export interface Client {
 const TRIES = 5
 
 export function createClient({ url, token }: Access): Client {
-  if (!/^https?:\/\//.test(url)) throw new Failure(EXIT.usage, `the coordinator's address must begin with http:// or https://, not "${url}"; set it with --url or KEDGE_URL`)
   const base = url.replace(/\/+$/, '')
   const ask = async (method: string, path: string, init: { readonly body?: unknown; readonly headers?: Readonly<Record<string, string>>; readonly signal?: AbortSignal } = {}): Promise<Response> => {
     const request: RequestInit = {
@@ -88,9 +87,17 @@ const CAUSES: Readonly<Record<string, string>> = {
 function unreachable(base: string, error: unknown): Failure {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const why = CAUSES[code] ?? (/CERT|TLS|SSL|SELF_SIGNED/.test(code) ? `its TLS certificate is not trusted (${code})` : cause instanceof Error ? cause.message : String(cause))
+  const why = CAUSES[code] ?? schemeTrouble(base, code, cause) ?? (cause instanceof Error ? cause.message : String(cause))
   const advice = code === 'ECONNREFUSED' ? ' Start it with: npx kedge dev' : ''
   return new Failure(EXIT.unreachable, `cannot reach the coordinator at ${base}: ${why}.${advice}`)
+}
+
+/** Told apart, because the way out differs: trust a certificate, or write another scheme. */
+function schemeTrouble(base: string, code: string, cause: unknown): string | null {
+  if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) return `its TLS certificate is not trusted (${code}); NODE_EXTRA_CA_CERTS names a file with the certificate of your own authority`
+  if (/SSL|EPROTO/.test(code)) return `it does not speak TLS. Try ${base.replace('https:', 'http:')}`
+  if (code.startsWith('HPE_') || (cause instanceof Error && cause.name === 'HTTPParserError')) return `it does not speak HTTP. Try ${base.replace('http:', 'https:')}`
+  return null
 }
 
 async function refused(base: string, response: Response, token: string | null): Promise<Failure> {

@@ -1,11 +1,10 @@
 /**
- * `kedge dev`: a coordinator and agents on this machine, in one command, with all their state in one folder. Agents are
- * processes of their own, so that one that dies takes nobody along, and what a build does is the same as anywhere.
+ * `kedge dev`: a coordinator and agents on this machine, in one command, with all their state in one folder. The
+ * agents are processes of their own: what a build does here is the same as anywhere.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { hostname } from 'node:os'
 import type { Command } from 'commander'
-import { agentStateUnder, MOST_SLOTS } from './agent.ts'
+import { MOST_SLOTS } from './agent.ts'
+import type { LocalAgents } from './local-agents.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
 import { stateFolder, timeScale, wholeNumber } from './settings.ts'
 
@@ -17,9 +16,6 @@ interface DevFlags {
   readonly slots: string
   readonly json?: boolean
 }
-
-/** An agent that ends without being told to is started again after this. */
-const RESTART_MS = 1000
 
 export function registerDev(program: Command, surroundings: Surroundings): void {
   program
@@ -46,11 +42,11 @@ async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void
   let stops = 0
   let stopped = () => {}
   const told = new Promise<void>((resolve) => (stopped = resolve))
-  const fleet: Fleet = { agents: new Map(), isStopping: false }
+  let agents: LocalAgents | undefined
   surroundings.onStop(() => {
     stops += 1
     stopped()
-    if (stops > 1) for (const child of fleet.agents.values()) child.kill('SIGTERM') // its third step: at once
+    if (stops > 1) agents?.hurry()
   })
 
   const { CoordinatorError, startCoordinator } = await import('../embedded.ts')
@@ -58,7 +54,8 @@ async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void
     throw error instanceof CoordinatorError ? new Failure(EXIT.usage, error.message, { cause: error }) : error
   })
   const { url, adminToken, registrationToken } = coordinator
-  for (let number = 1; number <= count; number++) startAgent(fleet, { number, url, registrationToken, slots, state }, surroundings)
+  const { startLocalAgents } = await import('./local-agents.ts')
+  agents = startLocalAgents({ count, url, registrationToken, slots, state }, surroundings)
   if (flags.json === true) {
     surroundings.print(JSON.stringify({ url, admin_token: adminToken, registration_token: registrationToken }))
   } else {
@@ -70,46 +67,9 @@ async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void
   }
 
   await told
-  fleet.isStopping = true
-  await Promise.all([...fleet.agents.values()].map(ended))
+  await agents.stop()
   await coordinator.stop()
   surroundings.exit(EXIT.ok)
-}
-
-interface Fleet {
-  readonly agents: Map<number, ChildProcess>
-  isStopping: boolean
-}
-
-function startAgent(fleet: Fleet, agent: { readonly number: number; readonly url: string; readonly registrationToken: string; readonly slots: number; readonly state: string }, surroundings: Surroundings): void {
-  const [program, ...first] = surroundings.self
-  const name = agent.number === 1 ? hostname() : `${hostname()}-${agent.number}`
-  const args = [...first, 'agent', '--url', agent.url, '--name', name, '--slots', String(agent.slots), '--state', agentStateUnder(agent.state, agent.number)]
-  const child = spawn(program, args, {
-    // The token goes by environment: arguments are there for every user of the machine to see.
-    env: { ...surroundings.environment, KEDGE_REGISTRATION_TOKEN: agent.registrationToken },
-    stdio: ['ignore', 2, 2, 'ipc'],
-    detached: true, // Ctrl-C in the terminal comes here alone, and goes on from here in order
-  })
-  fleet.agents.set(agent.number, child)
-  child.on('error', (error) => surroundings.note(`cannot start agent ${agent.number}: ${error.message}`))
-  child.on('exit', (code, signal) => {
-    fleet.agents.delete(agent.number)
-    if (fleet.isStopping) return
-    surroundings.note(`agent ${agent.number} ended (${signal ?? `exit ${code}`}); it is started again`)
-    setTimeout(() => {
-      if (!fleet.isStopping) startAgent(fleet, agent, surroundings)
-    }, RESTART_MS)
-  })
-}
-
-/** What runs is handed back, and goes on at the next start. */
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = new Promise<void>((resolve) => void child.once('exit', () => resolve()))
-  if (child.connected) child.send('stop')
-  else child.kill('SIGTERM')
-  await exit
 }
 
 /** Null when the coordinator makes none: the token signs in as well. */

@@ -56,8 +56,10 @@ async function printLog(client: Client, job: string, fence: number, output: Foll
     try {
       for await (const event of events(response)) {
         if (event.type === 'end') return
-        if (event.data !== '') output.log(Buffer.from(event.data, 'base64'))
-        if (event.id !== null) offset = event.id
+        const bytes = Buffer.from(event.data, 'base64')
+        if (event.id !== null && event.id !== offset + bytes.byteLength) output.note(`${job}: its agent sends the log again, from the start`)
+        output.log(bytes)
+        offset = event.id ?? offset
       }
     } catch {
       // The connection was cut: go on at `offset`.

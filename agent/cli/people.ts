@@ -1,11 +1,9 @@
 /** The commands of people: names, flags and help. What they do is in `builds.ts` and `fleet.ts`, imported late. */
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import type { CommandOutput } from './builds.ts'
 import type { Client } from './client.ts'
-import { EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
-import { DEFAULT_URL } from './settings.ts'
+import { oneLine, type ExitCode, type Surroundings } from './output.ts'
+import { coordinatorUrl, DEFAULT_URL, present, tokenFrom } from './settings.ts'
 
 interface AccessFlags {
   readonly url?: string
@@ -22,8 +20,8 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
   }
   const client = async (flags: AccessFlags): Promise<Client> => {
     const { createClient } = await import('./client.ts')
-    const file = flags.tokenFile === undefined ? undefined : readToken(resolve(surroundings.folder, flags.tokenFile))
-    return createClient({ url: flags.url ?? environment['KEDGE_URL'] ?? DEFAULT_URL, token: file ?? environment['KEDGE_TOKEN'] ?? null })
+    const token = flags.tokenFile === undefined ? present(environment['KEDGE_TOKEN']) : tokenFrom(flags.tokenFile, surroundings)
+    return createClient({ url: coordinatorUrl(flags.url ?? present(environment['KEDGE_URL']) ?? DEFAULT_URL), token: token ?? null })
   }
   const end = (code: ExitCode) => {
     process.exitCode = code
@@ -105,12 +103,4 @@ function gather(value: string, before: readonly string[] | undefined): readonly 
 function whole(text: string): number {
   if (!/^-?\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
   return Number(text)
-}
-
-function readToken(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim()
-  } catch (error) {
-    throw new Failure(EXIT.usage, `cannot read the token file ${file}: ${error instanceof Error ? error.message : String(error)}`)
-  }
 }

@@ -91,6 +91,11 @@ function placeOf(text: string, position: number, file: string): string {
   return `${file}:${before.length}:${(before.at(-1) ?? '').length + 1}`
 }
 
+/** A variable that is set to nothing is not set. */
+export function present(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
+}
+
 /** Checks the address of a coordinator; what is wrong is told with where it came from. */
 export function coordinatorUrl(text: string): string {
   const url = URL.parse(text)

@@ -30,8 +30,11 @@ export async function readLog(env: Environment, attempt: AttemptId, { from = 0, 
   if (early) return early
   const response = await env.JOB_LOG.get(env.JOB_LOG.idFromName(attempt)).fetch(new Request(`https://log/read?from=${from}&to=${to}`))
   const state = response.headers.get('x-kedge-state')
-  const late = state === 'archived' ? await archived() : null
-  if (late) return late
+  if (state === 'archived') {
+    const late = await archived()
+    if (late) return late
+    throw problem(404, { code: 'log-gone', detail: `The log of ${attempt} was archived, but it is in the bucket no more. A lifecycle rule of the bucket may have removed it.` })
+  }
   return { size: Number(response.headers.get('x-kedge-size')), from: Number(response.headers.get('x-kedge-from')), isSealed: state !== 'open', body: (response.body ?? new Response('').body) as ReadableStream<Uint8Array> } // bytes
 }
 

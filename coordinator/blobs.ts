@@ -1,24 +1,38 @@
-/** What lies in R2: finished logs, one object each. Streams in bounded memory, both ways. */
+/**
+ * What lies in R2: finished logs, one object each. Streams in bounded memory, both ways. R2 itself checks the SHA-256 of
+ * the seal, so a log that was damaged on its way is refused there and its rows stay.
+ */
 import type { Environment } from './environment.ts'
 
+/** The installation's one cluster, as the Scheduler is named; in the key, so that a second one could share the bucket. */
+const CLUSTER = 'default'
+
 export function logKey(attempt: string): string {
-  return `logs/${attempt}`
+  return `logs/${CLUSTER}/${attempt}`
 }
 
-/** Copies a log into R2 piece by piece. `piece(offset)` gives the bytes from there on, or null at the end. */
-export async function archiveLog(env: Environment, attempt: string, size: number, piece: (offset: number) => Uint8Array | null): Promise<void> {
+interface SealedLog {
+  readonly size: number
+  readonly sha256: string
+  /** Bytes from `offset` on, or null at the end. */
+  piece(offset: number): Uint8Array | null
+}
+
+/** Copies a log into R2 piece by piece; throws when R2 did not take it whole. */
+export async function archiveLog(env: Environment, attempt: string, { size, sha256, piece }: SealedLog): Promise<void> {
   const { readable, writable } = new FixedLengthStream(size)
-  const writing = (async () => {
-    const writer = writable.getWriter()
-    try {
-      for (let offset = 0, bytes = piece(0); bytes !== null; bytes = piece((offset += bytes.byteLength))) await writer.write(bytes)
-      await writer.close()
-    } catch (error) {
-      await writer.abort(error)
-      throw error
-    }
-  })()
-  await Promise.all([writing, env.BLOBS.put(logKey(attempt), readable, { httpMetadata: { contentType: 'text/plain; charset=utf-8' } })])
+  const writer = writable.getWriter()
+  const write = async () => {
+    for (let offset = 0, bytes = piece(0); bytes !== null; bytes = piece((offset += bytes.byteLength))) await writer.write(bytes)
+    await writer.close()
+  }
+  // Whichever side fails ends the other: a writer would else wait for ever for a reader that has gone.
+  const end = async (error: unknown) => {
+    await writer.abort(error).catch(() => undefined) // it has failed already
+    throw error
+  }
+  const put = async () => void (await env.BLOBS.put(logKey(attempt), readable, { sha256, httpMetadata: { contentType: 'text/plain; charset=utf-8' } }))
+  await Promise.all([write().catch(end), put().catch(end)])
 }
 
 export interface StoredLog {
@@ -36,4 +50,10 @@ export async function readArchivedLog(env: Environment, attempt: string, from: n
   if (length === 0) return { size: head.size, from: start, body: new Response('').body as ReadableStream<Uint8Array> } // a text has a body
   const object = await env.BLOBS.get(logKey(attempt), { range: { offset: start, length } })
   return object && { size: head.size, from: start, body: object.body as ReadableStream<Uint8Array> } // R2 streams bytes
+}
+
+/** `length` bytes from `offset`, both within the log; null when the log is not in R2. */
+export async function readArchivedPiece(env: Environment, attempt: string, offset: number, length: number): Promise<Uint8Array | null> {
+  const object = await env.BLOBS.get(logKey(attempt), { range: { offset, length } })
+  return object && new Uint8Array(await object.arrayBuffer())
 }

@@ -9,6 +9,11 @@ import { readAttempt, tokenTag, TOKEN_NAMES } from '../trust/tokens.ts'
 import { scheduler, type HttpContext, type HttpEnvironment } from './context.ts'
 import { PROTOCOL_HEADERS, refusal } from './refusal.ts'
 
+/** An honest seal has a hundred bytes. */
+const SEAL_BYTES = 4096
+
+type Body = ArrayBuffer | Uint8Array
+
 export const attemptRoutes = new Hono<HttpEnvironment>()
 
 attemptRoutes.get('/v1/attempts/:attempt/spec', async (c) => {
@@ -35,13 +40,13 @@ attemptRoutes.post('/v1/attempts/:attempt/log/seal', async (c) => {
   if (attempt instanceof Response) return attempt
   const epoch = epochOf(c)
   if (epoch instanceof Response) return epoch
-  const text = await c.req.text()
-  const seal = text.length > 4096 ? null : sealRequest.safeParse(parseJson(text))
-  if (!seal?.success) return refusal('bad_request', 'a seal is {"bytes": number, "sha256": 64 hex digits}')
+  const body = await boundedBody(c, SEAL_BYTES)
+  const seal = body === null ? null : sealRequest.safeParse(parseJson(new TextDecoder().decode(body)))
+  if (!seal?.success) return refusal('bad_request', 'a seal is {"bytes": number, "sha256": 64 hex digits in lower case}')
   return jobLog(c, attempt, `seal?attempt=${attempt}&epoch=${epoch}`, { method: 'POST', body: JSON.stringify(seal.data) })
 })
 
-function jobLog(c: HttpContext, attempt: AttemptId, path: string, init: { readonly method: string; readonly body: ArrayBuffer | Uint8Array | string }): Promise<Response> {
+function jobLog(c: HttpContext, attempt: AttemptId, path: string, init: { readonly method: string; readonly body: Body | string }): Promise<Response> {
   return c.env.JOB_LOG.get(c.env.JOB_LOG.idFromName(attempt)).fetch(new Request(`https://log/${path}`, init))
 }
 
@@ -60,32 +65,41 @@ function attemptOf(c: HttpContext): AttemptId | Response {
   if (tag !== 'att') return refusal('token_invalid', `the attempt's token (kdg_att_…) is needed here, but ${tag === null ? 'what was sent is not a token of Kedge' : `this is the ${TOKEN_NAMES[tag]}`}`)
   const claims = readAttempt(token, c.env.KEDGE_SIGNING_KEY ?? '')
   if (claims === null || claims.expiresAt <= Date.now()) return refusal('token_invalid', "the attempt's token is not valid, or not any more")
-  if (claims.attempt !== named) return refusal('token_invalid', `this token belongs to attempt ${claims.attempt}, not to ${named}`)
+  if (claims.attempt !== named) return refusal('token_invalid', `this token belongs to attempt ${claims.attempt}, not to ${named}`, {}, { status: 403 }) // known, but not let in here
   return claims.attempt
 }
 
-/** The bytes of a PUT; gzip is undone, and never beyond what one PUT may hold. */
-async function plainBody(c: HttpContext): Promise<ArrayBuffer | Uint8Array | Response> {
-  const tooLarge = () => refusal('payload_too_large', `one PUT takes at most ${LOG_PUT_BYTES} plain bytes`)
-  if (Number(c.req.header('content-length') ?? '0') > LOG_PUT_BYTES) return tooLarge()
+/** The plain bytes of a PUT; gzip is undone here. */
+async function plainBody(c: HttpContext): Promise<Body | Response> {
   const encoding = c.req.header('content-encoding') ?? 'identity'
-  if (encoding === 'identity') {
-    const bytes = await c.req.arrayBuffer()
-    return bytes.byteLength > LOG_PUT_BYTES ? tooLarge() : bytes
+  if (encoding !== 'identity' && encoding !== 'gzip') return refusal('bad_request', `content-encoding must be gzip or absent, not "${encoding.slice(0, 40)}"`)
+  const tooLarge = () => refusal('payload_too_large', `one PUT takes at most ${LOG_PUT_BYTES} plain bytes`)
+  if (encoding === 'identity') return (await boundedBody(c, LOG_PUT_BYTES)) ?? tooLarge()
+  if (c.req.raw.body === null) return refusal('bad_request', 'a body with content-encoding gzip cannot be empty')
+  try {
+    return (await firstBytes((c.req.raw.body as ReadableStream<Uint8Array<ArrayBuffer>>).pipeThrough(new DecompressionStream('gzip')), LOG_PUT_BYTES)) ?? tooLarge() // a request's body is bytes
+  } catch {
+    return refusal('bad_request', 'the body is not whole gzip, as its content-encoding says')
   }
-  if (encoding !== 'gzip' || c.req.raw.body === null) return refusal('bad_request', 'content-encoding must be gzip or absent')
+}
+
+/** The body, or null when it has more than `most` bytes, of which no more than that are ever held. */
+async function boundedBody(c: HttpContext, most: number): Promise<Body | null> {
+  const length = c.req.header('content-length')
+  if (length !== undefined) return Number(length) > most ? null : c.req.arrayBuffer() // the platform keeps a body to its announced length
+  return c.req.raw.body === null ? new Uint8Array() : firstBytes(c.req.raw.body as ReadableStream<Uint8Array>, most) // a request's body is bytes
+}
+
+/** All bytes of a stream, or null, and the stream is left, as soon as there are more than `most`. */
+async function firstBytes(stream: ReadableStream<Uint8Array>, most: number): Promise<Uint8Array | null> {
   const pieces: Uint8Array[] = []
   let length = 0
-  try {
-    for await (const piece of (c.req.raw.body as ReadableStream<Uint8Array<ArrayBuffer>>).pipeThrough(new DecompressionStream('gzip'))) {
-      length += piece.byteLength
-      if (length > LOG_PUT_BYTES) return tooLarge()
-      pieces.push(piece)
-    }
-  } catch {
-    return refusal('bad_request', 'the body is not gzip, as its content-encoding says')
+  for await (const piece of stream) {
+    length += piece.byteLength
+    if (length > most) return null
+    pieces.push(piece)
   }
-  return Buffer.concat(pieces)
+  return Buffer.concat(pieces, length)
 }
 
 function parseJson(text: string): unknown {

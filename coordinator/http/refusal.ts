@@ -7,8 +7,11 @@ import { PROTOCOL, PROTOCOL_HEADER, REFUSALS, type RefusalBody, type RefusalCode
 /** The headers that make a reply ours. */
 export const PROTOCOL_HEADERS: Readonly<Record<string, string>> = { [PROTOCOL_HEADER]: String(PROTOCOL.max), 'cache-control': 'no-store' }
 
-export function refusal(code: RefusalCode, message: string, extra: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'> = {}): Response {
-  const { status, retry } = REFUSALS[code]
+type Extra = Omit<RefusalBody['error'], 'code' | 'message' | 'retry'>
+
+/** `status` differs from the code's own only for people and proxies on the way: agents go by the code. */
+export function refusal(code: RefusalCode, message: string, extra: Extra = {}, { status = REFUSALS[code].status }: { readonly status?: number } = {}): Response {
+  const { retry } = REFUSALS[code]
   const body: RefusalBody = { error: { code, message, retry, ...extra } }
   return Response.json(body, { status, headers: PROTOCOL_HEADERS })
 }

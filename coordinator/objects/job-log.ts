@@ -1,58 +1,50 @@
 /**
  * The JobLog object: the log of one attempt, while it grows. What it stores is always a prefix of the file that the
  * agent spooled [I16]: a PUT beyond the end is refused, the known part of an overlap is skipped. Once sealed the log
- * moves to R2 and the rows go; the object keeps only that it is sealed.
+ * moves to R2 and the rows go, also from under whoever still reads: what they lack comes from R2 then.
  *
  * Followers get Server-Sent Events: `id` is the offset after the bytes, `data` the bytes in base64 (an event cannot hold
- * every byte as text); `event: end` when nothing will follow. A follower reads at its own pace from the rows, so a slow
- * one costs no memory. It may begin before the first byte.
+ * every byte as text). An id that is not the last one plus the length of the bytes means that the agent sends all of it
+ * again: begin anew. `event: end` with `{"size":N,"sealed":true|false}` when nothing will follow. A follower reads at its
+ * own pace, so a slow one costs no memory. It may begin before the first byte.
  */
 import { createHash } from 'node:crypto'
 import { DurableObject } from 'cloudflare:workers'
 import { LOG_LIMIT_BYTES, LOG_PUT_BYTES, LOG_TAIL_BYTES, type LogReply, type SealReply } from '../../schema/attempt.ts'
-import { parseAttemptId, jobId, type AttemptId } from '../../schema/job.ts'
-import { archiveLog } from '../blobs.ts'
+import { jobId, parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import { archiveLog, readArchivedPiece } from '../blobs.ts'
 import type { Environment } from '../environment.ts'
 import { PROTOCOL_HEADERS, refusal } from '../http/refusal.ts'
+import { LogRows, ROW_BYTES } from './log-rows.ts'
 import type { JobLogApi } from './scheduler-api.ts'
 
-const ROW_BYTES = 256 * 1024
-/** Small PUTs are gathered in one row up to this size: each row is paid for when written and again when deleted. */
-const GATHER_BYTES = 64 * 1024
 const FOLLOW_BYTES = 64 * 1024
 /** Head, marker and tail of a log that was cut by its agent. */
 const MOST_BYTES = LOG_LIMIT_BYTES + LOG_TAIL_BYTES + 64 * 1024
 /** How long a follower waits for bytes before it asks whether the attempt has ended. */
 const ASK_FIRST_MS = 500
 const ASK_LAST_MS = 3000
+/** An ended attempt whose log stays away this long is followed no more: its machine may be gone. A log that comes later is stored all the same. */
+const PATIENCE_MS = 30_000
+/** A moment in which viewers get the last bytes from the rows. */
+const ARCHIVE_AFTER_MS = 2000
 const ARCHIVE_AGAIN_MS = 30_000
+const ARCHIVE_SLOWEST_MS = 3_600_000
+
+/** `open`: more may come. `whole`: nothing will. `late`: the attempt has ended, but bytes that it announced are missing. */
+type Prospect = 'open' | 'whole' | 'late'
 
 export class JobLog extends DurableObject<Environment> implements JobLogApi {
-  readonly #sql: SqlStorage
-  #attempt = ''
-  #epoch = 1
-  #size = 0
-  #isSealed = false
-  #isArchived = false
-  #lastRow = { start: 0, bytes: 0 }
+  readonly #rows: LogRows
   #followers = 0
-  /** Called at each new byte and at the seal. */
-  #wakeFollowers: (() => void)[] = []
+  /** Called at each new byte, at the seal and when a viewer leaves. */
+  readonly #waiting = new Set<() => void>()
+  /** All followers share one question to the Scheduler. */
+  #asked: { readonly at: number; readonly prospect: Promise<Prospect> } | null = null
 
   constructor(state: DurableObjectState, env: Environment) {
     super(state, env)
-    this.#sql = state.storage.sql
-    this.#sql.exec('create table if not exists piece (start integer primary key, bytes blob not null)')
-    this.#sql.exec('create table if not exists log (id integer primary key, attempt text not null, epoch integer not null, size integer, state text not null)')
-    const row = this.#sql.exec<{ attempt: string; epoch: number; size: number | null; state: string }>('select attempt, epoch, size, state from log').toArray()[0]
-    if (!row) return
-    this.#attempt = row.attempt
-    this.#epoch = row.epoch
-    this.#isSealed = row.state !== 'open'
-    this.#isArchived = row.state === 'archived'
-    const last = this.#sql.exec<{ start: number; bytes: number }>('select start, length(bytes) as bytes from piece order by start desc limit 1').toArray()[0]
-    if (last) this.#lastRow = last
-    this.#size = row.size ?? (last ? last.start + last.bytes : 0)
+    this.#rows = new LogRows(state.storage)
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -67,7 +59,7 @@ export class JobLog extends DurableObject<Environment> implements JobLogApi {
       case 'GET /read':
         return this.#read(Number(url.searchParams.get('from')), Number(url.searchParams.get('to')))
       case 'GET /follow':
-        return this.#follow(attempt as AttemptId, Number(url.searchParams.get('offset')))
+        return this.#follow(attempt as AttemptId, Number(url.searchParams.get('offset'))) // validated by the Worker
       default:
         return new Response('not found', { status: 404 })
     }
@@ -75,124 +67,79 @@ export class JobLog extends DurableObject<Environment> implements JobLogApi {
 
   #put(attempt: string, epoch: number, offset: number, bytes: Uint8Array): Response {
     if (bytes.byteLength > LOG_PUT_BYTES) return refusal('payload_too_large', `one PUT takes at most ${LOG_PUT_BYTES} bytes`)
-    const refused = this.#enter(attempt, epoch)
-    if (refused) return refused
-    if (offset > this.#size) return refusal('log_gap', `the log has ${this.#size} bytes; go on there`, { size: this.#size })
-    const fresh = bytes.subarray(this.#size - offset)
-    if (fresh.byteLength > 0) {
-      if (this.#isSealed) return refusal('log_sealed', 'the log is sealed', { size: this.#size })
-      if (this.#size + fresh.byteLength > MOST_BYTES) return refusal('payload_too_large', `a log has at most ${MOST_BYTES} bytes`)
-      this.ctx.storage.transactionSync(() => this.#append(fresh))
-      this.#notify()
-    }
-    return answer({ size: this.#size, watched: this.#followers > 0 } satisfies LogReply)
+    if (epoch < this.#rows.known.epoch) return refusal('log_mismatch', 'this log is being sent again from the start')
+    const size = this.#rows.sizeIn(epoch)
+    if (offset > size) return refusal('log_gap', `the log has ${size} bytes; go on there`, { size })
+    const fresh = bytes.subarray(size - offset)
+    if (fresh.byteLength === 0) return this.#stored(size)
+    if (this.#rows.known.state !== 'open') return refusal('log_sealed', 'the log is sealed', { size })
+    if (size + fresh.byteLength > MOST_BYTES) return refusal('payload_too_large', `a log has at most ${MOST_BYTES} bytes`)
+    this.#rows.append(attempt, epoch, fresh)
+    this.#wake()
+    return this.#stored(this.#rows.known.size)
   }
 
-  /** Makes the row of the log at its first message, and empties it once when the agent sends all of it again. */
-  #enter(attempt: string, epoch: number): Response | null {
-    if (this.#attempt === '') {
-      this.#attempt = attempt
-      this.#epoch = epoch
-      this.#sql.exec("insert or replace into log (id, attempt, epoch, size, state) values (1, ?, ?, null, 'open')", attempt, epoch)
-    }
-    if (epoch < this.#epoch) return refusal('log_mismatch', 'this log is being sent again from the start')
-    if (epoch > this.#epoch && !this.#isSealed) {
-      this.#epoch = epoch
-      this.#size = 0
-      this.#lastRow = { start: 0, bytes: 0 }
-      this.ctx.storage.transactionSync(() => {
-        this.#sql.exec('delete from piece')
-        this.#sql.exec('update log set epoch = ?', epoch)
-      })
-    }
-    return null
+  #stored(size: number): Response {
+    return answer({ size, watched: this.#followers > 0 } satisfies LogReply)
   }
 
-  #append(bytes: Uint8Array): void {
-    let rest = bytes
-    const { start, bytes: length } = this.#lastRow
-    if (length > 0 && length + rest.byteLength <= GATHER_BYTES) {
-      const before = this.#sql.exec<{ bytes: ArrayBuffer }>('select bytes from piece where start = ?', start).one().bytes
-      const joined = new Uint8Array(length + rest.byteLength)
-      joined.set(new Uint8Array(before))
-      joined.set(rest, length)
-      this.#sql.exec('update piece set bytes = ? where start = ?', joined, start)
-      this.#lastRow = { start, bytes: joined.byteLength }
-      this.#size += rest.byteLength
-      return
+  async #seal(attempt: string, epoch: number, { bytes, sha256 }: { readonly bytes: number; readonly sha256: string }): Promise<Response> {
+    const { known } = this.#rows
+    if (epoch < known.epoch) return refusal('log_mismatch', 'this log is being sent again from the start')
+    const size = this.#rows.sizeIn(epoch)
+    if (bytes > size) return known.state === 'open' ? refusal('log_gap', `the log has only ${size} of ${bytes} bytes`, { size }) : refusal('log_sealed', 'the log is sealed', { size })
+    if (bytes < size) return refusal('log_mismatch', `the log has ${size} bytes, more than the ${bytes} of its seal`)
+    if ((known.sha256 ?? this.#hash(size)) !== sha256) return refusal('log_mismatch', 'the stored bytes have another SHA-256 than the seal')
+    if (known.state === 'open') {
+      this.#rows.seal(attempt, epoch, sha256)
+      // Only the alarm archives: it comes again if the object dies meanwhile, and never twice at a time.
+      await this.ctx.storage.setAlarm(Date.now() + ARCHIVE_AFTER_MS)
+      this.#wake()
     }
-    while (rest.byteLength > 0) {
-      const piece = rest.subarray(0, ROW_BYTES)
-      this.#sql.exec('insert into piece (start, bytes) values (?, ?)', this.#size, piece)
-      this.#lastRow = { start: this.#size, bytes: piece.byteLength }
-      this.#size += piece.byteLength
-      rest = rest.subarray(piece.byteLength)
-    }
+    return answer({ size, sealed: true } satisfies SealReply)
   }
 
-  async #seal(attempt: string, epoch: number, seal: { readonly bytes: number; readonly sha256: string }): Promise<Response> {
-    const refused = this.#enter(attempt, epoch)
-    if (refused) return refused
-    if (this.#isSealed) return seal.bytes === this.#size ? answer({ size: this.#size, sealed: true } satisfies SealReply) : refusal('log_sealed', 'the log is sealed', { size: this.#size })
-    if (seal.bytes > this.#size) return refusal('log_gap', `the log has only ${this.#size} of ${seal.bytes} bytes`, { size: this.#size })
-    if (seal.bytes < this.#size) return refusal('log_mismatch', `the log has ${this.#size} bytes, more than the ${seal.bytes} of its seal`)
-    if (this.#hash() !== seal.sha256) return refusal('log_mismatch', 'the stored bytes have another SHA-256 than the seal')
-    this.#isSealed = true
-    this.#sql.exec("update log set state = 'sealed', size = ?", this.#size)
-    // Armed first: if the object dies while it archives, the alarm goes on.
-    void this.ctx.storage.setAlarm(Date.now() + ARCHIVE_AGAIN_MS)
-    this.ctx.waitUntil(this.#archive())
-    this.#notify()
-    return answer({ size: this.#size, sealed: true } satisfies SealReply)
-  }
-
-  /** One row at a time: memory stays flat however long the log is. */
-  #hash(): string {
+  #hash(size: number): string {
     const hash = createHash('sha256')
-    for (const { bytes } of this.#sql.exec<{ bytes: ArrayBuffer }>('select bytes from piece order by start')) hash.update(new Uint8Array(bytes))
+    if (size > 0) for (const bytes of this.#rows.all()) hash.update(bytes)
     return hash.digest('hex')
   }
 
-  async #archive(): Promise<void> {
-    if (!this.#isSealed || this.#isArchived) return
-    try {
-      await archiveLog(this.env, this.#attempt, this.#size, (offset) => this.#piece(offset, ROW_BYTES))
-    } catch (error) {
-      // R2 is away: the rows stay, readable, and the alarm tries again.
-      console.error(`kedge: the log of ${this.#attempt} could not be archived yet`, error)
-      return
-    }
-    this.#isArchived = true
-    this.ctx.storage.transactionSync(() => {
-      this.#sql.exec("update log set state = 'archived'")
-      this.#sql.exec('delete from piece')
-    })
-    await this.ctx.storage.deleteAlarm()
-  }
-
   override async alarm(): Promise<void> {
-    await this.#archive()
-    if (this.#isSealed && !this.#isArchived) await this.ctx.storage.setAlarm(Date.now() + 2 * ARCHIVE_AGAIN_MS)
+    const { attempt, size, sha256, state } = this.#rows.known
+    if (state !== 'sealed' || sha256 === null) return
+    try {
+      await archiveLog(this.env, attempt, { size, sha256, piece: (offset) => this.#rows.piece(offset, ROW_BYTES) })
+      this.#rows.giveAway()
+    } catch (error) {
+      // R2 is away: the rows stay, readable. All logs of an outage must not come back at the same instant.
+      const afterMs = Math.min(ARCHIVE_SLOWEST_MS, ARCHIVE_AGAIN_MS * 2 ** (this.#rows.countFailure() - 1)) * (0.75 + Math.random() / 4)
+      console.error(`kedge: the log of ${attempt} could not be archived; it stays here and is tried again in ${Math.round(afterMs / 1000)} s`, error)
+      await this.ctx.storage.setAlarm(Date.now() + afterMs)
+    }
   }
 
-  /** Bytes from `offset`, at most `most`, from one row; null at the end. */
-  #piece(offset: number, most: number): Uint8Array | null {
-    if (offset >= this.#size) return null
-    const row = this.#sql.exec<{ start: number; bytes: ArrayBuffer }>('select start, bytes from piece where start <= ? order by start desc limit 1', offset).toArray()[0]
-    return row ? new Uint8Array(row.bytes).subarray(offset - row.start, offset - row.start + most) : null
+  /** Bytes from `offset`, at most `most`; null where there are none. */
+  async #piece(offset: number, most: number): Promise<Uint8Array | null> {
+    const { state, attempt, size } = this.#rows.known
+    if (offset >= size) return null
+    return state === 'archived' ? readArchivedPiece(this.env, attempt, offset, Math.min(most, size - offset)) : this.#rows.piece(offset, most)
   }
 
   /** `from` inclusive, `to` exclusive; negative `from` counts from the end. Archived logs are in R2 and only said to be. */
   #read(from: number, to: number): Response {
-    const headers = { 'x-kedge-size': String(this.#size), 'x-kedge-state': this.#isArchived ? 'archived' : this.#isSealed ? 'sealed' : 'open' }
-    if (this.#isArchived) return new Response(null, { headers })
-    const start = from < 0 ? Math.max(0, this.#size + from) : from
-    const end = Math.min(to, this.#size)
+    const { size, state, epoch } = this.#rows.known
+    const headers = { 'x-kedge-size': String(size), 'x-kedge-state': state }
+    if (state === 'archived') return new Response(null, { headers })
+    const start = from < 0 ? Math.max(0, size + from) : from
+    const end = Math.min(to, size)
     let offset = start
     const body = new ReadableStream<Uint8Array>({
-      pull: (controller) => {
-        const piece = offset < end ? this.#piece(offset, Math.min(ROW_BYTES, end - offset)) : null
-        if (piece === null) return controller.close()
+      pull: async (controller) => {
+        if (offset >= end) return controller.close()
+        const piece = this.#rows.known.epoch === epoch ? await this.#piece(offset, Math.min(ROW_BYTES, end - offset)) : null
+        // An error, so that nobody takes a part for the whole.
+        if (piece === null) throw new Error(`the log changed while it was read: ${offset} of ${end} bytes were sent`)
         offset += piece.byteLength
         controller.enqueue(piece)
       },
@@ -200,74 +147,123 @@ export class JobLog extends DurableObject<Environment> implements JobLogApi {
     return new Response(body, { headers: { ...headers, 'x-kedge-from': String(start) } })
   }
 
-  #notify(): void {
-    const waiting = this.#wakeFollowers
-    this.#wakeFollowers = []
-    for (const wake of waiting) wake()
-  }
-
   #follow(attempt: AttemptId, offset: number): Response {
-    if (this.#isArchived) return new Response(null, { status: 204 }) // the Worker reads it from R2
+    const { state } = this.#rows.known
+    if (state === 'archived') return new Response(null, { status: 204 }) // the Worker reads it from R2
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
     this.#followers += 1
-    if (this.#followers === 1 && !this.#isSealed) this.ctx.waitUntil(this.env.SCHEDULER.get(this.env.SCHEDULER.idFromName('default')).watch(attempt))
+    if (this.#followers === 1 && state === 'open') this.ctx.waitUntil(this.#askToSendAtOnce(attempt))
     void this.#feed(attempt, offset, writable.getWriter()).finally(() => (this.#followers -= 1))
     return new Response(readable, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' } })
   }
 
-  async #feed(attempt: AttemptId, from: number, writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
-    const text = new TextEncoder()
-    let offset = Math.min(from, this.#size)
-    let askMs = ASK_FIRST_MS
-    let isGone = false
-    void writer.closed.catch(() => {
-      isGone = true
-      this.#notify()
-    })
+  async #askToSendAtOnce(attempt: AttemptId): Promise<void> {
     try {
-      await writer.write(text.encode(': follows\n\n'))
-      while (!isGone) {
-        offset = Math.min(offset, this.#size) // a log that is sent again begins anew
-        const piece = this.#piece(offset, FOLLOW_BYTES)
-        if (piece !== null) {
-          offset += piece.byteLength
-          askMs = ASK_FIRST_MS
-          await writer.write(text.encode(`id: ${offset}\ndata: ${Buffer.from(piece).toString('base64')}\n\n`))
-          continue
-        }
-        if (this.#isSealed) break
-        const heard = await this.#nextByteWithin(askMs)
-        if (heard || isGone) continue
-        askMs = Math.min(askMs * 2, ASK_LAST_MS)
-        if (await this.#hasEnded(attempt)) break
-        await writer.write(text.encode(': waits\n\n'))
-      }
-      await writer.write(text.encode(`event: end\ndata: ${JSON.stringify({ size: offset, sealed: this.#isSealed })}\n\n`))
-      await writer.close()
-    } catch {
-      // The viewer is gone; that is how following usually ends.
+      await this.#scheduler().watch(attempt)
+    } catch (error) {
+      console.error(`kedge: the agent of ${attempt} was not told that somebody watches; its log comes at its usual pace`, error)
     }
   }
 
-  #nextByteWithin(ms: number): Promise<boolean> {
+  async #feed(attempt: AttemptId, from: number, writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
+    const text = new TextEncoder()
+    const scale = Number(this.env.KEDGE_TIME_SCALE ?? '1')
+    let { epoch } = this.#rows.known
+    let offset = from
+    let askMs = ASK_FIRST_MS
+    let lateSince: number | null = null
+    let isGone = false
+    void writer.closed.catch(() => {
+      isGone = true
+      this.#wake()
+    })
+    try {
+      await writer.write(text.encode(': follows\n\n'))
+      for (;;) {
+        if (isGone) return
+        // A log that is sent again begins anew; the client sees it by the id.
+        if (this.#rows.known.epoch !== epoch) offset = 0
+        epoch = this.#rows.known.epoch
+        const { size } = this.#rows.known
+        offset = Math.min(offset, size)
+        const piece = await this.#piece(offset, FOLLOW_BYTES)
+        if (piece !== null) {
+          offset += piece.byteLength
+          askMs = ASK_FIRST_MS
+          lateSince = null
+          await writer.write(text.encode(`id: ${offset}\ndata: ${base64(piece)}\n\n`))
+          continue
+        }
+        if (offset < size) throw new Error(`the log of ${attempt} is in R2 no more`)
+        if (offset < this.#rows.known.size) continue // it came just now
+        if (this.#rows.known.state !== 'open') break
+        if ((await this.#wokenWithin(askMs / scale)) || isGone) continue
+        askMs = Math.min(askMs * 2, ASK_LAST_MS)
+        const prospect = await this.#prospect(attempt, scale)
+        if (offset < this.#rows.known.size) continue // it came while we asked
+        if (prospect === 'whole') break
+        lateSince = prospect === 'late' ? (lateSince ?? Date.now()) : null
+        if (lateSince !== null && Date.now() - lateSince > PATIENCE_MS / scale) break
+        await writer.write(text.encode(': waits\n\n'))
+      }
+      await writer.write(text.encode(`event: end\ndata: ${JSON.stringify({ size: offset, sealed: this.#rows.known.state !== 'open' })}\n\n`))
+      await writer.close()
+    } catch (error) {
+      // A viewer who leaves is how following usually ends; one who is cut off comes again, from where he was.
+      if (isGone) return
+      console.error(`kedge: following the log of ${attempt} broke off at ${offset}`, error)
+      await writer.abort(error).catch(() => undefined) // gone meanwhile
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake()
+    this.#waiting.clear()
+  }
+
+  #wokenWithin(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), ms)
-      this.#wakeFollowers.push(() => {
+      const wake = () => {
         clearTimeout(timer)
         resolve(true)
-      })
+      }
+      const timer = setTimeout(() => {
+        this.#waiting.delete(wake)
+        resolve(false)
+      }, ms)
+      this.#waiting.add(wake)
     })
   }
 
-  /** Nothing more will come: the attempt was lost, or it ended and all that it announced is here. */
-  async #hasEnded(attempt: AttemptId): Promise<boolean> {
-    const key = parseAttemptId(attempt)
-    if (!key) return true
-    const job = await this.env.SCHEDULER.get(this.env.SCHEDULER.idFromName('default')).job(jobId(key))
-    if (!job.ok) return true
-    const own = job.value.attempts.find(({ fence }) => fence === key.fence)
-    return own !== undefined && own.ended && (own.logBytes === null || own.logBytes <= this.#size)
+  #prospect(attempt: AttemptId, scale: number): Promise<Prospect> {
+    const now = Date.now()
+    if (this.#asked === null || now - this.#asked.at >= ASK_FIRST_MS / scale) this.#asked = { at: now, prospect: this.#askScheduler(attempt) }
+    return this.#asked.prospect
   }
+
+  async #askScheduler(attempt: AttemptId): Promise<Prospect> {
+    const key = parseAttemptId(attempt)
+    if (key === null) return 'whole'
+    try {
+      const job = await this.#scheduler().job(jobId(key))
+      if (!job.ok) return 'whole'
+      const own = job.value.attempts.find(({ fence }) => fence === key.fence)
+      if (own === undefined || !own.ended) return 'open'
+      return own.logBytes === null || own.logBytes <= this.#rows.known.size ? 'whole' : 'late'
+    } catch (error) {
+      console.error(`kedge: whether ${attempt} has ended could not be asked; its followers wait`, error)
+      return 'open'
+    }
+  }
+
+  #scheduler() {
+    return this.env.SCHEDULER.get(this.env.SCHEDULER.idFromName('default'))
+  }
+}
+
+/** Without a copy of the bytes. */
+function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
 }
 
 function answer(body: LogReply | SealReply): Response {

@@ -72,10 +72,54 @@ describe('a log', () => {
 
   it('takes gzip, counts plain bytes, and refuses what unpacks to more than one PUT holds', async () => {
     const { id, token } = newAttempt()
-    const zipped = async (bytes: Uint8Array<ArrayBuffer>) => new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream('gzip'))).arrayBuffer())
     const send = async (bytes: Uint8Array<ArrayBuffer>) => ask(`/v1/attempts/${id}/log?offset=0`, { method: 'PUT', token, body: await zipped(bytes), headers: { 'content-encoding': 'gzip' } })
     expect(await (await send(new Uint8Array(5000))).json()).toMatchObject({ size: 5000 })
+    expect(await (await send(new Uint8Array(1024 * 1024))).json()).toMatchObject({ size: 1024 * 1024 })
     expect((await send(new Uint8Array(5 * 1024 * 1024))).status).toBe(413)
+  })
+
+  it.each([
+    ['gzip that is cut off', 'gzip', async () => (await zipped(crypto.getRandomValues(new Uint8Array(5000)))).subarray(0, 2000)],
+    ['what is not gzip', 'gzip', async () => new TextEncoder().encode('plain text')],
+    ['an encoding that it does not know', 'br', async () => new Uint8Array(10)],
+  ])('refuses %s, and stores nothing of it', async (_, encoding, body) => {
+    const { id, token, put } = newAttempt()
+    const response = await ask(`/v1/attempts/${id}/log?offset=0`, { method: 'PUT', token, body: await body(), headers: { 'content-encoding': encoding } })
+    expect([response.status, response.headers.has(PROTOCOL_HEADER)]).toEqual([400, true])
+    expect(await put(0, '')).toMatchObject({ body: { size: 0 } })
+  })
+
+  it('takes one MiB and not a byte more, with the length announced or not', async () => {
+    const { id, token, put } = newAttempt()
+    const send = (length: number, headers: Record<string, string>) => ask(`/v1/attempts/${id}/log?offset=0`, { method: 'PUT', token, body: new Uint8Array(length), headers })
+    const most = 1024 * 1024
+    for (const length of [most + 1, 40 * most]) {
+      expect((await send(length, {})).status).toBe(413)
+      expect((await send(length, { 'content-length': String(length) })).status).toBe(413)
+    }
+    expect(await put(0, '')).toMatchObject({ body: { size: 0 } })
+    expect((await send(most, { 'content-length': String(most) })).status).toBe(200)
+    expect((await send(most, {})).status).toBe(200)
+    expect(await put(0, '')).toMatchObject({ body: { size: most } })
+  })
+
+  it('leaves a body that never ends as soon as it is too much', async () => {
+    const { id, token } = newAttempt()
+    let given = 0
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        given += 65_536
+        controller.enqueue(new Uint8Array(65_536))
+      },
+    })
+    expect((await ask(`/v1/attempts/${id}/log?offset=0`, { method: 'PUT', token, body: endless })).status).toBe(413)
+    expect(given).toBeLessThan(2 * 1024 * 1024)
+  })
+
+  it.each(['{', '[]', '{"bytes":-1,"sha256":""}', '{"bytes":1}', `{"bytes":0,"sha256":"${'A'.repeat(64)}"}`, `{"bytes":0,"sha256":"${'0'.repeat(64)}","more":"${'x'.repeat(9000)}"}`])('refuses the seal %s', async (body) => {
+    const { id, token } = newAttempt()
+    const response = await ask(`/v1/attempts/${id}/log/seal`, { method: 'POST', token, body })
+    expect(await response.json()).toMatchObject({ error: { code: 'bad_request', retry: false } })
   })
 
   it.each([
@@ -89,11 +133,36 @@ describe('a log', () => {
     expect(await put(0, '')).toMatchObject({ body: { size: 0 } })
   })
 
-  it("refuses another attempt's token by name", async () => {
+  it("refuses another attempt's token by name, for the log, its seal and the spec, and stores nothing [D32]", async () => {
     const one = newAttempt()
     const other = newAttempt()
-    const response = await ask(`/v1/attempts/${one.id}/log?offset=0`, { method: 'PUT', token: other.token, body: 'x' })
-    expect(await response.json()).toMatchObject({ error: { message: expect.stringContaining(other.id) } })
+    const sha256 = createHash('sha256').update('').digest('hex')
+    const answers = [
+      await ask(`/v1/attempts/${one.id}/log?offset=0`, { method: 'PUT', token: other.token, body: 'x' }),
+      await ask(`/v1/attempts/${one.id}/log/seal`, { token: other.token, json: { bytes: 0, sha256 } }),
+      await ask(`/v1/attempts/${one.id}/spec`, { token: other.token }),
+    ]
+    for (const answer of answers) {
+      expect(answer.status).toBe(403)
+      expect(await answer.json()).toMatchObject({ error: { code: 'token_invalid', retry: false, message: expect.stringContaining(other.id) } })
+    }
+    expect(await one.put(0, '')).toMatchObject({ body: { size: 0 } })
+  })
+
+  it('refuses a token whose time is over', async () => {
+    const { id } = newAttempt()
+    const token = signAttempt({ attempt: id, agent: 'a_00000000000000000000' as AgentId, expiresAt: Date.now() - 1 }, KEY)
+    expect((await ask(`/v1/attempts/${id}/log?offset=0`, { method: 'PUT', token, body: 'x' })).status).toBe(401)
+  })
+
+  it.each(['J1-1-1', 'J0-1-1.1', 'j1-1-1.1', 'nonsense'])('refuses the attempt id %s', async (id) => {
+    const { token } = newAttempt()
+    expect((await ask(`/v1/attempts/${id}/log?offset=0`, { method: 'PUT', token, body: 'x' })).status).toBe(400)
+  })
+
+  it.each(['0', '3', 'x', ''])('refuses the epoch %j', async (epoch) => {
+    const { id, token } = newAttempt()
+    expect((await ask(`/v1/attempts/${id}/log?offset=0&epoch=${epoch}`, { method: 'PUT', token, body: 'x' })).status).toBe(400)
   })
 
   it.each(['-1', '1.5', 'x', '', '1e9'])('refuses the offset %j', async (offset) => {
@@ -101,3 +170,7 @@ describe('a log', () => {
     expect((await ask(`/v1/attempts/${id}/log?offset=${offset}`, { method: 'PUT', token, body: 'x' })).status).toBe(400)
   })
 })
+
+async function zipped(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream('gzip'))).arrayBuffer())
+}

@@ -1,6 +1,10 @@
 /** Logs as people read them: whole, by range, live. An agent of the tests writes them by the real endpoints. */
 import { createHash } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { describe, expect, it, vi } from 'vitest'
+import type { Environment } from '../../../coordinator/environment.ts'
+import type { JobLog } from '../../../coordinator/objects/job-log.ts'
 import { sha256Hex } from '../../../coordinator/trust/tokens.ts'
 import type { SyncReply } from '../../../schema/sync.ts'
 import { ask } from '../../support/ask.ts'
@@ -13,7 +17,7 @@ async function runningAttempt() {
   const queue = name
   await ask('/api/v1/projects', { json: { slug: name, checkout: false, command: 'make' } })
   const build = (await (await ask(`/api/v1/projects/${name}/builds`, { json: { agents: { queue } } })).json()) as { jobs: [{ id: string }] }
-  const id = `a_${name.padEnd(20, '0')}`
+  const id = `a_${name.padEnd(20, 'x')}` // a digit would make log1 and log10 one agent
   const secret = `kdg_sec_${name}`
   const offer = { name, queue, tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
   await ask('/v1/agents/register', { token: 'kdg_reg_for-tests-only-0123456789abcdef', json: { proto: 1, agent_id: id, secret_sha256: sha256Hex(secret), offer } })
@@ -29,7 +33,10 @@ async function runningAttempt() {
   const assignment = (await sync()).assignments[0]
   if (!assignment) throw new Error('no assignment')
   let written = ''
+  const { JOB_LOG } = env as unknown as Environment // declared by nobody; wrangler.toml holds what Environment says
+  const log = JOB_LOG.get(JOB_LOG.idFromName(assignment.attempt)) as unknown as DurableObjectStub<JobLog> // the runtime's own stub
   return {
+    log,
     job: build.jobs[0].id,
     sync,
     attempt: assignment.attempt,
@@ -41,6 +48,13 @@ async function runningAttempt() {
     async seal() {
       await ask(`/v1/attempts/${assignment.attempt}/log/seal`, { token: assignment.token, json: { bytes: written.length, sha256: createHash('sha256').update(written).digest('hex') } })
     },
+    /** Whether by this alarm or by the platform's own just before. */
+    archive: async () => {
+      await runDurableObjectAlarm(log)
+      await vi.waitFor(async () => expect((await log.fetch('https://log/read?from=0&to=0')).headers.get('x-kedge-state')).toBe('archived'), { timeout: 20_000 })
+    },
+    /** The agent starts again, and has lost what it ran. */
+    restart: () => sync({ boot_seq: 2, boot_id: 'boot-two', seq: 1 }),
     async finish(log_bytes = written.length) {
       const result = JSON.stringify({ outcome: 'passed', exit_status: 0, signal: null, reason: null, commit: null, started_at: null, finished_at: 0, log_bytes, log_sha256: '' })
       return sync({ finished: [{ attempt: assignment.attempt, digest: `sha256:${sha256Hex(result)}`, result }] })
@@ -58,12 +72,14 @@ async function followed(response: Response) {
 
 describe('a log for people', () => {
   it('is read while it grows, and after it was archived', async () => {
-    const { job, print, seal, finish } = await runningAttempt()
+    const { job, print, seal, finish, archive } = await runningAttempt()
     await print('one\n')
     expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('one\n')
     await print('two\n')
     await finish()
     await seal()
+    expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('one\ntwo\n')
+    await archive()
     const response = await ask(`/api/v1/jobs/${job}/log`)
     expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
     expect(await response.text()).toBe('one\ntwo\n')
@@ -73,17 +89,27 @@ describe('a log for people', () => {
     ['bytes=0-2', 'one', 'bytes 0-2/8'],
     ['bytes=4-', 'two\n', 'bytes 4-7/8'],
     ['bytes=-4', 'two\n', 'bytes 4-7/8'],
+    ['bytes=-99', 'one\ntwo\n', 'bytes 0-7/8'],
+    ['bytes=4-99', 'two\n', 'bytes 4-7/8'],
   ])('honours the range %s, live and archived', async (range, text, header) => {
-    const { job, print, seal, finish } = await runningAttempt()
+    const { job, print, seal, finish, archive } = await runningAttempt()
     await print('one\ntwo\n')
     for (const archived of [false, true]) {
       if (archived) {
         await finish()
         await seal()
+        await archive()
       }
       const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { range } })
       expect([response.status, response.headers.get('content-range'), await response.text()]).toEqual([206, header, text])
     }
+  })
+
+  it.each(['bytes=5-3', 'bytes=-0', 'bytes=0-1,3-4', 'lines=1-2', 'bytes=x-'])('sends all of it for the range %s, which is none that it honours', async (range) => {
+    const { job, print } = await runningAttempt()
+    await print('one\ntwo\n')
+    const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { range } })
+    expect([response.status, await response.text()]).toEqual([200, 'one\ntwo\n'])
   })
 
   it('answers 416 with the size for a range beyond the end', async () => {
@@ -106,12 +132,67 @@ describe('a log for people', () => {
   })
 
   it('goes on from Last-Event-ID, also when it is archived', async () => {
-    const { job, print, seal, finish } = await runningAttempt()
+    const { job, print, seal, finish, archive } = await runningAttempt()
     await print('one\ntwo\n')
     await finish()
     await seal()
+    await archive()
     const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream', 'last-event-id': '4' } })
     expect((await followed(response)).text).toBe('two\n')
+  })
+
+  it('is followed to the end of what there is when its attempt is lost without a seal', async () => {
+    const { job, print, restart } = await runningAttempt()
+    await print('one\n')
+    const reading = followed(await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream' } }))
+    await restart()
+    expect(await reading).toEqual({ text: 'one\n', end: { size: 4, sealed: false } })
+  })
+
+  it('is followed no more when its job has ended and the rest of it stays away, which is taken all the same when it comes [D42]', async () => {
+    const { job, print, finish, seal, archive, log } = await runningAttempt()
+    await print('one\n')
+    await runInDurableObject(log, (object) => {
+      const own = object as unknown as { env: Environment } // protected in the platform's class
+      own.env = { ...own.env, KEDGE_TIME_SCALE: '100' }
+    })
+    const reading = followed(await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream' } }))
+    await finish(8)
+    expect(await reading).toEqual({ text: 'one\n', end: { size: 4, sealed: false } })
+    await print('two\n')
+    await seal()
+    await archive()
+    expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('one\ntwo\n')
+  })
+
+  it('of a superseded attempt is its own, and may still be sealed [I17]', async () => {
+    const { job, print, seal, restart, archive, sync } = await runningAttempt()
+    await print('first\n')
+    await restart()
+    const again = await sync({ boot_seq: 2, boot_id: 'boot-two', seq: 2 })
+    await seal()
+    await archive()
+    const [second] = again.assignments
+    expect(second?.attempt).toBe(`${job}.2`)
+    await ask(`/v1/attempts/${job}.2/log?offset=0`, { method: 'PUT', token: second?.token ?? '', body: 'second\n' })
+    expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('second\n')
+    expect(await (await ask(`/api/v1/jobs/${job}/log?attempt=1`)).text()).toBe('first\n')
+  })
+
+  it('that the bucket has lost is said to be gone, not shown as empty', async () => {
+    const { job, print, seal, finish, archive, attempt } = await runningAttempt()
+    await print('one\n')
+    await finish()
+    await seal()
+    await archive()
+    await (env as unknown as Environment).BLOBS.delete(`logs/default/${attempt}`)
+    expect(await (await ask(`/api/v1/jobs/${job}/log`)).json()).toMatchObject({ status: 404, code: 'log-gone' })
+  })
+
+  it.each(['x', '-1', '1.5', '9'.repeat(16)])('is not followed from %j', async (offset) => {
+    const { job } = await runningAttempt()
+    const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream', 'last-event-id': offset } })
+    expect(await response.json()).toMatchObject({ status: 400, code: 'offset-invalid' })
   })
 
   it('of a job that printed nothing is empty, and its following ends', async () => {

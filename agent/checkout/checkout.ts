@@ -1,141 +1,219 @@
 /**
  * Gives a build its commit in a folder: as clean as a fresh clone, and much faster. The usual case, a commit that the
- * mirror has and a tree that is kept, is two calls of git and no network.
+ * mirror has and a tree that is kept, is three short commands of git and no network; everything else begins when that
+ * fails. What one would get wrong is to ask first and act then: the act itself says what is missing.
  */
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { appendFile, lstat, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JobSpec } from '../../schema/sync.ts'
-import { git, GitFailed, type GitCall } from './git.ts'
-import { boundCache, discard, fetchCommit, isAboutTheCommit, mirrorOf, type Mirror } from './mirror.ts'
-import { makeClean, remove, worktreeOf, type Worktree } from './worktree.ts'
+import { boundCache } from './cache.ts'
+import { CheckoutError, explained, GitFailed, isDamage, isFinal, isNotFetched, sentenceFor, type Wanted } from './failure.ts'
+import { gitFor, hasLfs, run, writeAskpass, type EndGroup, type Git, type GitOptions } from './git.ts'
+import { submoduleConfig, submodulesOf } from './git-config.ts'
+import { openMirror, type Mirror } from './mirror.ts'
+import { readSource, readSubmoduleSource, type Source } from './source.ts'
+import type { Machine } from './turn.ts'
+import { place, removeFiles, submoduleWorktree, worktreeAt, type Placed, type Worktree } from './worktree.ts'
 
-/** `code` is the reason shown with the build; only those that begin with `agent_` are the machine's fault [C15.3]. */
-export class CheckoutError extends Error {
-  readonly code: string
-
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'CheckoutError'
-    this.code = code
-  }
-}
+export { CheckoutError } from './failure.ts'
 
 export interface CheckoutRequest {
   readonly checkout: NonNullable<JobSpec['checkout']>
+  /** One build at a time in each. */
   readonly slot: number
   readonly project: string
   /** Lines for the build's log. */
   readonly log: (text: string) => void
   readonly signal: AbortSignal
+  /** Beside those that the URL may hold. */
+  readonly credentials?: { readonly username: string; readonly password: string }
 }
 
 export interface CheckoutOptions {
-  /** Below it: `mirrors/` and `trees/`. */
-  readonly folder: string
+  readonly folders: { readonly cache: string; readonly worktrees: string }
   /** The agent's own; git's configuration, SSH keys and proxies come from it. */
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** All mirrors together. */
+  readonly machine: Machine
+  /** Of mirrors and work trees together; what is in use stays even above it. */
   readonly cacheBytes?: number
+  /** A fetch that says nothing for so long is ended. */
+  readonly stallMs?: number
+  readonly endGroup?: EndGroup
 }
-
-const CACHE_BYTES = 20 * 1024 ** 3
 
 export type PrepareCheckout = (request: CheckoutRequest) => Promise<{ readonly folder: string; readonly commit: string }>
 
-export function createCheckout({ folder, environment, cacheBytes = CACHE_BYTES }: CheckoutOptions): PrepareCheckout {
-  const cache = join(folder, 'mirrors')
-  const inUse = new Map<string, number>()
-  return async ({ checkout, slot, log, signal }) => {
-    const mirror = mirrorOf(cache, checkout.repository)
-    const tree = worktreeOf(join(folder, 'trees'), slot, mirror)
-    const call = { environment, signal, credentials: mirror.credentials }
-    inUse.set(mirror.folder, (inUse.get(mirror.folder) ?? 0) + 1)
+const CACHE_BYTES = 50 * 1024 ** 3
+/** Git prints its progress, but may think about a very large repository for a while. */
+const STALL_MS = 5 * 60_000
+
+/** The mirrors that each slot used last, by the slot's folder: their builds may still run. */
+const lastUsed = new Map<string, ReadonlySet<string>>()
+
+export function createCheckout({ folders, environment, machine, cacheBytes = CACHE_BYTES, stallMs = STALL_MS, endGroup }: CheckoutOptions): PrepareCheckout {
+  let askpass: Promise<string> | null = null
+  let bounding: Promise<unknown> | null = null
+
+  /** Off the build's way; what goes wrong there goes wrong again, or not, after the next checkout. */
+  function bound(): void {
+    const isInUse = (name: string) => [...lastUsed.values()].some((names) => names.has(name))
+    bounding ??= boundCache({ cache: folders.cache, worktrees: folders.worktrees, limitBytes: cacheBytes, isInUse, machine, signal: new AbortController().signal })
+      .catch(() => undefined)
+      .finally(() => (bounding = null))
+  }
+
+  return async ({ checkout, slot, log, signal, credentials }) => {
+    const source = readSource(checkout.repository, credentials ?? null)
+    const wanted: Wanted = { commit: checkout.commit, branch: checkout.branch, url: source.url, isLocal: source.isLocal, where: '' }
+    const slotFolder = join(folders.worktrees, String(slot))
+    const used = new Set<string>()
+    lastUsed.set(slotFolder, used)
     try {
-      if (checkout.fresh) await remove(tree)
-      const commit = await bring(tree, mirror, checkout, { environment, signal, log })
-      await withSubmodules(tree, call)
-      await withLargeFiles(tree, call, log)
+      askpass ??= writeAskpass(folders.cache, Buffer.from(machine.chance.bytes(8)).toString('hex')).catch((error: unknown) => {
+        askpass = null // the next checkout tries again
+        throw error
+      })
+      const options: GitOptions = { environment, clock: machine.clock, signal, stallMs, askpass: await askpass, ...(endGroup === undefined ? {} : { endGroup }) }
+      const site: Site = { cache: folders.cache, options, machine, log, hasLargeFiles: await hasLfs(environment), used, isNew: false }
+      await mkdir(slotFolder, { recursive: true })
+      const tree = worktreeAt(slotFolder, source.name)
+      const commit = await bring(site, { source, wanted, tree, isFresh: checkout.fresh })
+      if (site.isNew) bound()
       return { folder: tree.folder, commit }
     } catch (error) {
-      if (signal.aborted) throw error
-      throw explained(error, checkout, mirror)
-    } finally {
-      const uses = (inUse.get(mirror.folder) ?? 1) - 1
-      if (uses === 0) inUse.delete(mirror.folder)
-      else inUse.set(mirror.folder, uses)
-      void boundCache(cache, cacheBytes, new Set([...inUse.keys(), mirror.folder])).catch(() => undefined) // the next checkout tries again
+      throw explained(error, wanted)
     }
   }
 }
 
-async function bring(tree: Worktree, mirror: Mirror, { commit, branch }: CheckoutRequest['checkout'], call: Pick<CheckoutRequest, 'signal' | 'log'> & Pick<CheckoutOptions, 'environment'>): Promise<string> {
-  const clean = (sha: string) => makeClean(tree, mirror, sha, { ...call, credentials: mirror.credentials })
-  if (commit !== null && existsSync(mirror.folder)) {
+/** What one checkout works with, its submodules included. */
+interface Site {
+  readonly cache: string
+  readonly options: GitOptions
+  readonly machine: Machine
+  readonly log: (text: string) => void
+  readonly hasLargeFiles: boolean
+  readonly used: Set<string>
+  /** Something was fetched or laid anew, so the cache may have grown. */
+  isNew: boolean
+}
+
+interface Target {
+  readonly source: Source
+  readonly wanted: Wanted
+  readonly tree: Worktree
+  readonly isFresh: boolean
+}
+
+async function bring(site: Site, target: Target): Promise<string> {
+  const { source, wanted, tree } = target
+  const { log, machine, options, hasLargeFiles } = site
+  const { signal, environment } = options
+  const git = gitFor({ ...options, source, hasLargeFiles, largeFiles: join(site.cache, source.name, 'lfs') })
+  const mirror = openMirror({ cache: site.cache, source, wanted, git, machine, signal, log })
+  const find = (folder: string, expression: readonly string[]) => run('find', expression, { ...options, cwd: folder, environment: { PATH: environment['PATH'] ?? '', LC_ALL: 'C' } })
+  site.used.add(source.name)
+  if (target.isFresh) await removeFiles(tree)
+  const placed = await placeWithRepair(mirror, {
+    ...target,
+    log,
+    fetch: async () => {
+      site.isNew = true
+      if (wanted.commit === null) return mirror.fetchTip()
+      await mirror.fetchCommit(wanted.commit)
+      return wanted.commit
+    },
+    place: (commit) => place(tree, { mirror: mirror.folder, url: source.url, commit, git, find, hasLargeFiles }),
+  })
+  await mirror.stamp()
+  if (placed.isNew) site.isNew = true
+  if (!hasLargeFiles && (await usesLargeFiles(tree, placed))) log('this repository keeps large files with git-lfs, which is not installed on this agent: they are pointers only')
+  await withSubmodules(site, target, { placed, git })
+  return placed.commit
+}
+
+interface Steps extends Target {
+  readonly log: (text: string) => void
+  readonly fetch: () => Promise<string>
+  readonly place: (commit: string) => Promise<Placed>
+}
+
+/** Places the commit, fetching it when it is not there; what turns out to be damaged is thrown away and made again, once. */
+async function placeWithRepair(mirror: Mirror, { source, wanted, tree, log, fetch, place }: Steps): Promise<Placed> {
+  let commit = wanted.commit !== null && (await mirror.exists()) ? wanted.commit : null
+  let thrownAway: 'nothing' | 'work tree' | 'mirror' = 'nothing'
+  let hasFetched = false
+  for (;;) {
+    // Leaves: it is placed, or another try would end the same. Each further round fetched, or threw one more thing away.
+    let isPlacing = false
     try {
-      await clean(commit)
-      return commit
+      if (commit === null) {
+        commit = await fetch()
+        hasFetched = true
+      }
+      isPlacing = true
+      return await place(commit)
     } catch (error) {
-      // The usual reason: the mirror has not got the commit yet. What else it may be shows below.
-      if (!(error instanceof GitFailed)) throw error
+      // Also for a tree that was just made anew: it may have been damaged and its commit not be here yet.
+      if (isPlacing && !hasFetched && isNotFetched(error)) {
+        commit = null
+        continue
+      }
+      if (!(error instanceof GitFailed) || isFinal(error) || thrownAway === 'mirror') throw error
+      if (isPlacing && thrownAway === 'nothing') {
+        log(`the kept work tree is damaged and made anew (${error.message})`)
+        thrownAway = 'work tree'
+      } else if (isDamage(error) || (await mirror.isDamaged())) {
+        log(`the cached mirror of ${source.url} is damaged and made anew (${error.message})`)
+        await mirror.discard()
+        thrownAway = 'mirror'
+        commit = null
+      } else throw error
+      await removeFiles(tree)
     }
   }
-  for (const isLast of [false, true]) {
+}
+
+async function usesLargeFiles({ folder }: Worktree, { attributes }: Placed): Promise<boolean> {
+  for (const name of attributes) if (/\bfilter=lfs\b/.test(await readFile(join(folder, name), 'utf8').catch(() => ''))) return true
+  return false
+}
+
+/** Each submodule is a checkout of its own: its own mirror, which all slots share, and its own kept tree. */
+async function withSubmodules(site: Site, { source, wanted, tree, isFresh }: Target, { placed, git }: { readonly placed: Placed; readonly git: Git }): Promise<void> {
+  if (!(await isThere(join(tree.folder, '.gitmodules')))) return
+  const entries = (await submodulesOf(git, { cwd: tree.folder, gitFolder: tree.gitFolder }, placed.commit)).map((entry) => ({ ...entry, source: readSubmoduleSource(entry.address, source) }))
+  for (const entry of entries) {
+    const child: Target = {
+      source: entry.source,
+      wanted: { commit: entry.commit, branch: null, url: entry.source.url, isLocal: entry.source.isLocal, where: `, submodule ${entry.path} of ${wanted.url}` },
+      tree: submoduleWorktree(tree, entry),
+      isFresh,
+    }
     try {
-      const fetched = await fetchCommit(mirror, { commit, branch }, call)
-      await clean(fetched)
-      return fetched
+      // Else whoever may push could read what is on the agent's disk.
+      if (entry.source.isLocal && !source.isLocal) throw new CheckoutError('repository_refused', sentenceFor(child.wanted, 'its address is a path of the agent\'s machine. Give it a URL.'))
+      await refuseLinks(tree.folder, entry.path)
+      await bring(site, child)
     } catch (error) {
-      if (isLast || !(error instanceof GitFailed) || !looksBroken(error)) throw error
-      call.log(`the cached copy of ${mirror.url} is broken (${error.message}); making a new one`)
-      await discard(mirror)
-      await remove(tree)
+      throw explained(error, child.wanted)
     }
   }
-  throw new Error('not reached')
+  await appendFile(join(tree.buildsGitFolder, 'config'), submoduleConfig(entries.map(({ name, source: { url } }) => ({ name, url }))))
 }
 
-/** Git does not say "corrupt" with one voice. A refusal of the other side is none of these. */
-function looksBroken(error: GitFailed): boolean {
-  return !isAboutTheCommit(error) && /corrupt|bad object|unable to read|loose object|packfile|missing blob|missing tree|not a git repository|invalid index|index file|bad signature|object file .* is empty|unable to parse|unresolved deltas|bad pack|inflate|Could not parse object|unknown revision|fatal: Failed to resolve/i.test(error.stderr) && !/does not appear to be a git repository/i.test(error.stderr)
-}
-
-async function withSubmodules(tree: Worktree, call: Omit<GitCall, 'folder'>): Promise<void> {
-  if (!existsSync(join(tree.folder, '.gitmodules'))) return
-  await git(['submodule', '--quiet', 'update', '--init', '--recursive', '--force'], { ...call, folder: tree.folder })
-}
-
-/** Large files are fetched when the tree uses them; without git-lfs their pointers stay, and the log says so. */
-async function withLargeFiles(tree: Worktree, call: Omit<GitCall, 'folder'>, log: (text: string) => void): Promise<void> {
-  const attributes = await readFile(join(tree.folder, '.gitattributes'), 'utf8').catch(() => '')
-  if (!/filter=lfs/.test(attributes)) return
-  const run = (...args: string[]) => git(args, { ...call, folder: tree.folder })
-  try {
-    await run('lfs', 'version')
-  } catch {
-    log('this repository uses git-lfs, which is not installed on this machine: its large files are pointers only')
-    return
+/** A submodule is laid where the tree has a folder for it, and never through a link to somewhere else. */
+async function refuseLinks(top: string, path: string): Promise<void> {
+  let folder = top
+  for (const step of path.split('/')) {
+    folder = join(folder, step)
+    if (!(await lstat(folder)).isDirectory()) throw new Error(`${path} leads out of the work tree`)
   }
-  await run('lfs', 'pull')
 }
 
-function explained(error: unknown, { commit, branch, repository }: CheckoutRequest['checkout'], mirror: Mirror): Error {
-  const what = `cannot check out ${commit?.slice(0, 7) ?? branch ?? 'the default branch'} of ${mirror.url}`
-  const options = { cause: error }
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EROFS' || error.code === 'EACCES')) {
-    return new CheckoutError('agent_disk', `${what}: the agent cannot write to its disk (${error.code}). Free some space there.`, options)
-  }
-  if (!(error instanceof GitFailed)) return new CheckoutError('checkout_failed', `${what}: ${error instanceof Error ? error.message : String(error)}`, options)
-  const said = error.stderr
-  if (/No space left on device/i.test(said)) return new CheckoutError('agent_disk', `${what}: the agent's disk is full.`, options)
-  if (/ENOENT|spawn git/.test(said)) return new CheckoutError('agent_git_missing', `${what}: git is not installed on the agent's machine.`, options)
-  if (isAboutTheCommit(error)) {
-    const isPath = repository.startsWith('/')
-    if (commit === null) return new CheckoutError('branch_missing', branch === null ? `${what}: the repository has no commit yet. Push one.` : `${what}: there is no such branch. Push it, or name another.`, options)
-    return new CheckoutError('commit_missing', `${what}: the commit is not ${isPath ? 'in that repository' : 'on the remote. Push it, or build it from its path'}.`, options)
-  }
-  if (/could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|Permission denied \(|invalid credentials|HTTP Basic: Access denied|error: 40[13]/i.test(said)) return new CheckoutError('repository_forbidden', `${what}: the server wants credentials, and the agent's are missing or refused. Give the agent's user an SSH key or a git credential for it.`, options)
-  if (/Repository not found|does not appear to be a git repository|does not exist|not found/i.test(said)) return new CheckoutError('repository_missing', `${what}: there is no repository there, or the agent may not see it.`, options)
-  if (/Could not resolve host|unable to access|Connection (?:refused|timed out|reset)|Operation too slow|Could not read from remote|unable to connect/i.test(said)) return new CheckoutError('repository_unreachable', `${what}: the server cannot be reached from the agent (${error.message}).`, options)
-  return new CheckoutError('checkout_failed', `${what}: ${error.message}`, options)
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  )
 }

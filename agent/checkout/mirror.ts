@@ -1,142 +1,201 @@
 /**
- * One bare mirror per repository, kept warm, from which every work tree borrows its objects. It is fetched with the
- * least that gives the commit, one fetch at a time, and thrown away when git says that it is broken.
+ * One bare mirror per repository, kept warm in the agent's cache, from which every work tree borrows its objects. It is
+ * fetched with the least that gives the commit. What one would get wrong: nothing may ever be pruned from it, as a work
+ * tree may hold what no ref reaches any more; it only goes as a whole, when it is damaged or the cache is full.
  */
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ASKPASS, git, GitFailed, splitCredentials, type Credentials, type GitCall } from './git.ts'
-
-export interface Wanted {
-  readonly commit: string | null
-  readonly branch: string | null
-}
+import { branchMissing, commitMissing, GitFailed, isAbsent, isOtherObjectFormat, isRefConflict, isRefusedById, type Wanted } from './failure.ts'
+import type { Git } from './git.ts'
+import type { Source } from './source.ts'
+import { inTurn, type Machine, type Turn } from './turn.ts'
 
 export interface Mirror {
-  /** Where the bare repository lies. */
   readonly folder: string
-  /** Without credentials. */
-  readonly url: string
-  readonly credentials: Credentials | null
+  exists(): Promise<boolean>
+  /** Fetches unless it has the commit. */
+  fetchCommit(commit: string): Promise<void>
+  /** Asks the remote where the wanted branch is now (null: its HEAD), and fetches that. */
+  fetchTip(): Promise<string>
+  /** Looks through all that its refs reach; slow, so only asked when something went wrong. */
+  isDamaged(): Promise<boolean>
+  discard(): Promise<void>
+  /** Notes that it was used, for `boundCache`. */
+  stamp(): Promise<void>
 }
 
-export interface MirrorCall extends Omit<GitCall, 'folder' | 'credentials'> {
+export interface MirrorOptions {
+  readonly cache: string
+  readonly source: Source
+  readonly wanted: Wanted
+  readonly git: Git
+  readonly machine: Machine
+  readonly signal: AbortSignal
   readonly log: (text: string) => void
 }
 
-/** Fetches of one mirror, one after the other. */
-const queues = new Map<string, Promise<unknown>>()
+/** Its modification time says when a mirror was used last. */
+export const STAMP = 'kedge-used'
 
-export function mirrorOf(cache: string, repository: string): Mirror {
-  const { url, username, password } = splitCredentials(repository)
-  const name = url.replace(/[/\\]+$/, '').split(/[/\\:]/).at(-1)?.replace(/\.git$/, '').replace(/[^\w.-]/g, '').slice(0, 40) || 'repository'
-  const folder = join(cache, `${name}-${createHash('sha256').update(url).digest('hex').slice(0, 12)}.git`)
-  return { folder, url, credentials: password === null ? null : { username, password, askpass: join(cache, 'askpass') } }
-}
+const BRANCHES = '+refs/heads/*:refs/remotes/origin/*'
+const TAGS = '+refs/tags/*:refs/tags/*'
 
-/** The commit that is wanted, fetched; throws a `GitFailed` with what git said. */
-export async function fetchCommit(mirror: Mirror, wanted: Wanted, call: MirrorCall): Promise<string> {
-  const turn = (queues.get(mirror.folder) ?? Promise.resolve()).then(() => fetchNow(mirror, wanted, call))
-  queues.set(mirror.folder, turn.catch(() => undefined))
-  return turn
-}
+/** More packs than this slow every command down; they are put together then. */
+const PACKS = 40
 
-async function fetchNow(mirror: Mirror, wanted: Wanted, call: MirrorCall): Promise<string> {
-  await prepare(mirror, call)
-  const run = (...args: string[]) => git(args, { ...call, folder: mirror.folder, credentials: mirror.credentials })
-  if (wanted.commit !== null && (await has(run, wanted.commit))) return wanted.commit // another slot fetched it meanwhile
-  const fetch = (refspec: string) => run('fetch', '--quiet', '--force', ...uploadPack(mirror.url), mirror.url, refspec)
-  const resolve = async (ref: string) => (await run('rev-parse', '--verify', `${ref}^{commit}`)).trim()
-  await utimes(mirror.folder, new Date(), new Date())
-  if (wanted.commit === null) {
-    const from = wanted.branch === null ? 'HEAD' : `refs/heads/${wanted.branch}`
-    const to = wanted.branch === null ? 'refs/kedge/HEAD' : `refs/kedge/heads/${wanted.branch}`
-    call.log(`fetching ${wanted.branch ?? 'the default branch'} of ${mirror.url}`)
-    await fetch(`+${from}:${to}`)
-    const commit = await resolve(to)
-    await run('update-ref', `refs/kedge/commits/${commit}`, commit)
-    return commit
-  }
-  const { commit } = wanted
-  call.log(`fetching ${commit.slice(0, 7)} of ${mirror.url}`)
-  // The commit alone first; a server that only gives what its branches hold is then asked for the branch, then for all.
-  const attempts = [`+${commit}:refs/kedge/commits/${commit}`, ...(wanted.branch === null ? [] : [`+refs/heads/${wanted.branch}:refs/kedge/heads/${wanted.branch}`]), '+refs/*:refs/kedge/all/*']
-  let first: unknown = null
-  for (const refspec of attempts) {
-    try {
-      await fetch(refspec)
-    } catch (error) {
-      if (!(error instanceof GitFailed) || !isAboutTheCommit(error)) throw error
-      first ??= error
-      continue
-    }
-    if (await has(run, commit)) {
-      await run('update-ref', `refs/kedge/commits/${commit}`, commit)
-      return commit
-    }
-  }
-  throw first ?? new GitFailed(['fetch'], `not our ref ${commit}`, null)
-}
+export function openMirror({ cache, source, wanted, git, machine, signal, log }: MirrorOptions): Mirror {
+  const folder = join(cache, source.name)
+  const here = { cwd: folder, gitFolder: folder }
+  // A repository on this machine gives any commit that it holds, also one that no branch reaches, whoever owns it.
+  const uploadPack = source.isLocal ? ['--upload-pack=git -c safe.directory=* -c uploadpack.allowAnySHA1InWant=true upload-pack'] : []
+  const turn: Turn = { signal, waiting: (pid) => log(`waiting for process ${pid}, which fetches ${source.url}`) }
+  const exists = () => Promise.all(['HEAD', 'config'].map((name) => access(join(folder, name)))).then(() => true, () => false)
+  const has = (commit: string) => succeeds(git(here, ['cat-file', '-e', `${commit}^{commit}`]))
+  const resolved = async (name: string) => (await git(here, ['rev-parse', '--verify', '--quiet', `${name}^{commit}`])).trim()
 
-/** A repository on this machine gives any commit it holds, also one that no branch reaches. */
-function uploadPack(url: string): readonly string[] {
-  return url.startsWith('/') || url.startsWith('file://') ? ['--upload-pack=git -c uploadpack.allowAnySHA1InWant=true -c safe.directory=* upload-pack'] : []
-}
-
-export function isAboutTheCommit({ stderr }: GitFailed): boolean {
-  return /not our ref|couldn't find remote ref|unadvertised object|no such remote ref|did not send all necessary objects|upload-pack: not our|Server does not allow request/i.test(stderr)
-}
-
-async function has(run: (...args: string[]) => Promise<string>, commit: string): Promise<boolean> {
-  return run('cat-file', '-e', `${commit}^{commit}`).then(
-    () => true,
-    (error: unknown) => {
-      if (error instanceof GitFailed) return false
-      throw error
-    },
-  )
-}
-
-async function prepare(mirror: Mirror, call: MirrorCall): Promise<void> {
-  const cache = join(mirror.folder, '..')
-  if (mirror.credentials && !existsSync(mirror.credentials.askpass)) {
+  async function make(format: ObjectFormat): Promise<void> {
+    const fresh = `${folder}.new`
+    await rm(fresh, { recursive: true, force: true })
     await mkdir(cache, { recursive: true })
-    await writeFile(mirror.credentials.askpass, ASKPASS, { mode: 0o700 })
-  }
-  if (existsSync(join(mirror.folder, 'HEAD'))) return
-  await rm(mirror.folder, { recursive: true, force: true })
-  await mkdir(cache, { recursive: true })
-  await git(['init', '--quiet', '--bare', mirror.folder], { ...call, folder: cache })
-}
-
-/** Throws the mirror away; the next fetch makes a new one. */
-export async function discard(mirror: Mirror): Promise<void> {
-  const turn = (queues.get(mirror.folder) ?? Promise.resolve()).then(() => rm(mirror.folder, { recursive: true, force: true }))
-  queues.set(mirror.folder, turn.catch(() => undefined))
-  await turn
-}
-
-/** Removes the least recently used mirrors until the rest fit; those of `inUse` stay. Returns what was removed. */
-export async function boundCache(cache: string, limitBytes: number, inUse: ReadonlySet<string>): Promise<readonly string[]> {
-  const names = (await readdir(cache).catch(() => [])).filter((name) => name.endsWith('.git'))
-  const mirrors = await Promise.all(names.map(async (name) => ({ folder: join(cache, name), usedAt: (await stat(join(cache, name))).mtimeMs, bytes: await sizeOf(join(cache, name)) })))
-  let total = mirrors.reduce((sum, { bytes }) => sum + bytes, 0)
-  const removed: string[] = []
-  for (const { folder, bytes } of mirrors.sort((a, b) => a.usedAt - b.usedAt)) {
-    if (total <= limitBytes) break
-    if (inUse.has(folder)) continue
+    await git({ cwd: cache }, ['-c', 'init.defaultRefFormat=files', 'init', '--quiet', '--bare', '--template=', `--object-format=${format}`, fresh])
     await rm(folder, { recursive: true, force: true })
-    removed.push(folder)
-    total -= bytes
+    await rename(fresh, folder)
   }
-  return removed
+
+  async function fetch(...refspecs: readonly string[]): Promise<void> {
+    const command = ['fetch', '--progress', '--force', '--update-shallow', '--no-recurse-submodules', ...uploadPack, '--', source.url, ...refspecs]
+    try {
+      await git(here, command)
+    } catch (error) {
+      if (isOtherObjectFormat(error)) await make((await formatOf(folder)) === 'sha1' ? 'sha256' : 'sha1')
+      else if (isRefConflict(error)) await fetchAll()
+      else throw error
+      await git(here, command)
+    }
+  }
+
+  /** Every branch and tag as the remote has them now; what it has no more goes from our refs, never from our objects. */
+  async function fetchAll(): Promise<void> {
+    await git(here, ['fetch', '--prune', '--progress', '--force', '--update-shallow', '--no-recurse-submodules', ...uploadPack, '--', source.url, BRANCHES, TAGS])
+  }
+
+  /** Fetches what is there of it; false when the remote has no such thing. */
+  async function isFetched(...refspecs: readonly string[]): Promise<boolean> {
+    try {
+      await fetch(...refspecs)
+      return true
+    } catch (error) {
+      if (isAbsent(error)) return false
+      throw error
+    }
+  }
+
+  /** Packed, so that a work tree gets its branches and tags by one copied file. */
+  async function tidy(): Promise<void> {
+    await git(here, ['pack-refs', '--all'])
+    const packs = (await readdir(join(folder, 'objects', 'pack')).catch(() => [])).filter((name) => name.endsWith('.pack'))
+    if (packs.length > PACKS) await git(here, ['repack', '--geometric=2', '-d', '-q', '--no-write-bitmap-index'])
+  }
+
+  async function prepare(format: ObjectFormat): Promise<void> {
+    if (!(await exists())) {
+      if (await access(folder).then(() => true, () => false)) log(`the cached mirror of ${source.url} is damaged and made anew (it is not whole)`)
+      await make(format)
+    }
+    // Left by a fetch that was killed; it is our turn, so nobody holds them.
+    const left = [...(await filesBelow(folder, 'refs')), ...['packed-refs', 'shallow', 'config', 'HEAD'].map((name) => `${name}.lock`), ...(await filesBelow(folder, 'objects/pack'))]
+    await Promise.all(left.filter((name) => /\.lock$|\/tmp_[^/]+$/.test(name)).map((name) => rm(join(folder, name), { force: true })))
+  }
+
+  const fetchCommit = (commit: string) =>
+    inTurn(folder, machine, turn, async () => {
+      await prepare(commit.length === 64 ? 'sha256' : 'sha1')
+      if (await has(commit)) return // another slot fetched it meanwhile
+      log(`fetching ${commit.slice(0, 7)} from ${source.url}`)
+      let isRefused = false
+      try {
+        // At most 256 of these refs: they tell the next fetch what is here already, no more.
+        await fetch(`+${commit}:refs/kedge/${commit.slice(0, 2)}`)
+      } catch (error) {
+        if (!isAbsent(error)) throw error
+        isRefused = isRefusedById(error)
+      }
+      const { branch } = wanted
+      if (!(await has(commit)) && branch !== null) for (const refspec of refspecsOf(branch)) if (await isFetched(refspec)) break
+      if (!(await has(commit))) {
+        log(`${commit.slice(0, 7)} is not given by its id${branch === null ? '' : ` or by ${branch}`}; fetching all branches and tags`)
+        await fetchAll()
+      }
+      await tidy()
+      if (!(await has(commit))) throw commitMissing(wanted, { isRefused })
+    })
+
+  const fetchTip = () =>
+    inTurn(folder, machine, turn, async () => {
+      await prepare('sha1')
+      const { branch } = wanted
+      log(`fetching ${branch ?? 'the default branch'} from ${source.url}`)
+      for (const refspec of branch === null ? ['+HEAD:refs/remotes/origin/HEAD'] : refspecsOf(branch)) {
+        if (!(await isFetched(refspec))) continue
+        const tip = await resolved('FETCH_HEAD')
+        await tidy()
+        return tip
+      }
+      throw branchMissing(wanted, await remoteHead())
+    })
+
+  /** What the remote has instead, for the sentence that says so. */
+  async function remoteHead(): Promise<{ readonly isEmpty: boolean; readonly head: string | null }> {
+    const listed = (await git(here, ['ls-remote', '--symref', ...uploadPack, '--', source.url])).split('\n').filter((line) => line !== '')
+    const head = listed.map((line) => /^ref: refs\/heads\/(\S+)\tHEAD$/.exec(line)?.[1]).find((name) => name !== undefined)
+    return { isEmpty: listed.every((line) => line.startsWith('ref: ')), head: head ?? null }
+  }
+
+  return {
+    folder,
+    exists,
+    fetchCommit,
+    fetchTip,
+    isDamaged: async () => !(await exists()) || !(await succeeds(git(here, ['fsck', '--connectivity-only', '--no-dangling', '--no-progress']))),
+    discard: () =>
+      inTurn(folder, machine, turn, async () => {
+        const aside = `${folder}.damaged`
+        await rm(aside, { recursive: true, force: true })
+        await rename(folder, aside).catch(() => undefined) // was not there
+        await rm(aside, { recursive: true, force: true })
+      }),
+    stamp: () => writeFile(join(folder, STAMP), ''),
+  }
 }
 
-async function sizeOf(folder: string): Promise<number> {
-  let bytes = 0
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])) {
-    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name)).catch(() => ({ size: 0 }))).size
+type ObjectFormat = 'sha1' | 'sha256'
+
+async function formatOf(folder: string): Promise<ObjectFormat> {
+  return /objectformat = sha256/i.test(await readFile(join(folder, 'config'), 'utf8')) ? 'sha256' : 'sha1'
+}
+
+/** A person's "branch" may be a tag, or a whole ref such as `refs/pull/7/head`. */
+function refspecsOf(branch: string): readonly string[] {
+  if (!branch.startsWith('refs/')) return [`+refs/heads/${branch}:refs/remotes/origin/${branch}`, `+refs/tags/${branch}:refs/tags/${branch}`]
+  return [`+${branch}:refs/kedge/ref-${createHash('sha256').update(branch).digest('hex').slice(0, 2)}`]
+}
+
+async function filesBelow(folder: string, below: string): Promise<readonly string[]> {
+  return (await readdir(join(folder, below), { recursive: true }).catch(() => [])).map((name) => join(below, name))
+}
+
+async function succeeds(running: Promise<unknown>): Promise<boolean> {
+  try {
+    await running
+    return true
+  } catch (error) {
+    if (error instanceof GitFailed && error.why === 'status') return false
+    throw error
   }
-  return bytes
+}
+
+/** Tells a mirror in the cache from what lies beside it: locks, the askpass program. */
+export function isMirrorName(name: string): boolean {
+  return /-[0-9a-f]{12}$/.test(name)
 }

@@ -1,55 +1,178 @@
 /**
- * A work tree that is kept from build to build, and before each is exactly what a fresh clone would hold. It borrows its
- * objects from the mirror. Nothing of `.git` is trusted after a build had it: hooks, configuration, refs and even the
- * index (flags in it could hide changed files) are laid anew; the index comes from a copy that no build can reach, so
- * that git need not read files again that did not change.
+ * A work tree that is kept from build to build and before each is exactly what a fresh clone would hold. Git's own
+ * folder for it lies beside it, out of the build's way, and is all that is believed: the `.git` inside is laid anew each
+ * time, from nothing, so that no hook, setting, ref or flag in the index that a former build left can matter. The kept
+ * index is what makes it fast: git reads only files again whose size, times or inode changed.
  */
-import { existsSync } from 'node:fs'
-import { copyFile, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { git, type GitCall } from './git.ts'
-import type { Mirror } from './mirror.ts'
+import { copyFile, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { z } from 'zod'
+import { amend, drifted, makeWritable, removeWhole } from './drift.ts'
+import { GitFailed, isNotFetched } from './failure.ts'
+import type { Git } from './git.ts'
+import { buildsConfig, keptConfig, type SubmoduleEntry } from './git-config.ts'
 
 export interface Worktree {
+  /** Where the files are. */
   readonly folder: string
-  /** Copy of the index as `makeClean` left it. */
-  readonly index: string
+  /** The agent's git folder for it. */
+  readonly gitFolder: string
+  /** The git folder that the build gets. */
+  readonly buildsGitFolder: string
 }
 
-export function worktreeOf(root: string, slot: number, mirror: Mirror): Worktree {
-  const name = mirror.folder.split('/').at(-1)?.replace(/\.git$/, '') ?? 'repository'
-  return { folder: join(root, `slot-${slot}`, name), index: join(root, `slot-${slot}`, `${name}.index`) }
+export interface Placing {
+  readonly mirror: string
+  readonly url: string
+  readonly commit: string
+  readonly git: Git
+  readonly find: (folder: string, expression: readonly string[]) => Promise<Buffer>
+  readonly hasLargeFiles: boolean
 }
 
-export async function remove({ folder, index }: Worktree): Promise<void> {
-  await rm(folder, { recursive: true, force: true })
-  await rm(index, { force: true })
+export interface Placed {
+  readonly commit: string
+  /** Files that name attributes, below `folder`. */
+  readonly attributes: readonly string[]
+  /** Nothing of a former build could be used. */
+  readonly isNew: boolean
 }
 
-/** Brings the tree to the commit, clean. Fails when the mirror has not all of its objects. */
-export async function makeClean(tree: Worktree, mirror: Mirror, commit: string, call: Omit<GitCall, 'folder'>): Promise<void> {
-  await layGitFolder(tree, mirror, commit)
-  const run = (...args: string[]) => git(args, { ...call, folder: tree.folder })
-  await run('reset', '--hard', '--quiet', commit)
-  await run('clean', '-ffdx', '--quiet')
-  await copyFile(join(tree.folder, '.git', 'index'), tree.index)
+/** The work tree of a slot for the repository called `name`. */
+export function worktreeAt(parent: string, name: string): Worktree {
+  const folder = join(parent, name)
+  return { folder, gitFolder: `${folder}.git`, buildsGitFolder: join(folder, '.git') }
 }
 
-async function layGitFolder({ folder, index }: Worktree, mirror: Mirror, commit: string): Promise<void> {
-  const dotGit = join(folder, '.git')
-  const isFolder = await lstat(dotGit).then((found) => found.isDirectory(), () => false)
-  if (!isFolder) await rm(dotGit, { recursive: true, force: true })
-  else await Promise.all((await readdir(dotGit)).map((name) => rm(join(dotGit, name), { recursive: true, force: true })))
-  await mkdir(join(dotGit, 'objects', 'info'), { recursive: true })
-  await mkdir(join(dotGit, 'refs', 'heads'), { recursive: true })
+/** The work tree of a submodule, which git puts inside its parent's. */
+export function submoduleWorktree(parent: Worktree, { name, path }: SubmoduleEntry): Worktree {
+  return { folder: join(parent.folder, path), gitFolder: join(parent.gitFolder, 'modules', name), buildsGitFolder: join(parent.buildsGitFolder, 'modules', name) }
+}
+
+/** Written last and removed first: the tree is whole, and so it was written. */
+const WHOLE = 'kedge-whole'
+
+/** What a tree was written with; where any of it differs, git would not notice that files must be written again. */
+interface Whole {
+  readonly commit: string
+  /** As `ls-files --stage` lists them. */
+  readonly attributes: string
+  readonly hasLargeFiles: boolean
+}
+
+/** Brings the tree to the commit, clean. Throws `GitFailed` when the mirror has not all of it, or something is damaged. */
+export async function place(tree: Worktree, { mirror, url, commit, git, find, hasLargeFiles }: Placing): Promise<Placed> {
+  const { folder, gitFolder } = tree
+  const here = { cwd: folder, gitFolder, tree: folder }
+  const was = await readWhole(tree)
+  if (was === null) await removeFiles(tree)
+  await mkdir(folder, { recursive: true })
+  const config = await layKeptFolder(tree, { mirror, url })
+  const clean = () => git(here, ['clean', '-ffdx', '--quiet'])
+  const reset = () => withRights(folder, () => git(here, ['reset', '--hard', '--quiet', commit]))
+
+  // First what the last build left, by the index that it could not touch. A folder that became a link must be gone before
+  // the reset, which would look through it and find its files unchanged.
+  const [offences] = await together([was === null ? Promise.resolve([]) : withRights(folder, async () => (await together([drifted(folder, find), clean()]))[0]), layBuildsFolder(tree, { mirror, commit, config })])
+  await amend(offences)
+  try {
+    await reset()
+  } catch (error) {
+    // Nothing was touched yet: the tree is as it was, for the time when the commit is there.
+    if (was !== null && isNotFetched(error)) await writeFile(join(gitFolder, WHOLE), JSON.stringify(was))
+    throw error
+  }
+  // A submodule that is no more leaves its folder behind.
+  if (was !== null && (await lstat(join(gitFolder, 'modules')).catch(() => null)) !== null) await clean()
+  const attributes = was?.commit === commit ? was.attributes : await git(here, ['ls-files', '--stage', '-z', '--', ':(glob)**/.gitattributes'])
+  if (was !== null && (was.attributes !== attributes || was.hasLargeFiles !== hasLargeFiles)) {
+    await rm(join(gitFolder, 'index'), { force: true })
+    await reset()
+  }
+  await copyFile(join(gitFolder, 'index'), join(tree.buildsGitFolder, 'index'))
+  await writeFile(join(gitFolder, WHOLE), JSON.stringify({ commit, attributes, hasLargeFiles } satisfies Whole))
+  return { commit, attributes: attributes.split('\0').flatMap((line) => line.split('\t')[1] ?? []), isNew: was === null }
+}
+
+/** Null when nothing there can be used. */
+async function readWhole({ folder, gitFolder }: Worktree): Promise<Whole | null> {
+  const isFolder = await lstat(folder).then((found) => found.isDirectory(), () => false)
+  const text = isFolder ? await readFile(join(gitFolder, WHOLE), 'utf8').catch(() => null) : null
+  try {
+    return text === null ? null : wholeText.parse(JSON.parse(text))
+  } catch {
+    return null // torn, as by a power failure
+  }
+}
+
+const wholeText = z.object({ commit: z.string(), attributes: z.string(), hasLargeFiles: z.boolean() })
+
+/** All of them; when one fails, the others have ended too, so that nothing writes into what is thrown away next. */
+async function together<T extends readonly unknown[]>(works: readonly [...{ [K in keyof T]: Promise<T[K]> }]): Promise<readonly [...{ [K in keyof T]: Awaited<T[K]> }]> {
+  await Promise.allSettled(works)
+  return Promise.all(works)
+}
+
+/** Once more after taking back the folders that a build made read-only. */
+async function withRights<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof GitFailed) || !/Permission denied/i.test(error.stderr)) throw error
+    await makeWritable(folder)
+    return await work()
+  }
+}
+
+/** Throws away the files and what is known of them. Its place stays: for a submodule that is a folder of its parent. */
+export async function removeFiles({ folder, gitFolder }: Worktree): Promise<void> {
+  await Promise.all([removeWhole(folder), removeWhole(gitFolder)])
+}
+
+/** The agent's own git folder. Returns the configuration that its mirror was made with, which fits this file system. */
+async function layKeptFolder({ gitFolder }: Worktree, { mirror, url }: { readonly mirror: string; readonly url: string }): Promise<string> {
+  await Promise.all([mkdir(join(gitFolder, 'objects', 'info'), { recursive: true }), mkdir(join(gitFolder, 'refs', 'heads'), { recursive: true })])
+  const config = keptConfig(await readFile(join(mirror, 'config'), 'utf8'), url)
   await Promise.all([
-    writeFile(join(dotGit, 'objects', 'info', 'alternates'), `${join(mirror.folder, 'objects')}\n`),
-    writeFile(join(dotGit, 'config'), `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n[remote "origin"]\n\turl = ${quoted(mirror.url)}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n`),
-    writeFile(join(dotGit, 'HEAD'), `${commit}\n`),
-    existsSync(index) ? copyFile(index, join(dotGit, 'index')) : Promise.resolve(),
+    // Left by a checkout that was killed.
+    ...[WHOLE, 'index.lock', 'HEAD.lock', 'config.lock', 'refs/heads/checkout.lock', 'packed-refs.lock'].map((name) => rm(join(gitFolder, name), { force: true })),
+    writeFile(join(gitFolder, 'HEAD'), 'ref: refs/heads/checkout\n'),
+    writeFile(join(gitFolder, 'config'), config),
+    writeFile(join(gitFolder, 'objects', 'info', 'alternates'), `${join(mirror, 'objects')}\n`),
+    copyOrRemove(join(mirror, 'shallow'), join(gitFolder, 'shallow')),
+  ])
+  return config
+}
+
+/** The `.git` of the build: its own, borrowing objects; with the branches and tags that are known. */
+async function layBuildsFolder({ folder, buildsGitFolder }: Worktree, { mirror, commit, config }: { readonly mirror: string; readonly commit: string; readonly config: string }): Promise<void> {
+  const isSubmodule = buildsGitFolder !== join(folder, '.git')
+  await removeWhole(join(folder, '.git'))
+  await Promise.all(['objects/info', 'refs/heads', 'refs/tags', 'info'].map((name) => mkdir(join(buildsGitFolder, name), { recursive: true })))
+  await Promise.all([
+    writeFile(join(buildsGitFolder, 'HEAD'), `${commit}\n`),
+    writeFile(join(buildsGitFolder, 'config'), buildsConfig(config, isSubmodule ? relative(buildsGitFolder, folder) : null)),
+    writeFile(join(buildsGitFolder, 'objects', 'info', 'alternates'), `${join(mirror, 'objects')}\n`),
+    writeFile(join(buildsGitFolder, 'packed-refs'), buildsRefs(await readFile(join(mirror, 'packed-refs'), 'utf8').catch(() => ''))),
+    copyOrRemove(join(mirror, 'shallow'), join(buildsGitFolder, 'shallow')),
+    isSubmodule ? writeFile(join(folder, '.git'), `gitdir: ${relative(folder, buildsGitFolder)}\n`) : null,
   ])
 }
 
-function quoted(value: string): string {
-  return `"${value.replace(/[\\"]/g, '\\$&')}"`
+/** The mirror's refs but its own marks; a line with "^" belongs to the one before it. */
+function buildsRefs(packed: string): string {
+  let isKept = true
+  return packed
+    .split('\n')
+    .filter((line) => {
+      if (!line.startsWith('^')) isKept = !/^[0-9a-f]+ refs\/kedge\//.test(line)
+      return isKept
+    })
+    .join('\n')
+}
+
+async function copyOrRemove(from: string, to: string): Promise<void> {
+  const text = await readFile(from, 'utf8').catch(() => null)
+  if (text === null) await rm(to, { force: true })
+  else await writeFile(to, text)
 }

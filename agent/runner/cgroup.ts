@@ -15,8 +15,8 @@ export interface Cgroup {
   pids(): readonly number[]
   /** All at once; nobody can fork out of it. For `process-tree.ts` alone, as every kill. */
   killAll(): void
-  /** When everybody is gone. One that is still dying keeps its folder, and nothing else. */
-  remove(): void
+  /** When everybody is gone; false while somebody is still on the list, if only dying. */
+  remove(): boolean
 }
 
 /** Null until the first try; false after one that showed that there is nothing to be had here. */
@@ -70,12 +70,13 @@ function pidsIn(folder: string): number[] {
   }
 }
 
-function removeFolders(folder: string): void {
+function removeFolders(folder: string): boolean {
   try {
     for (const below of foldersIn(folder)) removeFolders(below)
     rmdirSync(folder)
-  } catch {
-    // EBUSY: somebody in it could not be killed. It is empty of meaning to everyone else.
+    return true
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' // otherwise EBUSY
   }
 }
 

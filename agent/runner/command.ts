@@ -130,13 +130,13 @@ interface Started {
 }
 
 function start(cgroup: Cgroup | null, { command, cwd, env }: Pick<CommandRequest, 'command' | 'cwd' | 'env'>): Started {
-  if (!isFolder(cwd)) throw new CommandError(`cannot start the command: its folder ${cwd} is not there. Something removed it since it was prepared; a new build will make it again.`)
   let folder: string | null = null
   const tidy = (): void => {
     if (folder !== null) rmSync(folder, { recursive: true, force: true })
   }
   let pipe: OutputPipe | null = null
   try {
+    if (!isFolder(cwd)) throw new Error('its folder is not there. Something removed it since it was prepared; a new build will make it again.')
     let text = ['-c', command]
     if (Buffer.byteLength(command) > ARGUMENT_BYTES) {
       folder = mkdtempSync(join(tmpdir(), 'kedge-command-'))

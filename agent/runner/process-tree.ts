@@ -27,7 +27,8 @@ const LOOK_MS = { shortest: 50, longest: 3200 } as const
 const LOOK_SHARE = 0.02
 const PAUSE_MS = { shortest: 4, longest: 50 } as const
 /** Pauses between looks that may have missed somebody; on a machine where others come and go all the time, the last must do. */
-const UNSURE_MS = [0, 0, 0, 0, 1, 2, 4, 8, 16, 32]
+const UNSURE_MS = [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64]
+const CGROUP_AGAIN_MS = 3200
 const NAMES = 20
 
 export interface Remains {
@@ -99,10 +100,16 @@ export function startTree({ pid, births, attempt, agent, output, cgroup, clock, 
       takeBack()
       membership.leaderIsReaped()
       const remains = await ending.run()
-      cgroup?.remove()
+      removeCgroup(cgroup, clock)
       return remains
     },
   }
+}
+
+/** A killed process is on the list until the kernel has taken it apart; nobody needs to wait for that. */
+function removeCgroup(cgroup: Cgroup | null, clock: Clock, againMs = 50): void {
+  if (cgroup === null || cgroup.remove() || againMs > CGROUP_AGAIN_MS) return
+  clock.after(againMs, () => removeCgroup(cgroup, clock, againMs * 2))
 }
 
 /**
@@ -118,7 +125,7 @@ export async function killLeftovers(attempt: AttemptId, recorded: { readonly pid
   const ending = endingOf(membership, null, clock)
   ending.hurry(LEFTOVER_GRACE_MS)
   const remains = await ending.run()
-  cgroup?.remove()
+  removeCgroup(cgroup, clock)
   return remains
 }
 
@@ -203,7 +210,9 @@ function membershipOf({ leader, since, marker, output, cgroup, clock, table }: M
       const { rows, isSure } = await lookOnce()
       const pauseMs = UNSURE_MS[tries]
       // Leaves: somebody was found, or surely nobody is there, or it was tried often enough.
-      if (rows.length > 0 || isSure || pauseMs === undefined) return rows
+      if (rows.length > 0 || isSure) return rows
+      // The cgroup needs no trying: a process that changes its pid faster than we look is on its list all the same.
+      if (pauseMs === undefined) return cgroup === null || cgroup.pids().length === 0 ? [] : [nobodyKnown('a process that keeps changing its pid')]
       if (pauseMs > 0) await pause(clock, pauseMs)
     }
   }
@@ -357,7 +366,12 @@ function ancestors(rows: ReadonlyMap<number, ProcessRow>): ReadonlySet<number> {
 
 /** Stands for whoever may be there while the process table cannot be read (too many open files): not nobody. */
 function unseen(error: unknown): ProcessRow[] {
-  return [{ pid: 0, parent: 0, group: 0, session: 0, startedAt: 0, name: `unknown, as the process table cannot be read: ${error instanceof Error ? error.message : String(error)}` }]
+  return [nobodyKnown(`unknown, as the process table cannot be read: ${error instanceof Error ? error.message : String(error)}`)]
+}
+
+/** Somebody, though nobody knows whom; a signal to it goes nowhere. */
+function nobodyKnown(name: string): ProcessRow {
+  return { pid: 0, parent: 0, group: 0, session: 0, startedAt: 0, name }
 }
 
 /** A log is not helped by the names of a thousand processes. */
@@ -366,7 +380,7 @@ function shorten(names: readonly string[]): readonly string[] {
 }
 
 function nameOf({ name, pid }: ProcessRow): string {
-  return `${name} (pid ${pid})`
+  return pid === 0 ? name : `${name} (pid ${pid})`
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

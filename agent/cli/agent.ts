@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
-import { coordinatorUrl, DEFAULT_URL, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber } from './settings.ts'
+import { coordinatorUrl, DEFAULT_URL, present, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber } from './settings.ts'
 
 export const MOST_SLOTS = 64
 
@@ -76,13 +76,19 @@ function token(flags: AgentFlags, file: { readonly token?: string; readonly toke
 async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<ExitCode> {
   if (surroundings.os === 'win32') throw new Failure(EXIT.usage, 'the agent does not run on Windows itself yet. Start it in WSL (wsl --install), where everything works.')
   const config = agentSettings(flags, surroundings)
-  const [{ startAgent }, { nodeMachine }, { nodePlatform }, { createCheckout }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts')])
+  const [{ startAgent }, { nodeMachine }, { nodePlatform, nodeProcesses }, { createCheckout }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts')])
   const platform = nodePlatform()
   const say = (kind: 'line' | 'waiting') => (text: string) => {
     if (flags.json === true) surroundings.print(JSON.stringify({ at: new Date().toISOString(), kind, text }))
     else surroundings.note(text)
   }
-  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, environment: surroundings.environment, prepareCheckout: createCheckout({ folder: join(config.stateFolder, 'checkouts'), environment: surroundings.environment }) })
+  const { environment } = surroundings
+  const prepareCheckout = createCheckout({
+    folders: { cache: join(config.stateFolder, 'mirrors'), worktrees: join(config.stateFolder, 'worktrees') },
+    environment,
+    machine: { ...platform, processes: nodeProcesses() },
+  })
+  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, environment, prepareCheckout })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
   const stop = (times: number) => {
     for (let i = 0; i < times; i++) agent.stop()
@@ -92,15 +98,6 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
   return (await agent.ended) as ExitCode // 0, 1 or 5: see `Agent.ended`
 }
 
-function present(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text
-}
-
 function commaList(text: string | undefined): readonly string[] | undefined {
   return present(text)?.split(',').map((one) => one.trim()).filter((one) => one !== '')
-}
-
-/** Each agent of `kedge dev` has its own. */
-export function agentStateUnder(state: string, number: number): string {
-  return join(state, 'agents', String(number))
 }

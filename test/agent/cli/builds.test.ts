@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { BuildState } from '../../../schema/job.ts'
+import { cancelBuild, slugFrom, startBuild, table, type BuildOptions } from '../../../agent/cli/builds.ts'
+import { createClient } from '../../../agent/cli/client.ts'
+import { answeringServer, problem, type Asked } from '../../support/answering-server.ts'
+import { ownFolder } from '../../support/folder.ts'
+import { repositoryAt } from '../../support/repository.ts'
+
+/** A coordinator with these projects, whose builds are in `state` and have printed `log`. */
+async function coordinator({ projects = {}, state = 'passed', log = '' }: { projects?: Record<string, string>; state?: BuildState; log?: string } = {}) {
+  const build = { project: 'app', number: 1, state, url: 'http://page', jobs: [{ id: 'J1-1-1', state, retried_by: null, exit_status: 3, signal: null, reason: null, attempts: [{ id: 'J1-1-1.1', fence: 1, agent: 'ada' }] }] }
+  const server = await answeringServer(({ method, path, body }, response) => {
+    const slug = /^\/api\/v1\/projects\/([^/]+)$/.exec(path)?.[1]
+    if (slug !== undefined) return projects[slug] === undefined ? problem(404, `There is no project ${slug}.`) : { body: { slug, repository: projects[slug] } }
+    if (method === 'POST' && path === '/api/v1/projects') return { status: 201, body }
+    if (!path.startsWith('/api/v1/jobs/')) return { body: build }
+    response.end(`id: ${log.length}\ndata: ${Buffer.from(log).toString('base64')}\n\nevent: end\ndata: {}\n\n`)
+    return undefined
+  })
+  const printed: string[] = []
+  const output = { line: (text: string) => printed.push(text), json: (value: unknown) => printed.push(JSON.stringify(value)), log: (bytes: Uint8Array) => printed.push(Buffer.from(bytes).toString('utf8')), note: (text: string) => printed.push(`(${text})`) }
+  const client = createClient({ url: server.url, token: null })
+  return { printed, asked: server.asked, output, client, build: (options: BuildOptions) => startBuild(client, options, output) }
+}
+
+const sent = (asked: readonly Asked[], path: string) => asked.findLast((one) => one.method === 'POST' && one.path === path)?.body
+
+test('a project is named after its repository', () => {
+  expect(['https://host/team/My.App.git', 'git@host:team/app.git', 'host:app', '/srv/app/', 'ssh://host/~me/a_b'].map(slugFrom)).toEqual(['my-app', 'app', 'app', 'app', 'a-b'])
+  expect(() => slugFrom('https://host/???')).toThrow('give one with --project')
+})
+
+describe('kedge build', () => {
+  test('makes the project of a folder, and builds its HEAD with its branch and subject', async () => {
+    const folder = join(await ownFolder(), 'app')
+    const head = await (await repositoryAt(folder)).commit({ 'a.txt': 'a' })
+    const { build, asked, printed } = await coordinator()
+    expect(await build({ repo: folder, command: 'true', env: ['A=b=c'] })).toBe(0)
+    expect(sent(asked, '/api/v1/projects')).toEqual({ slug: 'app', repository: folder })
+    expect(sent(asked, '/api/v1/projects/app/builds')).toEqual({ commit: head, branch: 'main', command: 'true', env: { A: 'b=c' }, message: 'A change' })
+    expect(printed).toEqual(['app #1 passed  http://page'])
+  })
+
+  test('spells a commit out that was given short', async () => {
+    const folder = join(await ownFolder(), 'app')
+    const repository = await repositoryAt(folder)
+    const first = await repository.commit({ 'a.txt': 'a' })
+    await repository.commit({ 'a.txt': 'b' })
+    const { build, asked } = await coordinator({ projects: { app: folder } })
+    await build({ repo: folder, commit: 'HEAD~1' })
+    expect(sent(asked, '/api/v1/projects/app/builds')).toMatchObject({ commit: first })
+    await expect(build({ repo: folder, commit: 'nowhere' })).rejects.toThrow(`there is no commit nowhere in ${folder}`)
+  })
+
+  test('says that changes which are not committed are not built', async () => {
+    const folder = join(await ownFolder(), 'app')
+    const repository = await repositoryAt(folder)
+    await repository.commit({ 'a.txt': 'a' })
+    await repository.git('rm', '--quiet', 'a.txt')
+    const { build, printed } = await coordinator({ projects: { app: folder } })
+    await build({ repo: folder })
+    expect(printed).toContain(`(changes that are not committed in ${folder} are not built)`)
+  })
+
+  test('does not build another repository under a name that is taken', async () => {
+    const { build } = await coordinator({ projects: { app: 'https://other/app.git' } })
+    await expect(build({ repo: 'https://host/app.git' })).rejects.toThrow('the project app builds https://other/app.git, not https://host/app.git; give this one another name with --project')
+  })
+
+  test.each([
+    ['passed', 0],
+    ['failed', 1],
+    ['canceled', 3],
+  ] as const)('with --follow prints the log and ends with the verdict: %s is %i', async (state, code) => {
+    const { build, printed } = await coordinator({ state, log: 'hello\n' })
+    expect(await build({ project: 'app', follow: true })).toBe(code)
+    expect(printed).toContain('hello\n')
+    expect(printed.at(-1)).toMatch(new RegExp(`^\\(app #1 ${state}`))
+  })
+
+  test('says what is missing when nothing tells what to build', async () => {
+    const { build } = await coordinator()
+    await expect(build({})).rejects.toThrow('say what to build: --repo PATH or URL, or --project SLUG')
+    await expect(build({ repo: './nowhere' })).rejects.toThrow('./nowhere is neither a folder here nor a URL of a git repository')
+    await expect(build({ project: 'app', env: ['A'] })).rejects.toThrow('--env takes NAME=VALUE, not "A"')
+  })
+})
+
+test.each([
+  ['app#12', '/api/v1/projects/app/builds/12'],
+  ['app/12', '/api/v1/projects/app/builds/12'],
+  ['12/1', '/api/v1/projects/web/builds/12'],
+  ['12', '/api/v1/projects/web/builds/12'],
+])('%s names a build', async (named, path) => {
+  const { asked, client, output } = await coordinator()
+  await cancelBuild(client, named, { project: 'web' }, output)
+  expect(asked[0]?.path).toBe(path)
+})
+
+test('columns of a table begin below each other', () => {
+  expect(table([['a', 'bb', 'c'], ['aaa', 'b', '']])).toEqual(['a    bb  c', 'aaa  b'])
+})

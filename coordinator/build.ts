@@ -5,7 +5,7 @@
  * Pages import the islands as text, so they must be there before anything that loads a page: npm's `prepare` makes them.
  * Imported, this file builds nothing by itself; `agent/embedded.ts` asks it for a coordinator in memory.
  */
-import { chmod, readdir } from 'node:fs/promises'
+import { chmod, readdir, rm } from 'node:fs/promises'
 import { build, type BuildOptions } from 'esbuild'
 
 const root = new URL('..', import.meta.url).pathname
@@ -61,11 +61,16 @@ async function buildIslands(): Promise<void> {
   })
 }
 
+/** In pieces, so that what a command imports late is not read for `--help`; all beside coordinator.mjs, which one of them looks for. */
 async function buildCommandLine(): Promise<void> {
-  await build({
+  const { metafile } = await build({
     ...shared,
-    entryPoints: ['agent/cli/main.ts'],
-    outfile: 'dist/kedge.mjs',
+    entryPoints: { kedge: 'agent/cli/main.ts' },
+    outdir: 'dist',
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    chunkNames: 'kedge-[hash]',
+    metafile: true,
     format: 'esm',
     target: 'node22.12',
     platform: 'node',
@@ -75,4 +80,6 @@ async function buildCommandLine(): Promise<void> {
     banner: { js: "#!/usr/bin/env node\nimport { createRequire as kedgeCreateRequire } from 'node:module'\nconst require = kedgeCreateRequire(import.meta.url)" },
   })
   await chmod(`${root}dist/kedge.mjs`, 0o755)
+  const stale = (await readdir(`${root}dist`)).filter((name) => /^kedge-[A-Z0-9]+\.mjs$/.test(name) && !Object.hasOwn(metafile.outputs, `dist/${name}`))
+  await Promise.all(stale.map((name) => rm(`${root}dist/${name}`, { force: true })))
 }

@@ -130,7 +130,7 @@ export function buildState(stored: FinalBuildState | null, jobs: readonly JobOfB
   if (stored !== null) return stored
   const current = jobs.filter((job) => job.retriedBy === null)
   if (current.some((job) => job.cancel && !isFinal(job.state))) return 'canceling'
-  return current.some((job) => job.state === 'live') || jobs.some((job) => isFinal(job.state)) ? 'running' : 'scheduled'
+  return current.some((job) => job.state === 'live' || isFinal(job.state)) ? 'running' : 'scheduled'
 }
 
 /** The build's own row once its last job ended. `jobs` are as they are after the change. */

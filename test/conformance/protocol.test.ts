@@ -436,7 +436,7 @@ describe('people', () => {
     a.join()
     a.finish(first(), 'failed')
     a.sync()
-    expect(c.retry(1, 'failed')).toMatchObject({ ok: true, value: { state: 'running', jobs: [{ state: 'failed', retried_by: 'J1-1-2' }, { state: 'queued', retry_of: 'J1-1-1' }] } })
+    expect(c.retry(1, 'failed')).toMatchObject({ ok: true, value: { state: 'scheduled', jobs: [{ state: 'failed', retried_by: 'J1-1-2' }, { state: 'queued', retry_of: 'J1-1-1' }] } })
     expect(c.retry(1)).toMatchObject({ ok: false, problem: { code: 'nothing-to-retry' } })
   })
 

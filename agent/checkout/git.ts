@@ -209,8 +209,7 @@ export async function writeAskpass(folder: string, nonce: string): Promise<strin
 
 /** Whether git would find git-lfs. */
 export async function hasLfs(environment: GitOptions['environment']): Promise<boolean> {
-  for (const folder of (environment['PATH'] ?? '').split(delimiter)) {
-    if (folder !== '' && (await access(join(folder, 'git-lfs'), constants.X_OK).then(() => true, () => false))) return true
-  }
-  return false
+  const folders = (environment['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+  const found = await Promise.all(folders.map((folder) => access(join(folder, 'git-lfs'), constants.X_OK).then(() => true, () => false)))
+  return found.includes(true)
 }

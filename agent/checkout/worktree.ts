@@ -64,10 +64,11 @@ interface Whole {
 export async function place(tree: Worktree, { mirror, url, commit, git, find, hasLargeFiles }: Placing): Promise<Placed> {
   const { folder, gitFolder } = tree
   const here = { cwd: folder, gitFolder, tree: folder }
-  const was = await readWhole(tree)
-  if (was === null) await removeFiles(tree)
-  await mkdir(folder, { recursive: true })
-  const config = await layKeptFolder(tree, { mirror, url })
+  const kept = await readKept(tree)
+  const was = kept?.whole ?? null
+  if (kept === null) await removeFiles(tree)
+  const config = kept === null ? await layKeptFolder(tree, { mirror, url }) : kept.config
+  await Promise.all([mkdir(folder, { recursive: true }), rm(join(gitFolder, WHOLE), { force: true }), copyOrRemove(join(mirror, 'shallow'), join(gitFolder, 'shallow'))])
   const clean = () => git(here, ['clean', '-ffdx', '--quiet'])
   const reset = () => withRights(folder, () => git(here, ['reset', '--hard', '--quiet', commit]))
 
@@ -94,12 +95,14 @@ export async function place(tree: Worktree, { mirror, url, commit, git, find, ha
   return { commit, attributes: attributes.split('\0').flatMap((line) => line.split('\t')[1] ?? []), isNew: was === null }
 }
 
-/** Null when nothing there can be used. */
-async function readWhole({ folder, gitFolder }: Worktree): Promise<Whole | null> {
+/** Null when nothing there can be used. Where the mark is, the last checkout came to its end: all is laid, and no lock is left. */
+async function readKept({ folder, gitFolder }: Worktree): Promise<{ readonly whole: Whole; readonly config: string } | null> {
+  const texts = Promise.all([WHOLE, 'config'].map((name) => readFile(join(gitFolder, name), 'utf8').catch(() => null)))
   const isFolder = await lstat(folder).then((found) => found.isDirectory(), () => false)
-  const text = isFolder ? await readFile(join(gitFolder, WHOLE), 'utf8').catch(() => null) : null
+  const [whole = null, config = null] = await texts
+  if (!isFolder || whole === null || config === null) return null
   try {
-    return text === null ? null : wholeText.parse(JSON.parse(text))
+    return { whole: wholeText.parse(JSON.parse(whole)), config }
   } catch {
     return null // torn, as by a power failure
   }
@@ -134,12 +137,9 @@ async function layKeptFolder({ gitFolder }: Worktree, { mirror, url }: { readonl
   await Promise.all([mkdir(join(gitFolder, 'objects', 'info'), { recursive: true }), mkdir(join(gitFolder, 'refs', 'heads'), { recursive: true })])
   const config = keptConfig(await readFile(join(mirror, 'config'), 'utf8'), url)
   await Promise.all([
-    // Left by a checkout that was killed.
-    ...[WHOLE, 'index.lock', 'HEAD.lock', 'config.lock', 'refs/heads/checkout.lock', 'packed-refs.lock'].map((name) => rm(join(gitFolder, name), { force: true })),
     writeFile(join(gitFolder, 'HEAD'), 'ref: refs/heads/checkout\n'),
     writeFile(join(gitFolder, 'config'), config),
     writeFile(join(gitFolder, 'objects', 'info', 'alternates'), `${join(mirror, 'objects')}\n`),
-    copyOrRemove(join(mirror, 'shallow'), join(gitFolder, 'shallow')),
   ])
   return config
 }

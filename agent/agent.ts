@@ -249,22 +249,22 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
   /** The three steps of stopping [C14]. */
   function untilStopped(): Promise<number> {
     return new Promise((resolve, reject) => {
-      const step = () => {
-        if (stops.level() === 1) {
+      const step = (level: number) => {
+        if (level === 1) {
           holdings.closeDoor()
           const { length } = holdings.running()
           terminal.line(length === 0 ? 'stops: delivers what is left' : `stops: takes no more work and finishes ${length === 1 ? 'the build that runs' : `${length} builds`}; once more ends ${length === 1 ? 'it' : 'them'}`)
           sync.kick()
           drained().then(() => resolve(0), reject)
-        } else if (stops.level() === 2) {
+        } else if (level === 2) {
           holdings.stop('agent_stopping')
-        } else if (stops.level() === 3) {
+        } else if (level === 3) {
           holdings.stop('agent_stopping', { graceMs: 0 })
           void Promise.race([holdings.idle(), pause(clock, times.lastKillMs)]).then(() => resolve(1))
         }
       }
-      stops.onStop(step)
-      if (stops.level() > 0) step() // told before it had begun
+      stops.onStop(() => step(stops.level()))
+      for (let level = 1; level <= stops.level(); level++) step(level) // told before it had begun
     })
   }
 

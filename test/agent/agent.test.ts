@@ -460,6 +460,13 @@ describe('stopping [C14, D50]', () => {
     expect(job.fence).toBe(1)
   })
 
+  it('twice before it has begun: exits 0 all the same', async () => {
+    const { agent } = start()
+    agent.stop()
+    agent.stop()
+    expect(await agent.ended).toBe(0)
+  })
+
   it('exits at once when it holds nothing and was never heard', async () => {
     fake.always('all', { kind: 'half-open' })
     const { agent } = start({ timeScale: 1 })

@@ -19,6 +19,8 @@ export interface AttemptLogsOptions {
   readonly limits: LogLimits
   /** Of the agent itself; an attempt's own token is masked as well [I22]. */
   readonly secrets: readonly string[]
+  /** Of one call. */
+  readonly callTimeoutMs: number
   newBackoff(): Backoff
   /** Milliseconds between sends that nobody watches, as the last reply said. */
   pace(): number
@@ -38,13 +40,13 @@ export interface AttemptLogs {
   stop(): void
 }
 
-export function createAttemptLogs({ spool, platform: { disk, network, clock }, url, limits, secrets, newBackoff, pace, note, sealed }: AttemptLogsOptions): AttemptLogs {
+export function createAttemptLogs({ spool, platform: { disk, network, clock }, url, limits, secrets, callTimeoutMs, newBackoff, pace, note, sealed }: AttemptLogsOptions): AttemptLogs {
   const uploads = new Map<AttemptId, Uploader>()
   /** Somebody waits for the first byte of these. */
   const watched = new Set<AttemptId>()
 
   const upload = (attempt: AttemptId, token: string): Uploader => {
-    const uploader = createUploader({ path: spool.logPath(attempt), attempt, token, url, network, disk, clock, backoff: newBackoff(), pace, note })
+    const uploader = createUploader({ path: spool.logPath(attempt), attempt, token, url, network, disk, clock, callTimeoutMs, backoff: newBackoff(), pace, note })
     uploads.set(attempt, uploader)
     void uploader.done.then(async () => {
       uploads.delete(attempt)

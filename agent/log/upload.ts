@@ -25,6 +25,8 @@ export interface UploadOptions {
   readonly network: Network
   readonly disk: Disk
   readonly clock: Clock
+  /** Of one PUT or seal, with its body and its reply [D29]. */
+  readonly callTimeoutMs: number
   /** How long to wait after no answer; the loop's `createBackoff`. */
   readonly backoff: { next(retryAfterMs?: number): number; reset(): void }
   /** Milliseconds between sends that nobody watches: the last reply's `log_ms`. Asked again each time. */
@@ -46,15 +48,13 @@ export interface Uploader {
   stop(): void
 }
 
-/** One PUT or seal, with its body and its reply [D29]. */
-const CALL_MS = 30_000
 /** A coordinator that takes less than this at once takes nothing. */
 const LEAST_PUT_BYTES = 4 * 1024
 
 type Step = 'again' | 'wait' | 'sealed' | 'gone'
 
 export function createUploader(options: UploadOptions): Uploader {
-  const { path, attempt, token, url, network, disk, clock, backoff, note = () => undefined } = options
+  const { path, attempt, token, url, network, disk, clock, callTimeoutMs, backoff, note = () => undefined } = options
   const stopping = new AbortController()
   const pace = createPace({ clock, pace: options.pace, fullBytes: LOG_PUT_BYTES })
   let wake = (): void => undefined
@@ -69,7 +69,7 @@ export function createUploader(options: UploadOptions): Uploader {
   let noted: Sent = { epoch: 1, bytes: 0 }
 
   const call = <T>(kind: 'PUT' | 'POST', at: string, body: Uint8Array | string, reply: z.ZodType<T>): Promise<LogAnswer<T>> =>
-    askOnce({ network, clock, url: `${url.replace(/\/+$/, '')}/v1/attempts/${attempt}/${at}`, method: kind, token, body, reply, timeoutMs: CALL_MS, signal: stopping.signal })
+    askOnce({ network, clock, url: `${url.replace(/\/+$/, '')}/v1/attempts/${attempt}/${at}`, method: kind, token, body, reply, timeoutMs: callTimeoutMs, signal: stopping.signal })
 
   const goOnAt = async (size: number): Promise<void> => {
     stored = size

@@ -22,6 +22,8 @@ export interface AgentTimes {
   readonly paceCapMs: number
   readonly heartbeatMs: number
   readonly logMs: number
+  /** One PUT of a log or its seal, with its body and its reply: a megabyte may be slow [D29]. */
+  readonly logCallTimeoutMs: number
   readonly selfFenceMs: number
   readonly pingMs: number
   readonly pongMs: number
@@ -60,6 +62,7 @@ const STANDARD: AgentTimes = {
   paceCapMs: 600 * SECOND,
   heartbeatMs: 15 * SECOND,
   logMs: 5 * SECOND,
+  logCallTimeoutMs: 30 * SECOND,
   selfFenceMs: 85 * SECOND,
   pingMs: 30 * SECOND,
   pongMs: 10 * SECOND,

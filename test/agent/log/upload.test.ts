@@ -28,7 +28,7 @@ async function bench(changes: Partial<UploadOptions> & { readonly largestPut?: n
     reset: () => undefined,
   }
   const start = () => {
-    const uploader = createUploader({ path, attempt: A, token: ATTEMPT_TOKEN, url: store.url, network: platform.network, disk: platform.disk, clock: platform.clock, backoff, pace: () => 1, note: (sentence) => notes.push(sentence), ...options })
+    const uploader = createUploader({ path, attempt: A, token: ATTEMPT_TOKEN, url: store.url, network: platform.network, disk: platform.disk, clock: platform.clock, callTimeoutMs: 30_000, backoff, pace: () => 1, note: (sentence) => notes.push(sentence), ...options })
     onTestFinished(() => uploader.stop())
     return uploader
   }

@@ -76,7 +76,7 @@ function token(flags: AgentFlags, file: { readonly token?: string; readonly toke
 async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<ExitCode> {
   if (surroundings.os === 'win32') throw new Failure(EXIT.usage, 'the agent does not run on Windows itself yet. Start it in WSL (wsl --install), where everything works.')
   const config = agentSettings(flags, surroundings)
-  const [{ startAgent }, { nodeMachine }, { nodePlatform, nodeProcesses }, { createCheckout }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts')])
+  const [{ startAgent }, { nodeMachine }, { nodePlatform, nodeProcesses }, { createCheckout }, { endGroup }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts'), import('../runner/process-tree.ts')])
   const platform = nodePlatform()
   const say = (kind: 'line' | 'waiting') => (text: string) => {
     if (flags.json === true) surroundings.print(JSON.stringify({ at: new Date().toISOString(), kind, text }))
@@ -87,6 +87,7 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
     folders: { cache: join(config.stateFolder, 'mirrors'), worktrees: join(config.stateFolder, 'worktrees') },
     environment,
     machine: { ...platform, processes: nodeProcesses() },
+    endGroup,
   })
   const machine = nodeMachine({ platform, stateFolder: config.stateFolder, environment, prepareCheckout })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)

@@ -383,6 +383,11 @@ function nameOf({ name, pid }: ProcessRow): string {
   return pid === 0 ? name : `${name} (pid ${pid})`
 }
 
+/** Ends the group of a program of our own, such as git, whose leader the caller knows to be still there. */
+export function endGroup(leader: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  if (leader > 1) send(-leader, signal)
+}
+
 function send(pid: number, signal: NodeJS.Signals): void {
   // 0 would be our own group, -1 everybody.
   if (pid === 0 || pid === -1 || pid === 1) return

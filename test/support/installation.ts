@@ -57,6 +57,7 @@ export interface AgentSettings {
   readonly name?: string
   readonly slots?: number
   readonly queue?: string
+  readonly tags?: readonly string[]
   readonly state?: string
   readonly doorbell?: boolean
   readonly env?: Readonly<Record<string, string>>
@@ -151,8 +152,8 @@ export async function startAgents(count: number, settings: AgentSettings): Promi
 }
 
 function openAgent(settings: AgentSettings & { readonly state: string }): Agent {
-  const { url, token, state, slots = 1, queue = ownQueue(), name = `agent-${queue}`, doorbell = true, env = {} } = settings
-  const args = ['agent', '--url', url, '--name', name, '--slots', String(slots), '--queue', queue, '--state', state, ...(doorbell ? [] : ['--no-doorbell'])]
+  const { url, token, state, slots = 1, queue = ownQueue(), name = `agent-${queue}`, tags = [], doorbell = true, env = {} } = settings
+  const args = ['agent', '--url', url, '--name', name, '--slots', String(slots), '--queue', queue, '--state', state, ...tags.flatMap((tag) => ['--tag', tag]), ...(doorbell ? [] : ['--no-doorbell'])]
   const program = run(args, { folder: join(state, '..'), name, env: { KEDGE_REGISTRATION_TOKEN: token, ...env } })
   return { ...program, name, queue, state, again: (changes = {}) => openAgent({ ...settings, queue, name, ...changes, state }) }
 }

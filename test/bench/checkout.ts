@@ -1,0 +1,63 @@
+/**
+ * The agent's own checkout on a repository of some thousand files, beside what git does alone: a fresh clone of the same
+ * path (with hard links, its fastest way) and `git worktree add` from a mirror. All four take turns, so that noise is shared.
+ */
+import { execFile } from 'node:child_process'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { createCheckout } from '../../agent/checkout/checkout.ts'
+import { nodePlatform, nodeProcesses } from '../../agent/node-platform.ts'
+import { plainEnvironment, repositoryAt } from '../support/repository.ts'
+import { median, ms, timed, type Bar } from './row.ts'
+import { ownFolder } from './stage.ts'
+
+const FILES = 3000
+const CHANGED = 5
+const ROUNDS = 5
+/** On a busy machine fewer rounds must do. */
+const BUDGET_MS = 25_000
+const KEPT_FASTER = 10
+const FIRST_USE_MOST = 1.15
+const FIRST_USE_FASTER = 2
+
+export const checkout: Bar = {
+  name: 'checkout',
+  async run() {
+    const folder = await ownFolder()
+    const repository = await repositoryAt(join(folder, 'repository'))
+    const file = (index: number) => `src/room-${index % 60}/file-${index}.ts`
+    const content = (index: number, round: number) => `export const it = ${index} // ${round}\n`.repeat(20 + (index % 80))
+    const commits = [await repository.commit(Object.fromEntries(Array.from({ length: FILES }, (_, i) => [file(i), content(i, 0)])))]
+    for (let round = 1; round <= ROUNDS; round++) commits.push(await repository.commit(Object.fromEntries(Array.from({ length: CHANGED }, (_, i) => [file(round * 100 + i), content(i, round)]))))
+    const home = join(folder, 'home')
+    await mkdir(home)
+    const environment = plainEnvironment(home)
+    const git = async (...args: readonly string[]) => void (await promisify(execFile)('git', [...args], { env: environment, cwd: folder }))
+    const mirror = join(folder, 'floor.git')
+    await git('clone', '--quiet', '--mirror', repository.path, mirror)
+    const prepare = createCheckout({ folders: { cache: join(folder, 'cache'), worktrees: join(folder, 'trees') }, environment, machine: { ...nodePlatform(), processes: nodeProcesses() } })
+    const place = (slot: number, commit: string) => timed(() => prepare({ checkout: { repository: repository.path, commit, branch: null, fresh: false }, slot, project: 'bench', log: () => undefined, signal: new AbortController().signal }))
+    for (const commit of [commits.at(-1), commits[0]]) await place(0, commit ?? '') // the mirror and the kept tree are warm
+    const took = { clone: [] as number[], worktree: [] as number[], first: [] as number[], kept: [] as number[] }
+    const since = performance.now()
+    for (const [index, commit] of commits.slice(1).entries()) {
+      if (index >= 2 && performance.now() - since > BUDGET_MS) break
+      const [cloned, added] = [join(folder, `clone-${index}`), join(folder, `added-${index}`)]
+      took.clone.push(await timed(async () => {
+        await git('clone', '--quiet', '--no-checkout', repository.path, cloned)
+        await git('-C', cloned, 'checkout', '--quiet', '--detach', commit)
+      }))
+      took.worktree.push(await timed(() => git('--git-dir', mirror, 'worktree', 'add', '--quiet', '--detach', added, commit)))
+      took.first.push(await place(index + 1, commit))
+      took.kept.push(await place(0, commit))
+      await Promise.all([cloned, added].map((path) => rm(path, { recursive: true, force: true })))
+    }
+    const [clone, worktree, first, kept] = [median(took.clone), median(took.worktree), median(took.first), median(took.kept)]
+    return [
+      { name: `checkout, kept tree, ${CHANGED} of ${FILES} files`, figure: `${ms(kept)}; fresh clone ${ms(clone)}`, ratio: `${(clone / kept).toFixed(1)} × faster`, bar: `≥ ${KEPT_FASTER} × faster than a fresh clone`, holds: clone >= KEPT_FASTER * kept },
+      { name: 'checkout, first use of a slot', figure: `${ms(first)}; git worktree add ${ms(worktree)}`, ratio: `${(first / worktree).toFixed(2)} ×`, bar: `≤ ${FIRST_USE_MOST} × git worktree add`, holds: first <= FIRST_USE_MOST * worktree },
+      { name: 'checkout, first use of a slot', figure: `${ms(first)}; fresh clone ${ms(clone)}`, ratio: `${(clone / first).toFixed(1)} × faster`, bar: `≥ ${FIRST_USE_FASTER} × faster than a fresh clone`, holds: clone >= FIRST_USE_FASTER * first },
+    ]
+  },
+}

@@ -32,6 +32,15 @@ async function ready(state: string, ...flags: readonly string[]): Promise<Dev> {
   return { child, ...(JSON.parse(stdout()) as Omit<Dev, 'child'>) } // the line that it promises
 }
 
+/** Removed when nothing works in it any more: agents that write while it goes would make the removal fail. */
+async function ownState(): Promise<string> {
+  const state = join(await ownFolder(), 'state')
+  onTestFinished(async () => {
+    await eventually('its processes are gone', (saw) => (saw(processesOf(state)), processesOf(state).length === 0))
+  })
+  return state
+}
+
 /** Of the coordinator, its watcher and its agents. */
 function processesOf(state: string): readonly string[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && read(`/proc/${name}/cmdline`).includes(state))
@@ -51,7 +60,7 @@ async function ask<T>({ url, admin_token }: Dev, path: string, body?: unknown): 
 }
 
 test('a coordinator that is killed leaves no process, and goes on from its folder with the same tokens', async () => {
-  const state = join(await ownFolder(), 'state')
+  const state = await ownState()
   const first = await ready(state, '--port', '0')
   expect((await stat(join(state, 'coordinator.json'))).mode & 0o777).toBe(0o600)
   await ask(first, '/api/v1/projects', { slug: 'app', checkout: false, command: 'echo hello' })
@@ -70,7 +79,7 @@ test('a coordinator that is killed leaves no process, and goes on from its folde
 })
 
 test('SIGTERM ends it with 0, agents and workerd included', async () => {
-  const state = join(await ownFolder(), 'state')
+  const state = await ownState()
   const { child } = await ready(state, '--port', '0', '--agents', '2')
   const code = new Promise((resolve) => void child.once('exit', resolve))
   child.kill('SIGTERM')
@@ -79,7 +88,7 @@ test('SIGTERM ends it with 0, agents and workerd included', async () => {
 })
 
 test('a folder and a port that are in use are told in one line with the way out', async () => {
-  const state = join(await ownFolder(), 'state')
+  const state = await ownState()
   const dev = await ready(state, '--port', '0', '--agents', '0')
   const { port } = new URL(dev.url)
   expect(await start(state, '--port', '0').ended).toEqual({ code: 2, stdout: '', stderr: `kedge: another coordinator (process ${dev.child.pid}) uses the state folder ${state}. Stop it first, or name another folder with --state.\n` })

@@ -5,12 +5,12 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**'], testTimeout: 60_000, retry: 2 } },
+      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**'], testTimeout: 60_000 } },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
-        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/*.test.ts'], testTimeout: 60_000, retry: 2 },
+        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/*.test.ts'], testTimeout: 60_000 },
       },
-      { test: { name: 'end-to-end', include: ['test/{end-to-end,browser}/**/*.test.ts'], testTimeout: 400_000, hookTimeout: 60_000, maxWorkers: 1, retry: 1 } },
+      { test: { name: 'end-to-end', include: ['test/{end-to-end,browser}/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2 } },
     ],
   },
 })

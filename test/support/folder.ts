@@ -6,6 +6,6 @@ import { onTestFinished } from 'vitest'
 
 export async function ownFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'kedge-test-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   return folder
 }

@@ -90,6 +90,7 @@ export interface ClassRow {
 }
 
 export type Change =
+  | { readonly kind: 'project.insert'; readonly row: ProjectRow }
   | { readonly kind: 'build.insert'; readonly row: BuildRow }
   | { readonly kind: 'build.set'; readonly project: number; readonly number: number; readonly set: Partial<BuildRow> }
   | { readonly kind: 'job.insert'; readonly row: JobRow }

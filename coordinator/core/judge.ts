@@ -6,26 +6,22 @@
 import type { AttemptKey } from '../../schema/job.ts'
 import type { AttemptResult, Verdict } from '../../schema/sync.ts'
 import { isFinal } from '../../schema/job.ts'
-import type { Change, JobRow } from './decision.ts'
+import type { JobRow } from './decision.ts'
 
 export interface Judgement {
   readonly verdict: Verdict
-  readonly changes: readonly Change[]
-  /** True only when this very message made the job final. */
-  readonly isNew: boolean
+  /** What this very message makes of the job, which it makes final; null when it changes nothing. */
+  readonly set: Partial<JobRow> | null
 }
 
 /** `text` is the result exactly as it was spooled; `now` the object's clock in ms. */
 export function judge(job: JobRow | null, key: AttemptKey, delivered: { readonly digest: string; readonly text: string; readonly result: AttemptResult }, now: number): Judgement {
-  if (job === null || key.fence > job.fence) return { verdict: 'superseded', changes: [], isNew: false }
+  if (job === null || job.fence !== key.fence) return { verdict: 'superseded', set: null }
   if (isFinal(job.state)) {
-    if (job.fence !== key.fence) return { verdict: 'superseded', changes: [], isNew: false }
-    if (job.digest === delivered.digest) return { verdict: 'accepted', changes: [], isNew: false } // I2: idempotent
-    return { verdict: job.digest === null ? 'final' : 'conflict', changes: [], isNew: false }
+    if (job.digest === delivered.digest) return { verdict: 'accepted', set: null } // I2: idempotent
+    return { verdict: job.digest === null ? 'final' : 'conflict', set: null }
   }
-  if (job.fence !== key.fence) return { verdict: 'superseded', changes: [], isNew: false }
-  const set: Partial<JobRow> = { state: delivered.result.outcome, digest: delivered.digest, result: delivered.text, finishedAt: now }
-  return { verdict: 'accepted', changes: [{ kind: 'job.set', was: job, set }], isNew: true }
+  return { verdict: 'accepted', set: { state: delivered.result.outcome, digest: delivered.digest, result: delivered.text, finishedAt: now } }
 }
 
 /** Whether the outcome says something about the machine rather than about the build [C15.3]. */

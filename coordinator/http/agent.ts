@@ -78,6 +78,8 @@ function callerOf(c: HttpContext): Caller | Response {
   return { via: 'session', agent: claims.agent, bootSeq: claims.bootSeq, credentialVersion: claims.credentialVersion, issuedAt: claims.issuedAt, paceMs: claims.paceMs }
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+
 /** The parsed body, or a refusal. An agent of another protocol is told so before its shapes are looked at [C2.2]. */
 async function readBody(c: HttpContext): Promise<unknown> {
   const declared = Number(c.req.header('content-length') ?? '0')
@@ -86,7 +88,7 @@ async function readBody(c: HttpContext): Promise<unknown> {
   if (bytes.byteLength > SYNC_BODY_BYTES) return tooLarge(bytes.byteLength)
   let body: unknown
   try {
-    body = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes))
+    body = JSON.parse(utf8.decode(bytes))
   } catch (error) {
     return refusal('bad_request', `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   }

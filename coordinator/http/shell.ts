@@ -36,8 +36,8 @@ const securityHeaders = createMiddleware<HttpEnvironment>(async (c, next) => {
   const nonce = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))
   c.set('nonce', nonce)
   await next()
-  // A WebSocket's 101 cannot be copied, and needs none of this.
-  if (c.res.status === 101) return
+  // A WebSocket's 101 cannot be copied, and needs none of this; nor does an answer to an agent, which is no browser.
+  if (c.res.status === 101 || (c.res.status < 500 && c.res.headers.has(PROTOCOL_HEADER))) return
   // What came from a Durable Object or R2 has immutable headers, hence the copy.
   const response = new Response(c.res.body, c.res)
   const headers = response.headers

@@ -70,7 +70,7 @@ export class Cluster {
 
   /** What a registered agent offers, for its doorbell; null when its session is not valid any more. */
   offerOf(id: string, credentialVersion: number): Offered | null {
-    const agent = load.agent(this.#parts.sql, id)
+    const agent = this.memory.agents.get(id) ?? null
     return agent && agent.revokedAt === null && agent.credentialVersion === credentialVersion ? agent.offer : null
   }
 
@@ -121,7 +121,7 @@ export class Cluster {
 
   register(now: number, request: RegisterRequest, proof: { readonly tokenSha256: string; readonly isStanding: boolean }): Outcome<AgentAnswer<RegisterReply>> {
     return this.#event(now, (event): AgentAnswer<RegisterReply> => {
-      const known = load.agent(event.on, request.agent_id)
+      const known = event.memory.agents.get(request.agent_id)
       if (known && known.secretSha256 !== request.secret_sha256) return { ok: false, code: 'agent_id_taken', message: `another agent is registered as ${request.agent_id}` }
       if (known?.revokedAt) return { ok: false, code: 'agent_revoked', message: `agent ${known.offer.name} was revoked by an administrator; give it a new state folder to join anew` }
       const refused = proof.isStanding ? null : useRegistrationToken(event, proof.tokenSha256, request.agent_id)
@@ -135,7 +135,7 @@ export class Cluster {
 
   rotate(now: number, id: string, caller: Caller, sha256: string): Outcome<AgentAnswer<{ readonly rotated: true }>> {
     return this.#event(now, (event) => {
-      const agent = load.agent(event.on, id)
+      const agent = event.memory.agents.get(id)
       if (!agent) return { ok: false, code: 'agent_unknown', message: `no agent ${id} is registered here` }
       const isOwner = caller.via === 'secret' ? caller.sha256 === agent.secretSha256 : caller.agent === agent.id && caller.credentialVersion === agent.credentialVersion
       if (!isOwner) return { ok: false, code: 'token_invalid', message: 'only the agent itself may rotate its secret' }
@@ -151,7 +151,7 @@ export class Cluster {
     if (!job || job.fence !== key.fence) return { ok: false, code: 'attempt_superseded', message: `attempt ${attempt} is not current` }
     if (isFinal(job.state)) return { ok: false, code: 'attempt_final', message: `the job of ${attempt} is ${job.state}` }
     const build = load.build(sql, job.project, job.build)
-    const project = load.project(sql, job.project)
+    const project = this.memory.projects.get(job.project)
     if (!build || !project) return { ok: false, code: 'attempt_superseded', message: `attempt ${attempt} is not current` }
     return { ok: true, value: JSON.stringify(specOf(job, build, project.slug)) }
   }
@@ -181,7 +181,7 @@ export class Cluster {
         timeoutS: request.timeout_s,
         createdAt: now,
       }
-      load.projects.insert(event.on, row)
+      event.apply({ kind: 'project.insert', row })
       return { ok: true, value: projectView(row) }
     })
   }
@@ -260,7 +260,7 @@ export class Cluster {
     const key = parseJobId(id)
     if (!key) return problem(404, 'job-unknown', 'No such job', `"${id}" is not a job id; one looks like J1-82-1.`)
     const job = load.job(sql, key)
-    const project = job && load.project(sql, job.project)
+    const project = job && this.memory.projects.get(job.project)
     if (!job || !project) return problem(404, 'job-unknown', 'No such job', `There is no job ${id}.`)
     const lost = load.attemptsOfBuild(sql, key.project, key.build).filter(({ n }) => n === key.n)
     const all = new Map(lost.map((row) => [row.fence, { id: attemptId(row), fence: row.fence, agentId: row.agent as string, ended: true, logBytes: null as number | null }]))
@@ -271,12 +271,12 @@ export class Cluster {
 
   agents(now: number): readonly AgentView[] {
     const reading = this.#reading(now, '')
-    return load.allAgents(this.#parts.sql).map((agent) => agentView(reading, agent))
+    return [...this.memory.agents.values()].map((agent) => agentView(reading, agent))
   }
 
   changeAgent(now: number, id: string, action: 'drain' | 'resume' | 'revoke'): Outcome<Answer<AgentView>> {
     return this.#event(now, (event) => {
-      const agent = load.agent(event.on, id)
+      const agent = event.memory.agents.get(id)
       if (!agent) return problem(404, 'agent-unknown', 'No such agent', `There is no agent ${id}. "kedge agents" lists them.`)
       const set: Partial<AgentRow> =
         action === 'drain' ? { drain: true } : action === 'resume' ? { drain: false, heldBackUntil: null, heldBackFor: null, failures: 0 } : { revokedAt: now, credentialVersion: agent.credentialVersion + 1 }

@@ -248,7 +248,7 @@ function causes(error: Error): string {
 
 function sqlOf(storage: SqlStorage): Sql {
   return {
-    all: (query, bindings) => storage.exec(query, ...(bindings as Binding[])).toArray() as Record<string, unknown>[],
+    all: (query, bindings) => [...storage.exec(query, ...(bindings as Binding[])).raw()],
     run: (query, bindings) => void storage.exec(query, ...(bindings as Binding[])),
   }
 }

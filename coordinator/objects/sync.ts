@@ -3,12 +3,12 @@
  * decides, applies, before the next loads. The whole runs inside one transaction without a single `await`, so either
  * all of it happened or nothing.
  */
-import { attemptId, isFinal, jobId, parseAttemptId, type AgentId, type AttemptId, type AttemptKey } from '../../schema/job.ts'
+import { attemptId, isFinal, jobId, parseAttemptId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import { PROTOCOL } from '../../schema/refusal.ts'
 import { INLINE_SPEC_BYTES, type Assignment, type AttemptResult, type SyncReply, type SyncRequest, type Verdict } from '../../schema/sync.ts'
 import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
 import { recogniseBoot } from '../core/boot.ts'
-import { changed, type AgentRow, type Change, type Effect, type JobRow, type LostWhy } from '../core/decision.ts'
+import { changed, type AgentRow, type BuildRow, type Change, type Effect, type JobRow, type LostWhy } from '../core/decision.ts'
 import { isMachineFailure, judge } from '../core/judge.ts'
 import { graceForGap, lose, mustFlush, noteFailure, readopt, type Lease } from '../core/lease.ts'
 import { canRun, offerKey } from '../core/matching.ts'
@@ -46,7 +46,7 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   const { now, numbers } = event
 
   // 1. Who is it, and may it?
-  const stored = load.agent(event.on, request.agent)
+  const stored = event.memory.agents.get(request.agent) ?? null
   const refusal = refuse(stored, request, caller)
   if (refusal || !stored) return refusal ?? unknownAgent(request.agent)
 
@@ -82,16 +82,21 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   const assignments: Assignment[] = []
   const lostByAgent = new Map(request.lost.map(({ attempt, why }) => [attempt as string, why]))
   let redelivered = false
+  let occupied = 0
   if (!isStale) {
     for (const job of load.liveJobsOf(event.on, agent.id)) {
       const attempt = attemptId(job)
-      if (held.has(attempt)) continue
+      if (held.has(attempt)) {
+        if (!request.spooled.includes(attempt)) occupied += 1 // a spooled one waits for its verdict only
+        continue
+      }
       const why = lostByAgent.get(attempt)
       if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt(event, job, why === 'handed_back' ? 'handed_back' : 'restarted') // 7.
       else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.
       else {
         // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
         redelivered = true
+        occupied += 1
         assignments.push(assignmentOf(event, job, agent.id))
       }
     }
@@ -99,7 +104,6 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
 
   // 10. Work, for an agent that can hear, is fit and has room.
   const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)
-  const occupied = load.liveJobsOf(event.on, agent.id).filter((job) => !request.spooled.includes(attemptId(job))).length
   const reasonUnfit = request.state === 'ready' ? unfit(agent, now) : (unfit(agent, now) ?? { code: request.state, message: request.reason ?? request.state })
   let passedOver = false
   let free = Math.max(0, request.slots - occupied)
@@ -188,29 +192,30 @@ function updateAgent(event: Event, stored: AgentRow, request: ParsedSync, boot: 
 function acceptResult(event: Event, agent: AgentRow, finished: ParsedSync['finished'][number]): Verdict {
   const key = parseAttemptId(finished.attempt)
   if (!key) return 'superseded'
-  const job = load.job(event.on, key)
-  const judgement = judge(job, key, finished, event.now)
-  for (const change of judgement.changes) event.apply(change)
-  if (!judgement.isNew) return judgement.verdict
+  const jobs = load.jobsOfBuild(event.on, key.project, key.build)
+  const job = jobs.find(({ n }) => n === key.n) ?? null
+  const { verdict, set } = judge(job, key, finished, event.now)
+  if (job === null || set === null) return verdict
+  event.apply({ kind: 'job.set', was: job, set })
   event.memory.watched.delete(finished.attempt)
-  pinCommit(event, key, finished.result.commit)
-  settle(event, key)
+  const build = load.build(event.on, key.project, key.build)
+  if (build) {
+    pinCommit(event, build, finished.result.commit)
+    settle(event, build, jobs.map((other) => (other === job ? changed(job, set) : other)))
+  }
   const failure = noteFailure(agent, isMachineFailure(finished.result), event.now, event.numbers, FAILURE_CAP)
   if (failure) event.apply({ kind: 'agent.set', id: agent.id, set: failure })
-  return judgement.verdict
+  return verdict
 }
 
 /** The first commit that a current attempt reports is the build's from then on [I29]. */
-function pinCommit(event: Event, key: AttemptKey, commit: string | null): void {
-  if (commit === null) return
-  const build = load.build(event.on, key.project, key.build)
-  if (build && build.commit === null) event.apply({ kind: 'build.set', project: key.project, number: key.build, set: { commit } })
+function pinCommit(event: Event, build: BuildRow, commit: string | null): void {
+  if (commit !== null && build.commit === null) event.apply({ kind: 'build.set', project: build.project, number: build.number, set: { commit } })
 }
 
-/** The build's own row, when its last job has ended. */
-function settle(event: Event, key: AttemptKey): void {
-  const build = load.build(event.on, key.project, key.build)
-  if (build) for (const change of settleBuild(build, load.jobsOfBuild(event.on, key.project, key.build), event.now)) event.apply(change)
+/** The build's own row, when the last of its jobs has ended. */
+function settle(event: Event, build: BuildRow, jobs: readonly JobRow[]): void {
+  for (const change of settleBuild(build, jobs, event.now)) event.apply(change)
 }
 
 function leaseOf(memory: Memory, attempt: AttemptId): Lease | null {
@@ -230,7 +235,8 @@ function renewAttempt(event: Event, agent: AgentRow, attempt: AttemptId, commit:
   if (job.state === 'queued') for (const change of readopt(job, agent.id, agent.bootSeq, event.now).changes) event.apply(change)
   const lease = event.memory.leases.get(jobId(job))
   if (lease) lease.seenAt = event.now
-  pinCommit(event, key, commit)
+  const build = commit === null ? null : load.build(event.on, key.project, key.build)
+  if (build) pinCommit(event, build, commit)
   return job.cancel ? { directive: 'cancel', grace_ms: Math.round(10_000 / event.numbers.scale), why: 'cancelled by a person' } : null
 }
 
@@ -239,14 +245,15 @@ export function loseAttempt(event: Event, job: JobRow, why: LostWhy): void {
   for (const change of lost.changes) event.apply(change)
   event.effects.push(...lost.effects)
   event.memory.watched.delete(attemptId(job))
-  if (isFinal(lost.job.state)) settle(event, job)
+  const build = isFinal(lost.job.state) ? load.build(event.on, job.project, job.build) : null
+  if (build) settle(event, build, load.jobsOfBuild(event.on, job.project, job.build))
 }
 
 /** `job` is as it is after its assignment: its fence is the attempt's. */
 function assignmentOf(event: Event, job: JobRow, agent: AgentId): Assignment {
   const attempt = attemptId(job)
   const build = load.build(event.on, job.project, job.build)
-  const project = load.project(event.on, job.project)
+  const project = event.memory.projects.get(job.project)
   if (!build || !project) throw new Error(`job ${jobId(job)} has no build or no project`)
   const spec = specOf(job, build, project.slug)
   const token = event.sign.attempt(attempt, agent, spec.timeout_s)
@@ -259,8 +266,9 @@ function chooseJobs(event: Event, agent: AgentRow, free: number): { readonly job
   const candidates: Candidate[] = []
   for (const served of event.memory.served(agent.offer)) {
     if (!event.memory.maybeQueued.has(served)) continue
-    // A few more than fit, as some may be passed over.
-    const head = load.queueHead(event.on, served, limitFor(free))
+    let head = load.queueHead(event.on, served, limitFor(free))
+    // Some of these may be passed over, so others may get their turn.
+    if (head.some((job) => job.avoidAgent === agent.id)) head = load.queueHead(event.on, served, LARGEST_HEAD)
     if (head.length === 0) event.memory.maybeQueued.delete(served)
     for (const job of head) candidates.push({ job, hasAlternative: job.avoidAgent === agent.id && hasAlternative(event, agent, served) })
   }
@@ -268,9 +276,11 @@ function chooseJobs(event: Event, agent: AgentRow, free: number): { readonly job
   return { jobs, passedOver: jobs.length === 0 && candidates.length > 0 }
 }
 
-/** Few distinct limits, so that few distinct statements are prepared. */
+const LARGEST_HEAD = 260
+
+/** Few distinct limits, so that few distinct statements are prepared; a row more than fits is a row read for nothing. */
 function limitFor(free: number): number {
-  return free <= 1 ? 4 : free <= 12 ? 16 : 260
+  return free <= 1 ? 1 : free <= 4 ? 4 : free <= 16 ? 16 : LARGEST_HEAD
 }
 
 function hasAlternative(event: Event, agent: AgentRow, jobClass: number): boolean {

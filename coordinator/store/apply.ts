@@ -1,10 +1,12 @@
 /** Changes to statements. `Memory` folds the very same changes, in the same transaction. */
 import type { Change } from '../core/decision.ts'
-import { agents, attempts, builds, facts, heartbeats, jobs, type Seen } from './load.ts'
+import { agents, attempts, builds, facts, heartbeats, jobs, projects, type Seen } from './load.ts'
 import type { Sql } from './sql.ts'
 
 export function apply(on: Sql, change: Change): void {
   switch (change.kind) {
+    case 'project.insert':
+      return projects.insert(on, change.row)
     case 'build.insert':
       return builds.insert(on, change.row)
     case 'build.set':

@@ -51,6 +51,12 @@ export function queueHead(on: Sql, jobClass: number, limit: number): readonly Jo
   return jobs.select(on, `queue head ${limit}`, () => ({ where: and(isQueued, eq(tables.job.class, sql.placeholder('class'))), orderBy: [asc(tables.job.ord)], limit }), { class: jobClass })
 }
 
+/** How many queued jobs of its class are before this one, counted up to `most`. */
+export function queuedBefore(on: Sql, before: JobRow, most: number): number {
+  const place = sql`(${tables.job.ord}, ${tables.job.project}, ${tables.job.build}, ${tables.job.n}) < (${sql.placeholder('ord')}, ${sql.placeholder('project')}, ${sql.placeholder('build')}, ${sql.placeholder('n')})`
+  return jobs.count(on, `queued before ${most}`, () => and(isQueued, eq(tables.job.class, sql.placeholder('class')), place), most, { class: before.class, ord: before.ord, project: before.project, build: before.build, n: before.n })
+}
+
 export function jobsOfBuild(on: Sql, project: number, build: number): readonly JobRow[] {
   return jobs.select(on, 'of build', () => ({ where: and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build'))), orderBy: [asc(tables.job.n)] }), { project, build })
 }
@@ -71,20 +77,12 @@ export function buildsBefore(on: Sql, project: number, before: number, limit: nu
   return builds.select(on, `before ${limit}`, () => ({ where: and(eq(tables.build.project, sql.placeholder('project')), lt(tables.build.number, sql.placeholder('before'))), orderBy: [desc(tables.build.number)], limit }), { project, before })
 }
 
-export function project(on: Sql, id: number): ProjectRow | null {
-  return projects.get(on, { id })
-}
-
 export function projectBySlug(on: Sql, slug: string): ProjectRow | null {
   return projects.select(on, 'by slug', () => ({ where: eq(tables.project.slug, sql.placeholder('slug')) }), { slug })[0] ?? null
 }
 
 export function allProjects(on: Sql): readonly ProjectRow[] {
   return projects.select(on, 'all', () => ({ orderBy: [asc(tables.project.slug)] }))
-}
-
-export function agent(on: Sql, id: string): AgentRow | null {
-  return agents.get(on, { id })
 }
 
 export function allAgents(on: Sql): readonly AgentRow[] {

@@ -4,7 +4,7 @@
  */
 import { jobId, type AgentId, type JobId } from '../../schema/job.ts'
 import type { Offer } from '../../schema/sync.ts'
-import type { Change, ClassRow, Grace, JobRow } from '../core/decision.ts'
+import type { AgentRow, Change, ClassRow, Grace, JobRow, ProjectRow } from '../core/decision.ts'
 import type { Lease } from '../core/lease.ts'
 import { classesOf, offerKey } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
@@ -27,6 +27,9 @@ export interface Presence {
 
 export class Memory {
   readonly leases = new Map<JobId, Lease>()
+  /** Every sync and every view asks for these; there are few, and they change seldom. */
+  readonly agents = new Map<string, AgentRow>()
+  readonly projects = new Map<number, ProjectRow>()
   readonly presence = new Map<AgentId, Presence>()
   readonly classes = new Map<number, ClassRow>()
   /** Attempts whose log somebody watches. */
@@ -43,6 +46,8 @@ export class Memory {
 
   constructor(on: Sql, numbers: Numbers) {
     this.#numbers = numbers
+    for (const row of load.allProjects(on)) this.projects.set(row.id, row)
+    for (const row of load.allAgents(on)) this.agents.set(row.id, row)
     for (const row of load.allClasses(on)) this.addClass(row)
     this.grace = load.grace(on)
     const seen = load.seen(on)
@@ -85,6 +90,17 @@ export class Memory {
         if (state === 'live') this.#setLease(job, change.set.fence === undefined ? now : null, null)
         else this.leases.delete(jobId(job))
         if (state === 'queued') this.#queued(job.class, now)
+        return
+      }
+      case 'project.insert':
+        this.projects.set(change.row.id, change.row)
+        return
+      case 'agent.insert':
+        this.agents.set(change.row.id, change.row)
+        return
+      case 'agent.set': {
+        const agent = this.agents.get(change.id)
+        if (agent) this.agents.set(change.id, { ...agent, ...change.set })
         return
       }
       case 'grace':

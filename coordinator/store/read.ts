@@ -58,7 +58,7 @@ function summary(reading: Reading, project: ProjectRow, build: BuildRow, jobs: r
 }
 
 function agentName(reading: Reading, id: AgentId): string {
-  return load.agent(reading.on, id)?.offer.name ?? id
+  return reading.memory.agents.get(id)?.offer.name ?? id
 }
 
 type Ending = Partial<Pick<AttemptResult, 'exit_status' | 'signal' | 'reason' | 'commit' | 'log_bytes'>>
@@ -144,15 +144,12 @@ function whyWaiting(reading: Reading, job: JobRow): Waiting | null {
   }
   if (isFinal(job.state)) return null
   const requirement = reading.memory.classes.get(job.class) ?? { queue: '?', tags: [] }
-  const head = load.queueHead(reading.on, job.class, COUNTED_PLACES)
-  const place = head.findIndex((other) => jobId(other) === jobId(job))
-  return whyQueued(requirement, agentsSeen(reading), place < 0 ? COUNTED_PLACES : place)
+  return whyQueued(requirement, agentsSeen(reading), load.queuedBefore(reading.on, job, COUNTED_PLACES))
 }
 
 function agentsSeen(reading: Reading): readonly AgentSeen[] {
   const held = heldBy(reading.memory)
-  return load
-    .allAgents(reading.on)
+  return [...reading.memory.agents.values()]
     .filter((agent) => agent.revokedAt === null)
     .map((agent) => ({ name: agent.offer.name, offer: agent.offer, online: isOnline(reading, agent), slots: agent.slots, held: held.get(agent.id)?.length ?? 0, unfit: unfit(agent, reading.now)?.message ?? null }))
 }
@@ -187,7 +184,7 @@ export function agentView(reading: Reading, agent: AgentRow): AgentView {
     queue: agent.offer.queue,
     tags: agent.offer.tags,
     slots: agent.slots,
-    running: running.map(({ attempt, project, build }) => ({ attempt, project: load.project(reading.on, project)?.slug ?? String(project), build })),
+    running: running.map(({ attempt, project, build }) => ({ attempt, project: reading.memory.projects.get(project)?.slug ?? String(project), build })),
     last_seen: timeOrNull(reading.memory.lastSeen(agent.id)),
     host: agent.offer.host,
   }

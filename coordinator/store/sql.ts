@@ -3,14 +3,15 @@
  * as text with bindings: building it anew costs more than running it. The same text runs in the object's SQLite and in
  * any other that fills `Sql`.
  */
-import { and, eq, getTableColumns, sql, type SQL } from 'drizzle-orm'
+import { and, Column, eq, getTableColumns, sql, type SQL } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/sqlite-proxy'
 import { getTableConfig, type SQLiteColumn, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 
 export type Binding = string | number | null
 
 export interface Sql {
-  all(query: string, bindings: readonly Binding[]): readonly Readonly<Record<string, unknown>>[]
+  /** Each row as its values, in the order of the query's columns: naming them at every row costs more than reading it. */
+  all(query: string, bindings: readonly Binding[]): readonly (readonly unknown[])[]
   run(query: string, bindings: readonly Binding[]): void
 }
 
@@ -19,36 +20,44 @@ const builder = drizzle(() => Promise.reject(new Error('this drizzle only builds
 
 interface Statement {
   readonly text: string
-  readonly params: readonly unknown[]
+  /** What is bound at each call, by name. */
+  readonly params: readonly string[]
 }
 
-/** One table's statements. `Row` is the decision's row; `codec` names the fields that are stored as JSON text. */
+interface Field {
+  readonly name: string
+  readonly column: SQLiteColumn
+  /** Absent where the stored value is the row's: most fields, and each call would be paid for at every row read. */
+  readonly decode?: (stored: unknown) => unknown
+  readonly encode?: (value: unknown) => unknown
+}
+
+/** One table's statements. `Row` is the decision's row; `json` names the fields that are stored as JSON text. */
 export class Table<Row extends object> {
   readonly #table: SQLiteTable
-  readonly #columns: Record<string, SQLiteColumn>
-  readonly #json: ReadonlySet<string>
+  readonly #fields: ReadonlyMap<string, Field>
   readonly #key: readonly string[]
   readonly #statements = new Map<string, Statement>()
 
   constructor(table: SQLiteTable, json: readonly (keyof Row & string)[] = []) {
     this.#table = table
-    this.#columns = getTableColumns(table) as Record<string, SQLiteColumn> // every column of an SQLite table is one
-    this.#json = new Set(json)
+    const columns = getTableColumns(table) as Record<string, SQLiteColumn> // every column of an SQLite table is one
+    this.#fields = new Map(Object.entries(columns).map(([field, column]) => [field, fieldOf(column, json.some((name) => name === field))]))
     const config = getTableConfig(table)
     const composite = config.primaryKeys[0]?.columns.map((column) => column.name)
     const single = config.columns.filter((column) => column.primary).map((column) => column.name)
     const names = new Set(composite ?? single)
-    this.#key = Object.entries(this.#columns).flatMap(([field, column]) => (names.has(column.name) ? [field] : []))
+    this.#key = [...this.#fields].flatMap(([field, { name }]) => (names.has(name) ? [field] : []))
   }
 
   insert(on: Sql, row: Row, { orReplace = false } = {}): void {
-    const fields = Object.keys(this.#columns)
+    const fields = [...this.#fields.keys()]
     const statement = this.#built(orReplace ? 'replace' : 'insert', () => {
       const values = Object.fromEntries(fields.map((field) => [field, sql.placeholder(field)]))
       const insert = builder.insert(this.#table).values(values as never) // placeholders stand for every column
       if (!orReplace) return insert.toSQL()
       const target = this.#key.map((field) => this.#column(field))
-      return insert.onConflictDoUpdate({ target, set: Object.fromEntries(fields.map((field) => [field, sql.raw(`excluded."${this.#column(field).name}"`)])) as never }).toSQL()
+      return insert.onConflictDoUpdate({ target, set: Object.fromEntries(fields.map((field) => [field, sql.raw(`excluded."${this.#field(field).name}"`)])) as never }).toSQL()
     })
     on.run(statement.text, this.#bind(statement, row as Record<string, unknown>))
   }
@@ -97,52 +106,89 @@ export class Table<Row extends object> {
     return all
   }
 
+  /** How many rows match, counted up to `most`. */
+  count(on: Sql, name: string, where: () => SQL | undefined, most: number, bindings: Readonly<Record<string, Binding>>): number {
+    const statement = this.#built(`count ${name}`, () => {
+      const found = builder.select({ one: sql`1`.as('one') }).from(this.#table).where(where()).limit(most).as('found')
+      return builder.select({ n: sql`count(*)`.as('n') }).from(found).toSQL()
+    })
+    return Number(on.all(statement.text, this.#bind(statement, bindings, true))[0]?.[0] ?? 0)
+  }
+
+  #field(field: string): Field {
+    const found = this.#fields.get(field)
+    if (!found) throw new Error(`no column for the field ${field}`)
+    return found
+  }
+
   #column(field: string): SQLiteColumn {
-    const column = this.#columns[field]
-    if (!column) throw new Error(`no column for the field ${field}`)
-    return column
+    return this.#field(field).column
   }
 
   #built(name: string, build: () => { sql: string; params: unknown[] }): Statement {
     let statement = this.#statements.get(name)
     if (!statement) {
       const built = build()
-      statement = { text: built.sql, params: built.params }
+      statement = withLiterals(built.sql, built.params)
       this.#statements.set(name, statement)
     }
     return statement
   }
 
   #bind({ params }: Statement, values: Readonly<Record<string, unknown>>, encoded = false): Binding[] {
-    return params.map((param) => {
-      // drizzle leaves a placeholder as itself, or wrapped by the column's encoder.
-      const name = placeholderName(param)
-      if (name === null) return param as Binding // a constant that drizzle bound
-      if (!(name in values)) throw new Error(`no value for ${name}`)
-      return encoded ? (values[name] as Binding) : this.#encode(name, values[name])
+    return params.map((name) => {
+      const value = values[name]
+      if (value === undefined && !(name in values)) throw new Error(`no value for ${name}`)
+      return encoded ? (value as Binding) : this.#encode(name, value)
     })
   }
 
   #encode(field: string, value: unknown): Binding {
     if (value === null || value === undefined) return null
-    if (this.#json.has(field)) return JSON.stringify(value)
-    return this.#column(field).mapToDriverValue(value) as Binding
+    const { encode } = this.#field(field)
+    return (encode ? encode(value) : value) as Binding
   }
 
-  #decode(raw: Readonly<Record<string, unknown>>): Row {
+  /** drizzle selects a table's columns in the order of their definition. */
+  #decode(raw: readonly unknown[]): Row {
     const row: Record<string, unknown> = {}
-    for (const field in this.#columns) {
-      const column = this.#column(field)
-      const value = raw[column.name]
-      row[field] = value === null || value === undefined ? null : this.#json.has(field) ? JSON.parse(String(value)) : column.mapFromDriverValue(value as never)
+    let at = 0
+    for (const [field, { decode }] of this.#fields) {
+      const stored = raw[at++] ?? null
+      row[field] = stored === null || decode === undefined ? stored : decode(stored)
     }
     return row as Row // the table's columns are the row's fields; `rows.test.ts` holds them together
   }
 }
 
-function placeholderName(param: unknown): string | null {
-  if (typeof param !== 'object' || param === null) return null
-  if ('name' in param && typeof param.name === 'string') return param.name
-  if ('value' in param) return placeholderName(param.value)
-  return null
+function fieldOf(column: SQLiteColumn, isJson: boolean): Field {
+  if (isJson) return { name: column.name, column, decode: (stored) => JSON.parse(String(stored)), encode: (value) => JSON.stringify(value) }
+  const isPlain = column.mapFromDriverValue === Column.prototype.mapFromDriverValue && column.mapToDriverValue === Column.prototype.mapToDriverValue
+  if (isPlain) return { name: column.name, column }
+  return { name: column.name, column, decode: (stored) => column.mapFromDriverValue(stored as never), encode: (value) => column.mapToDriverValue(value) }
+}
+
+/**
+ * A number that drizzle bound (a limit) is written into the text: SQLite plans by a limit, so binding one makes it
+ * prepare the statement anew at each run, which costs more than the run. No text of ours holds a `?` of its own.
+ */
+function withLiterals(text: string, bound: readonly unknown[]): Statement {
+  const params: string[] = []
+  let at = 0
+  const withNumbers = text.replaceAll('?', () => {
+    const param = bound[at++]
+    if (typeof param === 'number') return String(param)
+    params.push(placeholderName(param))
+    return '?'
+  })
+  return { text: withNumbers, params }
+}
+
+/** drizzle leaves a placeholder as itself, or wrapped by the column's encoder. */
+function placeholderName(param: unknown): string {
+  if (typeof param === 'object' && param !== null) {
+    if ('name' in param && typeof param.name === 'string') return param.name
+    if ('value' in param) return placeholderName(param.value)
+  }
+  throw new Error('only numbers are bound as constants: a placeholder is needed')
 }

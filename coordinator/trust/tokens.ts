@@ -101,7 +101,8 @@ function readSigned(tag: 'ses' | 'att', token: string, key: string): readonly un
   if (!token.startsWith(prefix) || dot < 0 || token.length > 1024) return null
   const signed = token.slice(0, dot)
   // The signature is compared as text: decoding base64url would forgive stray characters.
-  if (!sameText(token.slice(dot + 1), mac(signed, key))) return null
+  const [given, right] = [Buffer.from(token.slice(dot + 1)), Buffer.from(mac(signed, key))]
+  if (given.length !== right.length || !timingSafeEqual(given, right)) return null
   const fields: unknown = JSON.parse(Buffer.from(signed.slice(prefix.length), 'base64url').toString())
   return Array.isArray(fields) ? fields : null
 }

@@ -60,7 +60,7 @@ export const queue: Bar = {
 /** 100,000 requests would take minutes: the rows of the first build once more under each further number, as they would be. */
 function repeatFirstBuild({ sql }: TestCluster): void {
   for (const [table, key] of [['build', 'number'], ['job', 'build']] as const) {
-    const names = sql.all(`select name from pragma_table_info('${table}')`, []).map(({ name }) => String(name))
+    const names = sql.all(`select name from pragma_table_info('${table}')`, []).map(([name]) => String(name))
     const columns = names.map((name) => (name === key ? 'i' : name)).join(', ')
     sql.run(`with recursive more(i) as (select 2 union all select i + 1 from more where i < ${JOBS}) insert into ${table} (${names.join(', ')}) select ${columns} from ${table}, more where ${key} = 1`, [])
   }

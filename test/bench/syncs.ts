@@ -6,11 +6,12 @@
 import { syncReply, type SyncReply } from '../../schema/sync.ts'
 import { sha256Hex } from '../../coordinator/trust/tokens.ts'
 import { TestAgent, TestCluster } from '../support/cluster.ts'
-import { abreast, percent, timed, type Bar } from './row.ts'
+import { abreast, median, percent, timed, type Bar } from './row.ts'
 import { openBare, openCoordinator, poster, TO_THE_OBJECT, type Poster, type Site } from './stage.ts'
 
 const AGENTS = 24
-const BUILDS = 1500
+const ROUNDS = 5
+const ROUND = 400
 const WARM = 200
 const LEAST_SHARE = 0.5
 const QUIET_PER_S = 1000
@@ -37,7 +38,7 @@ export const syncs: Bar = {
       await ours.post('/v1/agents/register', site.registrationToken, JSON.stringify({ proto: 1, agent_id: agent.id, secret_sha256: sha256Hex(agent.secret), offer: agent.offer }))
       await sync(ours, agent)
     }
-    await queueBuilds(site, ours, BUILDS + WARM + AGENTS)
+    await queueBuilds(site, ours, ROUNDS * ROUND + WARM + 2 * AGENTS * (ROUNDS + 1))
     const bareUrl = await openBare(BARE)
     const bare = poster(bareUrl, AGENTS)
     const body = JSON.stringify(wire(agents[0]?.request() ?? {}))
@@ -59,11 +60,13 @@ export const syncs: Bar = {
       return (1000 * claimed) / took
     }
     await Promise.all([oursOf(WARM), floorOf(WARM)])
-    const before = await floorOf(BUILDS)
-    const rate = await oursOf(BUILDS - AGENTS)
-    const floor = (before + (await floorOf(BUILDS))) / 2
+    // In turns, so that noise is shared.
+    const rounds: { readonly rate: number; readonly floor: number }[] = []
+    for (let round = 0; round < ROUNDS; round++) rounds.push({ floor: await floorOf(ROUND), rate: await oursOf(ROUND) })
+    const share = median(rounds.map(({ rate, floor }) => rate / floor))
+    const [rate, floor] = [median(rounds.map((round) => round.rate)), median(rounds.map((round) => round.floor))]
     return [
-      { name: 'finish-and-claim syncs', figure: `${rate.toFixed(0)}/s with ${AGENTS} agents; bare object ${floor.toFixed(0)}/s`, ratio: percent(rate / floor), bar: `≥ ${percent(LEAST_SHARE)} of a bare object (≥ ${QUIET_PER_S}/s on a quiet machine)`, holds: rate >= LEAST_SHARE * floor },
+      { name: 'finish-and-claim syncs', figure: `${rate.toFixed(0)}/s with ${AGENTS} agents; bare object ${floor.toFixed(0)}/s`, ratio: percent(share), bar: `≥ ${percent(LEAST_SHARE)} of a bare object (≥ ${QUIET_PER_S}/s on a quiet machine)`, holds: share >= LEAST_SHARE },
     ]
   },
 }

@@ -26,15 +26,22 @@ export function sqliteInMemory(): Sql & { readonly database: DatabaseSync; rowsW
   for (const { tag } of journal.entries) database.exec(readFileSync(new URL(`${tag}.sql`, folder), 'utf8').replaceAll('--> statement-breakpoint', ''))
   const prepared = new Map<string, ReturnType<DatabaseSync['prepare']>>()
   const statement = (query: string) => {
-    const known = prepared.get(query) ?? database.prepare(query)
-    prepared.set(query, known)
+    let known = prepared.get(query)
+    if (!known) {
+      known = database.prepare(query)
+      prepared.set(query, known)
+    }
     return known
   }
   const changes = () => Number((statement('select total_changes() as n').get() as { n: number }).n)
   const before = changes()
   return {
     database,
-    all: (query, bindings) => statement(query).all(...bindings) as Record<string, unknown>[],
+    all: (query, bindings) => {
+      const rows = statement(query)
+      rows.setReturnArrays(true)
+      return rows.all(...bindings) as unknown as unknown[][] // what that setting makes of them
+    },
     run: (query, bindings) => void statement(query).run(...bindings),
     rowsWritten: () => changes() - before,
   }

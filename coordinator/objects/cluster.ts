@@ -6,17 +6,18 @@
 import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
-import type { AgentRow, Change, Decision, Effect, ProjectRow } from '../core/decision.ts'
+import type { AgentRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { cancel, retry } from '../core/intervene.ts'
-import { dueLeases, nextDeadline } from '../core/lease.ts'
+import type { Lease } from '../core/lease.ts'
 import { normalised, type Offered } from '../core/matching.ts'
-import { DUE_PER_ALARM, type Numbers } from '../core/numbers.ts'
+import type { Numbers } from '../core/numbers.ts'
 import { openBuild, specOf } from '../core/plan.ts'
 import { apply } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
+import { Expiry } from './expiry.ts'
 import type { AgentAnswer, Answer, BuildsFilter, Caller, JobLogs, Principal } from './scheduler-api.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type Event, type ParsedSync } from './sync.ts'
 
@@ -46,10 +47,12 @@ export function problem(status: number, code: string, title: string, detail: str
 
 export class Cluster {
   readonly #parts: ClusterParts
+  readonly #expiry: Expiry
   #memory: Memory | null = null
 
   constructor(parts: ClusterParts) {
     this.#parts = parts
+    this.#expiry = new Expiry(parts.numbers)
   }
 
   /** Rebuilt from SQLite when an event threw or the object woke. */
@@ -65,7 +68,7 @@ export class Cluster {
 
   /** The next deadline, without an event. */
   peek(): { readonly deadline: number | null } {
-    return { deadline: nextDeadline(this.memory.leases.values(), this.memory.grace, this.#parts.numbers) }
+    return { deadline: this.#expiry.next(this.memory) }
   }
 
   /** What a registered agent offers, for its doorbell; null when its session is not valid any more. */
@@ -93,7 +96,7 @@ export class Cluster {
           },
         }),
       )
-      return { value, effects, deadline: nextDeadline(memory.leases.values(), memory.grace, numbers) }
+      return { value, effects, deadline: this.#expiry.next(memory) }
     } catch (error) {
       this.#memory = null // memory may have followed changes that were rolled back
       throw error
@@ -101,22 +104,35 @@ export class Cluster {
   }
 
   sync(now: number, request: ParsedSync, caller: Caller): Outcome<AgentAnswer<SyncReply>> {
-    return this.#event(now, (event) => {
-      const answer = sync(event, request, caller)
-      expireDue(event)
-      return answer
-    })
+    const synced = this.#event(now, (event) => sync(event, request, caller))
+    return this.#withExpired(now, synced)
   }
 
-  /** The alarm: what is due, each on its own, so that one failure does not stop the others [I21]. */
   alarm(now: number): Outcome<null> {
-    return this.#event(now, (event) => {
-      applyGapRule(event)
-      expireDue(event)
+    this.#event(now, applyGapRule)
+    return this.#withExpired(now, this.#event(now, (event) => {
       load.forgetDedupsBefore(event.on, now - event.numbers.dedupMs)
       load.expiredTokens(event.on, now)
       return null
-    })
+    }))
+  }
+
+  /** Every sync and alarm also ends what is due, each in an event of its own [I21]. */
+  #withExpired<T>(now: number, outcome: Outcome<T>): Outcome<T> {
+    const due = this.#expiry.due(this.memory, now)
+    if (due.length === 0) return outcome
+    const effects = [...outcome.effects]
+    for (const { lease, why } of due) {
+      try {
+        effects.push(...this.#event(now, (event) => expire(event, lease, why)).effects)
+        this.#expiry.ended(lease)
+      } catch (error) {
+        console.error(`kedge: the lease of ${jobId(lease)} could not be ended and is put off`, error)
+        this.#expiry.putOff(lease, now)
+      }
+    }
+    this.#event(now, flushSeen)
+    return { value: outcome.value, effects, deadline: this.#expiry.next(this.memory) }
   }
 
   register(now: number, request: RegisterRequest, proof: { readonly tokenSha256: string; readonly isStanding: boolean }): Outcome<AgentAnswer<RegisterReply>> {
@@ -352,15 +368,10 @@ export class Cluster {
   }
 }
 
-/** Due leases, each on its own; one that cannot be ended now must not hold up the rest [I21]. */
-function expireDue(event: Event): void {
-  const due = dueLeases(event.memory.leases.values(), event.memory.grace, event.now, event.numbers).slice(0, DUE_PER_ALARM)
-  for (const { lease, why } of due) {
-    const job = load.job(event.on, lease)
-    if (job && job.state === 'live' && job.fence === lease.fence) loseAttempt(event, job, why)
-    else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
-  }
-  if (due.length > 0) flushSeen(event)
+function expire(event: Event, lease: Lease, why: LostWhy): void {
+  const job = load.job(event.on, lease)
+  if (job && job.state === 'live' && job.fence === lease.fence) loseAttempt(event, job, why)
+  else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
 }
 
 function classFor(event: Event, asked: Offered): number {

@@ -1,5 +1,5 @@
 /** The agent protocol, rule by rule, against the real steps of the Scheduler. The numbers are those of docs/protocol.md. */
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { attemptId } from '../../schema/job.ts'
 import { TestCluster } from '../support/cluster.ts'
 
@@ -353,6 +353,36 @@ describe('leases [C4.6, C10]', () => {
       expect(deadline === null || (c.alarmAt !== null && c.alarmAt <= deadline)).toBe(true)
       if (i % 3 === 0) c.restart()
     }
+  })
+
+  it('ends every due lease on its own: one that cannot be ended holds up neither the others nor the alarm [I21]', () => {
+    const [a, b, other] = [c.agent('a'), c.agent('b'), c.agent('other')]
+    c.build()
+    a.join()
+    c.build()
+    b.join()
+    for (const agent of [a, b]) agent.sync()
+    const damage = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    c.sql.database.exec(`create trigger damaged before update on job when old.build = 1 begin select raise(abort, 'the row is damaged'); end`)
+    for (let i = 0; i < 14; i++) {
+      c.pass(15_000)
+      other.sync()
+    }
+    expect(damage).toHaveBeenCalled()
+    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).not.toContain('lost')
+    expect(c.view(2).jobs[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'running'])
+    expect(other.running).toEqual([first(2, 2)])
+    expect(c.alarmAt).not.toBeNull()
+    const tries = damage.mock.calls.length
+    for (let i = 0; i < 40; i++) {
+      c.pass(15_000)
+      other.sync()
+    }
+    expect(damage.mock.calls.length - tries).toBeLessThan(6) // in ten minutes: each wait is twice the one before
+    c.sql.database.exec('drop trigger damaged')
+    c.pass(3_600_000)
+    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).toContain('lost')
+    damage.mockRestore()
   })
 
   it('ends an attempt whose agent does not keep its time limit', () => {

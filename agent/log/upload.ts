@@ -42,9 +42,9 @@ export interface Uploader {
   watch(): void
   /** The file is whole: send the rest and seal it. */
   finish(end: LogEnd): void
-  /** `sealed`: the coordinator has all of it. `gone`: it will never take it. Never settles after `stop`. */
-  readonly done: Promise<'sealed' | 'gone'>
-  /** Gives up the call in flight; the next start goes on where the coordinator stands. */
+  /** `sealed`: the coordinator has all of it. `gone`: it will never take it. Nothing of it is in flight any more. */
+  readonly done: Promise<'sealed' | 'gone' | 'stopped'>
+  /** Gives up the call in flight; another uploader goes on where the coordinator stands. */
   stop(): void
 }
 
@@ -188,9 +188,7 @@ export function createUploader(options: UploadOptions): Uploader {
       end = whole
       wake()
     },
-    done: new Promise((resolve, reject) => {
-      carry().then((how) => (how === 'stopped' ? undefined : resolve(how)), reject) // it rejects only for a mistake in here
-    }),
+    done: carry(), // it rejects only for a mistake in here
     stop: () => {
       stopping.abort()
       wake()

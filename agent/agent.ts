@@ -67,7 +67,7 @@ interface Stops {
 async function live(config: AgentConfig, platform: Platform, terminal: Terminal, machine: Machine, stops: Stops): Promise<number> {
   const { disk, clock } = platform
   let state: State
-  let spool: Spool
+  let spool: Spool | null = null
   try {
     state = await openState(config.stateFolder, platform, machine.processes)
   } catch (error) {
@@ -82,6 +82,7 @@ async function live(config: AgentConfig, platform: Platform, terminal: Terminal,
     for (const { attempt, detail } of spool.replayed.lost) terminal.line(`lost ${attempt}: ${detail}`)
     return await work(config, platform, terminal, machine, stops, state, spool)
   } finally {
+    await spool?.close() // nothing is written to the folder once another process may take it
     await state.release()
   }
 }
@@ -236,9 +237,8 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     bell?.stop()
     health.stop()
     partition.stop()
-    logs.stop()
+    await logs.stop()
     await holdings.settled()
-    await spool.close()
   }
 
   async function refused(why: string | null): Promise<number> {

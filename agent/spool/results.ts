@@ -51,7 +51,7 @@ export interface Spool {
   token(attempt: AttemptId): string | null
   /** Bytes that wait here for the coordinator, the reserve not counted; a log counts from its attempt's result on. */
   bytes(): number
-  /** Puts away what is settled and stops. Losing the process instead costs nothing but a little work at the next start. */
+  /** Puts away what is settled and stops: when it resolves nothing is being written, and only a new promise (`finish`, `settle`) would be. Losing the process instead costs nothing but a little work at the next start. */
   close(): Promise<void>
 }
 
@@ -88,7 +88,7 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
 
   const isDone = (each: Held): boolean => each.isLogSealed && (each.verdict !== null || each.isGivenUp)
   const gather = (attempt: AttemptId, each: Held): void => {
-    if (!isDone(each)) return
+    if (!isDone(each) || isClosed) return // the next start puts away what is settled after the close
     settled.push(attempt)
     takeBack ??= clock.after(GATHER_MS, () => void clear())
   }
@@ -154,7 +154,7 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
     markStarted: async (attempt, process) => {
       const each = held.get(attempt)
       const bytes = encodeStarted(process)
-      if (each?.isStarted) return await disk.write(join(folderOf(attempt), 'started'), bytes) // torn, it reads as null
+      if (each?.isStarted) return await once(`${attempt}/started by ${process?.pid}`, () => disk.write(join(folderOf(attempt), 'started'), bytes)) // torn, it reads as null
       await durably(attempt, 'started', bytes)
       if (each) each.isStarted = true
     },
@@ -206,7 +206,7 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
       gather(attempt, each)
       if (isDone(each) || each.spooled?.result.log_bytes === 0) return
       // Without it the seal is asked for once more after a restart, which changes nothing: worth neither an fsync nor an error.
-      await disk.write(join(folderOf(attempt), 'log.sealed'), new Uint8Array()).catch(() => undefined)
+      await once(`${attempt}/log.sealed`, () => disk.write(join(folderOf(attempt), 'log.sealed'), new Uint8Array())).catch(() => undefined)
     },
 
     logEnd: async (attempt) => {
@@ -216,9 +216,10 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
 
     token: (attempt) => held.get(attempt)?.token ?? null,
     bytes: () => total,
-    close: () => {
+    close: async () => {
       isClosed = true
-      return clear()
+      await Promise.allSettled(underway.values())
+      await clear()
     },
   }
 }

@@ -5,8 +5,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startAgent, type Agent, type AgentConfig } from '../../agent/agent.ts'
 import { nodePlatform } from '../../agent/node-platform.ts'
 import type { Platform } from '../../agent/platform.ts'
+import { openSpool } from '../../agent/spool/results.ts'
+import { attemptId } from '../../schema/job.ts'
 import { EMPTY_200, HTML_200, HTML_401, REDIRECT, startFakeCoordinator, unavailable, type FakeCoordinator, type Fault } from '../support/fake-coordinator.ts'
 import { fakeMachine, type FakeMachine } from '../support/fake-machine.ts'
+import { turnedClock } from '../support/turned-clock.ts'
 
 interface Running {
   readonly agent: Agent
@@ -472,6 +475,23 @@ describe('stopping [C14, D50]', () => {
     const { agent } = start({ timeScale: 1 })
     agent.stop()
     expect(await agent.ended).toBe(0)
+  })
+})
+
+describe('the state folder', () => {
+  it('is let go only when the spool is closed, also after a start that failed', async () => {
+    const { disk } = nodePlatform()
+    const earlier = await openSpool(folder, disk, turnedClock())
+    const attempt = attemptId({ project: 1, build: 1, n: 1, fence: 1 })
+    await earlier.journal({ attempt, token: 'kdg_att_of-a-test' })
+    await earlier.finish(attempt, { outcome: 'passed', exit_status: 0, signal: null, reason: null, commit: null, started_at: 1, finished_at: 2, log_bytes: 0, log_sha256: '0' })
+    await earlier.settle(attempt, 'accepted')
+    const done: string[] = []
+    const watched = { ...disk, remove: async (path: string) => (await disk.remove(path), void done.push(path.slice(folder.length))) }
+    const machine = { ...fakeMachine(), killLeftovers: () => Promise.reject(new Error('no process table')) }
+    const config: AgentConfig = { url: fake.url, registrationToken: null, name: 'builder', slots: 1, queue: 'default', tags: [], stateFolder: folder, doorbell: false, timeScale: 1 }
+    await expect(startAgent(config, { ...nodePlatform(), disk: watched }, { line: () => {}, waiting: () => {} }, machine).ended).rejects.toThrow('no process table')
+    expect(done).toEqual([`/spool/${attempt}`, '/agent.lock'])
   })
 })
 

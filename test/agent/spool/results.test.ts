@@ -388,3 +388,27 @@ test('ten thousand results replay, in order, without a verdict lost or made up [
   await next.settle(id(2), 'accepted')
   expect(next.pending()[0]?.attempt).toBe(id(3))
 }, 60_000)
+
+describe('closing', () => {
+  test('waits for what is being written, and afterwards nothing is put away', async () => {
+    const { open, disk, clock } = await bench()
+    const spool = await open()
+    await finished(spool, A, { log_bytes: 5 })
+    let isWritten = false
+    const { write } = disk
+    disk.write = async (path, bytes) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      await write(path, bytes)
+      isWritten = true
+    }
+    void spool.logSealed(A)
+    await spool.close()
+    expect(isWritten).toBe(true)
+    await spool.settle(A, 'accepted')
+    await clock.turn(60_000)
+    expect(disk.done.filter((line) => line === `remove spool/${A}`)).toEqual([])
+    const next = await open()
+    await next.close()
+    expect(disk.done.filter((line) => line === `remove spool/${A}`)).toHaveLength(1)
+  })
+})

@@ -19,7 +19,7 @@ import type { Terminal } from './loop/terminal.ts'
 import { agentTimes } from './loop/times.ts'
 import type { Machine } from './machine.ts'
 import type { Platform } from './platform.ts'
-import { startAttempt, type AttemptParts } from './runner/attempt.ts'
+import { startAttempt, unended, type AttemptParts } from './runner/attempt.ts'
 import { openState, StateError, type State } from './spool/identity.ts'
 import { openSpool, type Spool } from './spool/results.ts'
 
@@ -78,7 +78,8 @@ async function live(config: AgentConfig, platform: Platform, terminal: Terminal,
   try {
     spool = await openSpool(state.folder, disk, clock)
     // Nothing of an earlier boot may still run when its loss is told: the job may start elsewhere at once [I23].
-    await machine.killLeftovers(state.agentId, spool.replayed.lost.map(({ attempt, process }) => ({ attempt, process })))
+    const left = await machine.killLeftovers(state.agentId, spool.replayed.lost.map(({ attempt, process }) => ({ attempt, process })))
+    for (const { attempt, survivors } of left) if (survivors.length > 0) terminal.line(unended(attempt, survivors))
     for (const { attempt, detail } of spool.replayed.lost) terminal.line(`lost ${attempt}: ${detail}`)
     return await work(config, platform, terminal, machine, stops, state, spool)
   } finally {

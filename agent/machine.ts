@@ -33,8 +33,8 @@ export interface Machine {
   readonly processes: Processes
   /** Why builds cannot run here at all; null when they can. */
   selfTest(): Promise<string | null>
-  /** Ends what attempts of an earlier boot left running. */
-  killLeftovers(agent: AgentId, attempts: readonly { readonly attempt: AttemptId; readonly process: StartedProcess | null }[]): Promise<void>
+  /** Ends what attempts of an earlier boot left running. Resolves with what could not be ended: `sleep (pid 4711)`. */
+  killLeftovers(agent: AgentId, attempts: readonly { readonly attempt: AttemptId; readonly process: StartedProcess | null }[]): Promise<readonly { readonly attempt: AttemptId; readonly survivors: readonly string[] }[]>
   /** The folder to run in, as clean as a fresh one. Throws an error with a `code` and a sentence. */
   prepare(request: PrepareRequest): Promise<{ readonly folder: string; readonly commit: string | null }>
   startCommand(request: CommandRequest): RunningCommand | Promise<RunningCommand>

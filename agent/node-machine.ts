@@ -32,9 +32,7 @@ export function nodeMachine({ platform, stateFolder, environment, prepareCheckou
   return {
     processes: nodeProcesses(),
     selfTest: () => testTools(environment),
-    killLeftovers: async (agent, attempts) => {
-      await Promise.all(attempts.map(({ attempt, process }) => killLeftovers(attempt, process, { agent, clock })))
-    },
+    killLeftovers: (agent, attempts) => Promise.all(attempts.map(async ({ attempt, process }) => ({ attempt, survivors: (await killLeftovers(attempt, process, { agent, clock })).survivors }))),
     prepare: async ({ spec, slot, log, signal }) => {
       if (spec.checkout === null) return { folder: await folders.empty(slot), commit: null }
       return await prepareCheckout({ checkout: spec.checkout, slot, project: spec.project, log, signal })

@@ -150,9 +150,8 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
     state.phase = 'stopping'
     if (end.leftovers.length > 0) say(`ended what the command had left running: ${end.leftovers.join(', ')}`)
     if (end.survivors.length > 0) {
-      const text = `could not end ${end.survivors.join(', ')}, which ${attempt} had started`
-      say(text)
-      parts.note(text)
+      say(unended(attempt, end.survivors))
+      parts.note(unended(attempt, end.survivors))
     }
     if (end.stoppedBy === 'timed_out') {
       state.timedOut = true
@@ -224,6 +223,11 @@ const SENTENCES: Readonly<Record<StopWhy, string>> = {
   self_fence: 'stopped, because the coordinator could not be reached and the job must not run in two places (on_partition: stop)',
   superseded: 'stopped, because another process is this agent now',
   abandoned: 'stopped, because the job is not this attempt\'s any more',
+}
+
+/** Somebody has to look at the machine: what is left still uses it, and maybe the folder that the next build gets. */
+export function unended(attempt: AttemptId, survivors: readonly string[]): string {
+  return `could not end ${survivors.join(', ')}, which ${attempt} had started: stuck in the kernel, or another user's. End it by hand, or restart this machine`
 }
 
 function errored(code: string, message: string): Ending {

@@ -404,6 +404,27 @@ describe('cancel and abandon', () => {
   })
 })
 
+describe('what cannot be ended', () => {
+  const message = 'could not end sleep (pid 4711), which J1-1-1.1 had started: stuck in the kernel, or another user\'s. End it by hand, or restart this machine'
+
+  it('is named in the build\'s log and at the terminal [I23]', async () => {
+    fake.enqueue({ command: 'say hello' })
+    const { lines } = start({}, (machine) => (machine.survivors = ['sleep (pid 4711)']))
+    await fake.until(() => fake.logs.get('J1-1-1.1' as never)?.sealed === true)
+    expect(fake.logs.get('J1-1-1.1' as never)?.bytes.toString()).toBe(`hello\nkedge: ${message}\n`)
+    expect(lines).toContain(message)
+  })
+
+  it('is named at the next start when the agent itself had died', async () => {
+    fake.enqueue({ command: 'wait' })
+    const first = start()
+    await fake.until(() => first.machine.commands.length === 1)
+    first.crash()
+    const second = start({}, (machine) => (machine.survivors = ['sleep (pid 4711)']))
+    await vi.waitFor(() => expect(second.lines).toContain(message))
+  })
+})
+
 describe('stopping [C14, D50]', () => {
   it('once: takes no more, finishes, delivers, exits 0', async () => {
     const job = fake.enqueue({ command: 'wait' })

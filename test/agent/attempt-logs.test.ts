@@ -109,7 +109,7 @@ test('of hundreds of logs of an earlier boot a few are under way at a time, and 
   expect(measured).toHaveLength(AT_ONCE)
   expect(logs.count()).toBe(300)
   network.answers = () => 'ok'
-  for (const call of [...open]) call.answer()
+  for (const call of open) call.answer()
   await vi.waitFor(() => expect(sealed).toHaveLength(300), { timeout: 20_000 })
   expect(most()).toBe(AT_ONCE)
   expect(logs.count()).toBe(0)
@@ -147,7 +147,7 @@ test('builds that end during an outage leave no more than a few logs that ask', 
   await vi.waitFor(() => expect(open.size).toBeGreaterThan(0))
   expect(open.size).toBeLessThanOrEqual(2 * AT_ONCE)
   network.answers = () => 503
-  for (const call of [...open]) call.refuse(503)
+  for (const call of open) call.refuse(503)
   await vi.waitFor(() => expect(open.size).toBeLessThanOrEqual(AT_ONCE))
   network.answers = () => 'ok'
   await vi.waitFor(() => expect(sealed.toSorted()).toEqual(attempts.toSorted()), { timeout: 20_000 })

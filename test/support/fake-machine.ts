@@ -21,6 +21,8 @@ export interface FakeMachine extends Machine {
   preparing: Promise<void>
   prepareError: Error | null
   unfit: string | null
+  /** What cannot be ended, at the end of each command and of each earlier attempt. */
+  survivors: readonly string[]
   /** The lock's view: the process is gone, as after `kill -9`. */
   die(): void
 }
@@ -38,10 +40,14 @@ export function fakeMachine(): FakeMachine {
     preparing: Promise.resolve(),
     prepareError: null,
     unfit: null,
+    survivors: [],
     die: () => void living.delete(pid),
     processes: { ...nodeProcesses(), pid, startTime: async (asked) => (living.has(asked) ? `started ${asked}` : null) },
     selfTest: async () => machine.unfit,
-    killLeftovers: async (_, attempts) => void machine.killed.push(...attempts.map(({ attempt }) => attempt)),
+    killLeftovers: async (_, attempts) => {
+      machine.killed.push(...attempts.map(({ attempt }) => attempt))
+      return attempts.map(({ attempt }) => ({ attempt, survivors: machine.survivors }))
+    },
     prepare: async ({ spec, signal }) => {
       await Promise.race([machine.preparing, new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))])
       if (machine.prepareError) throw machine.prepareError
@@ -62,7 +68,7 @@ function start(machine: FakeMachine, request: CommandRequest): RunningCommand {
   const over = (exitStatus: number | null, signal: string | null) => {
     if (command.isOver) return
     command.isOver = true
-    resolve({ exitStatus, signal, stoppedBy, leftovers: [], survivors: [] })
+    resolve({ exitStatus, signal, stoppedBy, leftovers: [], survivors: machine.survivors })
   }
   const stop = (why: string, graceMs?: number) => {
     command.stops.push({ why, graceMs })

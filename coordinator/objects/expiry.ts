@@ -4,7 +4,7 @@
  */
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import type { LostWhy } from '../core/decision.ts'
-import { dueLeases, nextDeadline, type Lease } from '../core/lease.ts'
+import { deadline, dueLeases, nextDeadline, type Lease } from '../core/lease.ts'
 import { DUE_PER_ALARM, type Numbers } from '../core/numbers.ts'
 import type { Memory } from '../store/memory.ts'
 
@@ -41,8 +41,11 @@ export class Expiry {
     let earliest = nextDeadline(this.#leases(memory, Number.NEGATIVE_INFINITY), memory.grace, this.#numbers)
     if (this.#putOff.size === 0) return earliest
     for (const lease of memory.leases.values()) {
-      const until = this.#putOff.get(attemptId(lease))?.until
-      if (until !== undefined && (earliest === null || until < earliest)) earliest = until
+      const putOff = this.#putOff.get(attemptId(lease))
+      if (putOff === undefined) continue
+      // Its own end too: a grace may have moved that beyond the wait.
+      const at = Math.max(putOff.until, deadline(lease, memory.grace, this.#numbers))
+      if (earliest === null || at < earliest) earliest = at
     }
     return earliest
   }

@@ -371,7 +371,7 @@ describe('leases [C4.6, C10]', () => {
     expect(damage).toHaveBeenCalled()
     expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).not.toContain('lost')
     expect(c.view(2).jobs[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'running'])
-    expect(other.running).toEqual([first(2, 2)])
+    expect([...other.running]).toEqual([first(2, 2)])
     expect(c.alarmAt).not.toBeNull()
     const tries = damage.mock.calls.length
     for (let i = 0; i < 40; i++) {

@@ -9,8 +9,8 @@
 import type { z } from 'zod'
 import { LOG_PUT_BYTES, logReply, sealReply } from '../../schema/attempt.ts'
 import type { AttemptId } from '../../schema/job.ts'
+import { ask, type Answer } from '../exchange.ts'
 import type { Clock, Disk, Network } from '../platform.ts'
-import { askOnce, type LogAnswer } from './answer.ts'
 import type { LogEnd } from './measure.ts'
 import { createPace } from './pace.ts'
 import { readSent, writeSent, type Sent } from './sent.ts'
@@ -68,8 +68,8 @@ export function createUploader(options: UploadOptions): Uploader {
   let grown = 0
   let noted: Sent = { epoch: 1, bytes: 0 }
 
-  const call = <T>(kind: 'PUT' | 'POST', at: string, body: Uint8Array | string, reply: z.ZodType<T>): Promise<LogAnswer<T>> =>
-    askOnce({ network, clock, url: `${url.replace(/\/+$/, '')}/v1/attempts/${attempt}/${at}`, method: kind, token, body, reply, timeoutMs: callTimeoutMs, signal: stopping.signal })
+  const call = <T>(method: 'PUT' | 'POST', at: string, body: Uint8Array | string, reply: z.ZodType<T>): Promise<Answer<T>> =>
+    ask({ network, clock, url: `${url.replace(/\/+$/, '')}/v1/attempts/${attempt}/${at}`, method, credential: token, body, reply, timeoutMs: callTimeoutMs, signal: stopping.signal })
 
   const goOnAt = async (size: number): Promise<void> => {
     stored = size
@@ -80,8 +80,8 @@ export function createUploader(options: UploadOptions): Uploader {
     await writeSent(disk, path, noted)
   }
 
-  const refused = async (answer: Exclude<LogAnswer<unknown>, { kind: 'reply' }>, bodyBytes: number): Promise<Step> => {
-    retryAfterMs = answer.retryAfterMs
+  const refused = async (answer: Exclude<Answer<unknown>, { kind: 'reply' }>, bodyBytes: number): Promise<Step> => {
+    retryAfterMs = answer.retryAfterMs ?? undefined
     if (answer.kind === 'none') return 'wait'
     const { code, message, size, retry } = answer.error
     switch (code) {

@@ -57,16 +57,3 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     signal?.addEventListener('abort', end, { once: true })
   })
 }
-
-/**
- * What a reply's `Retry-After` asks for, in milliseconds; null when it asks for nothing that can be understood. The date
- * form is read against the same reply's `Date`: two clocks are never compared [C16.1].
- */
-export function readRetryAfter(headers: Headers): number | null {
-  const text = headers.get('retry-after')?.trim()
-  if (!text) return null
-  if (/^\d{1,12}$/.test(text)) return Number(text) * 1000
-  const until = Date.parse(text)
-  const sent = Date.parse(headers.get('date') ?? '')
-  return Number.isNaN(until) || Number.isNaN(sent) ? null : Math.max(0, until - sent)
-}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createBackoff, pause, readRetryAfter } from '../../../agent/loop/backoff.ts'
+import { createBackoff, pause } from '../../../agent/loop/backoff.ts'
 import { loadedDice, turnedClock } from '../../support/turned-clock.ts'
 
 describe('waiting before another try', () => {
@@ -49,18 +49,5 @@ describe('waiting before another try', () => {
     ending.abort()
     await waited
     expect(clock.waiting()).toBe(0)
-  })
-})
-
-describe('reading Retry-After', () => {
-  it.each([
-    ['seconds', { 'retry-after': '7' }, 7000],
-    ['a date, against the Date of the same answer', { 'retry-after': 'Wed, 21 Oct 2026 07:28:30 GMT', date: 'Wed, 21 Oct 2026 07:28:00 GMT' }, 30_000],
-    ['a date that has passed', { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT', date: 'Wed, 21 Oct 2026 07:28:30 GMT' }, 0],
-    ['a date without anything to hold it against', { 'retry-after': 'Wed, 21 Oct 2026 07:28:30 GMT' }, null],
-    ['nonsense', { 'retry-after': 'soon' }, null],
-    ['nothing', {}, null],
-  ])('understands %s', (_, headers, expected) => {
-    expect(readRetryAfter(new Headers(headers))).toBe(expected)
   })
 })

@@ -6,10 +6,10 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ask } from '../../../agent/loop/exchange.ts'
-import { nodePlatform } from '../../../agent/node-platform.ts'
-import { registerReply } from '../../../schema/sync.ts'
-import { EMPTY_200, HTML_200, HTML_401, REDIRECT, startFakeCoordinator, unavailable, type FakeCoordinator, type Fault } from '../../support/fake-coordinator.ts'
+import { ask, readRetryAfter } from '../../agent/exchange.ts'
+import { nodePlatform } from '../../agent/node-platform.ts'
+import { registerReply } from '../../schema/sync.ts'
+import { EMPTY_200, HTML_200, HTML_401, REDIRECT, startFakeCoordinator, unavailable, type FakeCoordinator, type Fault } from '../support/fake-coordinator.ts'
 
 const { network, clock } = nodePlatform()
 const offer = { name: 'n', queue: 'default', tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
@@ -44,9 +44,10 @@ describe('asking the coordinator [C2.1]', () => {
     ['half of the JSON and a cut connection', { kind: 'cut' }],
     ['a refusal without the protocol header', { kind: 'raw', status: 403, headers: json, body: refusal }],
     ['a refusal that is not called JSON', { kind: 'raw', status: 403, headers: { 'content-type': 'text/plain', 'x-kedge-protocol': '1' }, body: refusal }],
-    ['200 with other JSON', { kind: 'raw', status: 200, headers: json, body: '{"ok":true}' }],
+    ['a reply without the protocol header', { kind: 'raw', status: 200, headers: json, body: JSON.stringify({ agent_id: `a_${'x'.repeat(20)}`, session: 'kdg_ses_forged', next_sync_ms: 0 }) }],
+    ['200 with other JSON', { kind: 'raw', status: 200, headers: { ...json, 'x-kedge-protocol': '1' }, body: '{"ok":true}' }],
     ['a cut connection', { kind: 'drop-request' }],
-    ['a body that claims to be compressed and is not', { kind: 'raw', status: 200, headers: { ...json, 'content-encoding': 'gzip' }, body: '{"agent_id"' }],
+    ['a body that claims to be compressed and is not', { kind: 'raw', status: 200, headers: { ...json, 'x-kedge-protocol': '1', 'content-encoding': 'gzip' }, body: '{"agent_id"' }],
   ])('takes %s for no answer', async (_, fault) => {
     fake.fault('register', fault)
     expect(await register(fake.url)).toMatchObject({ kind: 'none' })
@@ -58,6 +59,11 @@ describe('asking the coordinator [C2.1]', () => {
   ])('gives up on the whole call when %s until the time is over', async (_, fault) => {
     fake.fault('register', fault)
     expect(await register(fake.url, { timeoutMs: 200 })).toMatchObject({ kind: 'none', why: expect.stringContaining('no whole answer') })
+  })
+
+  it('makes no call when it was given up before', async () => {
+    expect(await ask({ network, clock, url: `${fake.url}/v1/agents/register`, method: 'POST', credential: 'kdg_reg_test', body, reply: registerReply, timeoutMs: 5000, signal: AbortSignal.abort() })).toMatchObject({ kind: 'none' })
+    expect(fake.registrations).toBe(0)
   })
 
   it('hands on a Retry-After, also of a proxy', async () => {
@@ -88,5 +94,18 @@ describe('asking the coordinator [C2.1]', () => {
     expect(await register(`https://127.0.0.1:${port}`)).toMatchObject({ kind: 'none', why: expect.stringMatching(/TLS: its certificate is not trusted/) })
     server.close()
     expect(await register(fake.url.replace('http', 'https'))).toMatchObject({ kind: 'none', why: expect.stringContaining('does not speak TLS') })
+  })
+})
+
+describe('reading Retry-After', () => {
+  it.each([
+    ['seconds', { 'retry-after': '7' }, 7000],
+    ['a date, against the Date of the same answer', { 'retry-after': 'Wed, 21 Oct 2026 07:28:30 GMT', date: 'Wed, 21 Oct 2026 07:28:00 GMT' }, 30_000],
+    ['a date that has passed', { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT', date: 'Wed, 21 Oct 2026 07:28:30 GMT' }, 0],
+    ['a date without anything to hold it against', { 'retry-after': 'Wed, 21 Oct 2026 07:28:30 GMT' }, null],
+    ['nonsense', { 'retry-after': 'soon' }, null],
+    ['nothing', {}, null],
+  ])('understands %s', (_, headers, expected) => {
+    expect(readRetryAfter(new Headers(headers))).toBe(expected)
   })
 })

@@ -8,7 +8,7 @@ import { VERSION } from '../../schema/version.ts'
 import { registerAgent } from './agent.ts'
 import { registerDev } from './dev.ts'
 import { registerPeople } from './people.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../../schema/nearest.ts'
 import { EXIT, Failure, oneLine, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */

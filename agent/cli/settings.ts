@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../../schema/nearest.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:8787'

@@ -10,7 +10,7 @@ import type { Caller } from '../objects/scheduler-api.ts'
 import type { ParsedSync } from '../objects/sync.ts'
 import { readSession, sha256Hex, tokenTag, TOKEN_NAMES } from '../trust/tokens.ts'
 import { scheduler, type HttpContext, type HttpEnvironment } from './context.ts'
-import { PROTOCOL_HEADERS, refusal } from './refusal.ts'
+import { PROTOCOL_HEADERS, refusal } from '../refusal.ts'
 
 export const FEATURES = ['cancel', 'drain', 'resume', 'doorbell'] as const
 

@@ -7,7 +7,7 @@ import { LOG_PUT_BYTES, sealRequest } from '../../schema/attempt.ts'
 import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import { readAttempt, tokenTag, TOKEN_NAMES } from '../trust/tokens.ts'
 import { scheduler, type HttpContext, type HttpEnvironment } from './context.ts'
-import { PROTOCOL_HEADERS, refusal } from './refusal.ts'
+import { PROTOCOL_HEADERS, refusal } from '../refusal.ts'
 
 /** An honest seal has a hundred bytes. */
 const SEAL_BYTES = 4096

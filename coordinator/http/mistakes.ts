@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { Problem } from '../../schema/api.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../../schema/nearest.ts'
 
 type Path = readonly PropertyKey[]
 type Mistake = (Problem['errors'] & {})[number]

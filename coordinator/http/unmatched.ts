@@ -4,7 +4,7 @@
  */
 import type { Hono } from 'hono'
 import type { HttpContext, HttpEnvironment } from './context.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../../schema/nearest.ts'
 import { problem } from './problem.ts'
 
 interface Known {

@@ -14,7 +14,7 @@ import { LOG_LIMIT_BYTES, LOG_PUT_BYTES, LOG_TAIL_BYTES, type LogReply, type Sea
 import { jobId, parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import { archiveLog, readArchivedPiece } from '../blobs.ts'
 import type { Environment } from '../environment.ts'
-import { PROTOCOL_HEADERS, refusal } from '../http/refusal.ts'
+import { PROTOCOL_HEADERS, refusal } from '../refusal.ts'
 import { LogRows, ROW_BYTES } from './log-rows.ts'
 import type { JobLogApi } from './scheduler-api.ts'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { didYouMean, nearest } from '../../../coordinator/http/nearest.ts'
+import { didYouMean, nearest } from '../../schema/nearest.ts'
 
 const names = ['branch', 'command', 'commit', 'env', 'message', 'priority']
 

@@ -2,7 +2,7 @@
  * Authoritative refusals to agents: the only answers that may make an agent drop anything [C2.1]. They carry the
  * protocol header and a code of ours; everything else that goes wrong must not look like one.
  */
-import { PROTOCOL, PROTOCOL_HEADER, REFUSALS, type RefusalBody, type RefusalCode } from '../../schema/refusal.ts'
+import { PROTOCOL, PROTOCOL_HEADER, REFUSALS, type RefusalBody, type RefusalCode } from '../schema/refusal.ts'
 
 /** The headers that make a reply ours. */
 export const PROTOCOL_HEADERS: Readonly<Record<string, string>> = { [PROTOCOL_HEADER]: String(PROTOCOL.max), 'cache-control': 'no-store' }

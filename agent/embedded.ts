@@ -12,8 +12,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Miniflare } from 'miniflare'
 import { z } from 'zod'
+import { takeLock } from './lock.ts'
 import { nodePlatform, nodeProcesses } from './node-platform.ts'
-import { takeLock } from './spool/lock.ts'
 
 export interface CoordinatorOptions {
   readonly host: string

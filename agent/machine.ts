@@ -4,8 +4,8 @@
  */
 import type { AgentId, AttemptId } from '../schema/job.ts'
 import type { JobSpec } from '../schema/sync.ts'
+import type { Processes } from './lock.ts'
 import type { RunningCommand } from './runner/attempt.ts'
-import type { Processes } from './spool/lock.ts'
 import type { StartedProcess } from './spool/results.ts'
 
 export interface PrepareRequest {

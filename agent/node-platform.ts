@@ -10,9 +10,9 @@ import { appendFile, link, mkdir, open, readdir, readFile, rename, rm, stat, sta
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { WebSocket } from 'ws'
+import type { Processes } from './lock.ts'
 import { putBytes } from './node-put.ts'
 import type { Appender, Chance, Clock, Disk, Network, Platform, Socket, SocketEvents } from './platform.ts'
-import type { Processes } from './spool/lock.ts'
 
 /** A timer further away than this would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1

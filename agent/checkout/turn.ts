@@ -3,8 +3,8 @@
  * pid and start time beside it. Only what changes a mirror takes a turn; reading is safe at any time, as git writes.
  * A turn is not taken twice by one caller: it would wait for itself.
  */
+import { takeLock, type Processes } from '../lock.ts'
 import type { Chance, Clock, Disk } from '../platform.ts'
-import { takeLock, type Processes } from '../spool/lock.ts'
 import { CheckoutError } from './failure.ts'
 
 export interface Machine {

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { AGENT_ID, type AgentId } from '../../schema/job.ts'
 import { agentId as agentIdSchema } from '../../schema/sync.ts'
+import { takeLock, type Processes } from '../lock.ts'
 import type { Chance, Disk, Platform } from '../platform.ts'
-import { takeLock, type Processes } from './lock.ts'
 import { withReserve } from './reserve.ts'
 
 export interface State {

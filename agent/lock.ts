@@ -1,10 +1,10 @@
 /**
- * One process a state folder. Two agents with one identity would take each other's results for their own, so the second
- * refuses to start [D3]. The lock names pid and start time, as a pid alone may belong to a stranger by now; a lock whose
- * holder is gone is taken over without asking, because after `kill -9` nobody is there to clean up.
+ * One process at a place: a state folder, as two agents with one identity would take each other's results for their own
+ * [D3], or a mirror while it changes. The lock names pid and start time, as a pid alone may belong to a stranger by now;
+ * a lock whose holder is gone is taken over without asking, because after `kill -9` nobody is there to clean up.
  */
 import { z } from 'zod'
-import type { Disk } from '../platform.ts'
+import type { Disk } from './platform.ts'
 
 /** What the lock needs to know of the processes on this machine. */
 export interface Processes {

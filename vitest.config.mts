@@ -1,7 +1,7 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
-// Three kinds of test by where they run: plain Node, the Workers runtime, and whole processes end to end.
+// Four kinds of test by where they run: plain Node, the Workers runtime, whole processes end to end, and those before a browser.
 export default defineConfig({
   test: {
     projects: [
@@ -10,7 +10,8 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
         test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/*.test.ts'], testTimeout: 60_000 },
       },
-      { test: { name: 'end-to-end', include: ['test/{end-to-end,browser}/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2 } },
+      { test: { name: 'end-to-end', include: ['test/end-to-end/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2 } },
+      { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2 } },
     ],
   },
 })

@@ -1,13 +1,15 @@
 /**
  * All checks, one summary: `npm test`. Each check that is not a test (types, lint, the deployable Worker, the built
  * programs) counts as one. What passes says one line; what fails shows its output. The last line is
- * `N passed, N failed`, and nothing is ever skipped silently: a check that cannot run says why and counts as failed.
+ * `N passed, N failed`, and nothing is ever skipped silently: a check that cannot run says why and counts as failed. Only
+ * the tests before a browser are left out where there is none; a line says so, and they count as neither.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { findChromium, NO_CHROMIUM } from './browser/chromium.ts'
 
 const root = join(import.meta.dirname, '..')
 const scratch = await mkdtemp(join(tmpdir(), 'kedge-checks-'))
@@ -73,11 +75,13 @@ async function tests(project: string): Promise<void> {
 
 try {
   await check('islands', 'node', ['coordinator/build.ts', 'islands'])
-  for (const project of ['schema', 'coordinator/core', 'coordinator', 'coordinator/pages/tsconfig.islands.json', 'agent', 'test', 'test/tsconfig.workers.json']) await check(`types: ${project}`, 'tsc', ['-p', project])
+  for (const project of ['schema', 'coordinator/core', 'coordinator', 'coordinator/pages/tsconfig.islands.json', 'agent', 'test', 'test/tsconfig.workers.json', 'test/browser']) await check(`types: ${project}`, 'tsc', ['-p', project])
   await check('lint', 'oxlint', ['--deny-warnings'])
   await check('build', 'node', ['coordinator/build.ts'])
   await check('the Worker can be deployed', 'wrangler', ['deploy', '--dry-run', '--outdir', join(scratch, 'worker')])
   for (const project of ['unit', 'workers', 'end-to-end']) await tests(project)
+  if (findChromium() !== null) await tests('browser')
+  else console.log(`none    tests: ${NO_CHROMIUM}`)
 } finally {
   await rm(scratch, { recursive: true, force: true })
 }

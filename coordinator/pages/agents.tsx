@@ -62,10 +62,16 @@ function AgentRow({ agent, now }: { readonly agent: AgentView; readonly now: num
         {agent.reason !== null && <span class="reason">{agent.reason}</span>}
       </div>
       <Slots agent={agent} />
-      <span class="seen">{agent.last_seen === null ? 'never seen' : <Ago at={agent.last_seen} now={now} />}</span>
+      <LastSeen agent={agent} now={now} />
       <span class="host" title={`${agent.host.hostname}, Kedge ${agent.host.version}`}>{agent.host.os}/{agent.host.arch}</span>
     </li>
   )
+}
+
+/** A coordinator that slept has forgotten when it last heard from an agent, though not that the agent's doorbell is connected. */
+function LastSeen({ agent, now }: { readonly agent: AgentView; readonly now: number }) {
+  if (agent.last_seen !== null) return <span class="seen"><Ago at={agent.last_seen} now={now} /></span>
+  return <span class="seen">{takesWork(agent) ? 'connected' : ''}</span>
 }
 
 function Slots({ agent }: { readonly agent: AgentView }) {

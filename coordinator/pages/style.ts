@@ -7,7 +7,7 @@ import { rgb } from './ansi.ts'
 export const css = `
 :root{color-scheme:light dark;--ground:#f7f7f5;--sheet:#fff;--line:#e3e3de;--line-strong:#c9c9c2;--text:#1b1d20;--soft:#5d6168;--link:#17617f;--brand:#17617f;
 --good:#157347;--bad:#bf2d26;--alarm:#a44a00;--late:#a44a00;--going:#1c5fc4;--pending:#5d6168;--held:#8a6100;--stopped:#66606e;--none:#6c7077;
---code:#f0f0ec;--bad-ground:#fdf0ef;--held-ground:#fbf5e3;--mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
+--code:#f0f0ec;--bad-ground:#fdf0ef;--held-ground:#fbf5e3;--mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono","Liberation Mono",monospace}
 @media (prefers-color-scheme:dark){:root{--ground:#131517;--sheet:#1a1d20;--line:#2a2e33;--line-strong:#41464d;--text:#e4e6e9;--soft:#9aa1aa;--link:#6fb7d4;--brand:#6fb7d4;
 --good:#4cc38a;--bad:#ff7b72;--alarm:#f0a05a;--late:#f0a05a;--going:#78adff;--pending:#9aa1aa;--held:#dcb44e;--stopped:#a9a2b4;--none:#8b929b;
 --code:#23272b;--bad-ground:#2d1b1b;--held-ground:#2a2415}}
@@ -58,7 +58,7 @@ input::placeholder,textarea::placeholder{color:var(--soft);opacity:.75}[aria-inv
 .builds>li:hover,.jobs>li:hover{background:color-mix(in srgb,var(--link) 5%,transparent)}
 .builds>li{grid-template:"state title agents took time" auto "state where agents took time" auto/104px minmax(0,1fr) minmax(0,160px) 72px 92px}
 .builds .state,.jobs .state{grid-area:state}.title{grid-area:title;color:var(--text);font-weight:500;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.title::after{content:"";position:absolute;inset:0}.where{grid-area:where;display:flex;flex-wrap:wrap;align-items:baseline;gap:0 10px;font-size:13px;min-width:0}.where a{position:relative;z-index:1}
+.title::after{content:"";position:absolute;inset:0}.where{grid-area:where;display:flex;flex-wrap:wrap;align-items:baseline;gap:0 10px;font-size:13px;min-width:0;overflow-wrap:anywhere}.where a{position:relative;z-index:1}
 .builds .agents{grid-area:agents;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .builds .took,.jobs .took{grid-area:took;text-align:right}.builds time{grid-area:time;text-align:right}
 .pages{display:flex;gap:18px;padding:14px 2px}
@@ -73,21 +73,21 @@ p.none{padding:26px 2px;color:var(--soft)}
 .build-head .state{grid-column:1/-1;font-size:15px}.build-head .state svg{width:17px;height:17px}.build-head .facts{grid-column:1/-1}
 .build-head .number{font-weight:400}.actions{display:flex;gap:8px}
 .jobs{margin-bottom:16px}.jobs>li{grid-template:"state title where took" auto/104px minmax(0,1fr) minmax(0,320px) 72px}
-.jobs>li:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded{opacity:.75}
+.jobs>li:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded .title{color:var(--soft);font-weight:400}
 .job{display:grid;gap:9px;margin-bottom:16px}.command code{font-size:13px;overflow-wrap:anywhere}.command::before{content:"$ ";color:var(--soft);font-family:var(--mono)}
 .job summary{cursor:pointer}.job details pre{margin-top:6px}
 .waiting{background:var(--held-ground);border-left:3px solid var(--held);padding:7px 11px;border-radius:0 5px 5px 0}
 .offers{display:flex;flex-wrap:wrap;gap:3px 6px;color:var(--soft)}.tag{background:var(--code);border-radius:4px;padding:0 6px;color:var(--text);overflow-wrap:anywhere}
 .attempts{border-collapse:separate;border-spacing:0;width:100%}
-.attempts th,.attempts td{text-align:left;padding:5px 14px;font-weight:400;vertical-align:baseline}.attempts thead th{color:var(--soft);font-size:12.5px}
-.attempts tbody tr>*{border-top:1px solid var(--line)}.attempts .selected th{box-shadow:inset 3px 0 var(--brand)}.how{overflow-wrap:anywhere;width:40%}
+.attempts td{overflow-wrap:anywhere}.attempts th,.attempts td{text-align:left;padding:5px 14px;font-weight:400;vertical-align:baseline}.attempts thead th{color:var(--soft);font-size:12.5px}
+.attempts tbody tr>*{border-top:1px solid var(--line)}.attempts .selected th{box-shadow:inset 3px 0 var(--brand)}.how{width:40%}
 .agents-list>li{grid-template-columns:104px minmax(0,1fr) minmax(0,280px) 92px 86px}
-.about{display:grid;gap:2px}.name{font-weight:550}.reason{color:var(--held)}.seen,.host{text-align:right}
+.about{display:grid;gap:2px;overflow-wrap:anywhere}.name{font-weight:550}.reason{color:var(--held)}.seen,.host{text-align:right}
 .slots{display:flex;flex-wrap:wrap;align-items:center;gap:2px 9px}.squares{display:inline-flex;gap:3px;flex-wrap:wrap}.squares i{width:9px;height:9px;border-radius:2px;border:1px solid var(--line-strong)}.squares .used{background:var(--going);border-color:var(--going)}
 .held{color:inherit}.state.held{color:var(--held)}.slots .held{display:flex;flex-wrap:wrap;gap:0 9px}
 .sign-in{max-width:400px;margin:9vh auto 0;display:grid;gap:13px}.sign-in .hint{font-size:13px}
 .log{--paper:#15181b;--ink:#d8dce1;--faint:#79818b;background:var(--paper);color:var(--ink);border-radius:8px;overflow:hidden;color-scheme:dark;border:1px solid var(--line)}
-.log-head{display:flex;align-items:center;gap:14px;padding:6px 14px;border-bottom:1px solid #2a2f34}.log-head h3{font-size:13px;font-weight:600}
+.log-head{display:flex;align-items:baseline;gap:14px;padding:6px 14px;border-bottom:1px solid #2a2f34}.log-head h3{font-size:13px;font-weight:600}
 .log-head a,.earlier a{color:#7cc0dc}.log-state{color:#9aa1aa;margin-right:auto;font-size:13px}.follow{color:#9aa1aa}.follow:hover,.follow[aria-pressed=true]{color:#e4e6e9}
 .follow[aria-pressed=true]::before{content:"↓ "}
 .lines{max-height:min(76vh,900px);min-height:5em;overflow:auto;padding:8px 0;font:12.5px/1.5 var(--mono);overflow-anchor:none}
@@ -112,9 +112,9 @@ input,textarea{font-size:16px}}
 `
 
 /** The first 16 colours, chosen to be legible on the log's paper. */
-const BASE = ['#6b7480', '#ff7b72', '#56c271', '#e0b04c', '#6cb0ff', '#d695f0', '#4fc3cf', '#d0d5db', '#8b949e', '#ffa198', '#7ee29a', '#f2d675', '#a5d2ff', '#ecbcff', '#83e0ea', '#ffffff'] as const
+const BASE = ['#7f8894', '#ff7b72', '#56c271', '#e0b04c', '#6cb0ff', '#d695f0', '#4fc3cf', '#d0d5db', '#8b949e', '#ffa198', '#7ee29a', '#f2d675', '#a5d2ff', '#ecbcff', '#83e0ea', '#ffffff'] as const
 /** The same as grounds: those that programs put white text on are darker, those that they put black text on lighter. */
-const BASE_GROUND = ['#3a4149', '#a32a24', '#45a860', '#d0a030', '#1f57a8', '#763a92', '#3fa9b4', '#b4bbc3', '#5c6670', '#d9534b', '#6fd38b', '#ecca5e', '#3b7bd0', '#9a58b8', '#6fd0da', '#eceff2'] as const
+const BASE_GROUND = ['#3a4149', '#a32a24', '#45a860', '#d0a030', '#1f57a8', '#763a92', '#3fa9b4', '#b4bbc3', '#5c6670', '#d9534b', '#6fd38b', '#ecca5e', '#2f6cc0', '#9150af', '#6fd0da', '#eceff2'] as const
 const PAPER = [0x15, 0x18, 0x1b] as const
 
 /** What the classes of `ansi.ts` look like: `fN` text, `gN` ground; on the bare paper, dark text is lifted until it can be read. */
@@ -138,10 +138,10 @@ export const ansiCss = [
   }),
 ].join('\n')
 
-/** A ground, with text on it that can be read where none was chosen. */
+/** A ground, with text on it that can be read where none was chosen: at this luminance black and white have the same contrast, 4.58. */
 function ground(name: string, colour: string): string {
   const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16))
-  return `.lines .${name}{background:${colour};color:${luminance([red, green, blue]) > 0.2 ? '#0d0f11' : '#f2f4f6'}}`
+  return `.lines .${name}{background:${colour};color:${luminance([red, green, blue]) > 0.179 ? '#000' : '#fff'}}`
 }
 
 type Rgb = readonly [number, number, number]

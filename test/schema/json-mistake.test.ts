@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { jsonMistake } from '../../../coordinator/http/json-mistake.ts'
+import { jsonMistake } from '../../schema/json-mistake.ts'
 
 const isJson = (text: string) => {
   try {

@@ -156,6 +156,8 @@ export const token = sqliteTable(
     usedBy: text('used_by').notNull(),
     lastUsedAt: integer('last_used_at'),
     revokedAt: integer('revoked_at'),
+    /** Of a session or sign-in link: the token that it was made from, and ends with. */
+    parent: text(),
   },
   (table) => [uniqueIndex('token_sha256').on(table.sha256)],
 )

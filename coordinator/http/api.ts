@@ -106,7 +106,7 @@ route(apiRoutes, 'POST /login-links', {
   scope: 'admin',
   answer: async ({ c, principal, scheduler, origin }) => {
     const token = newToken('lgn')
-    const view = valueOf(await scheduler.storeToken({ kind: 'login', name: principal.name, scope: principal.scope, life_s: LOGIN_LINK_SECONDS }, sha256Hex(token)))
+    const view = valueOf(await scheduler.storeToken({ kind: 'login', name: principal.name, scope: principal.scope, life_s: LOGIN_LINK_SECONDS, parent: principal.root }, sha256Hex(token)))
     return c.json({ url: `${origin}/sign-in?token=${token}`, expires_at: view.expires_at }, 201)
   },
 })

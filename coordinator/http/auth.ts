@@ -9,7 +9,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { createMiddleware } from 'hono/factory'
 import type { Scope } from '../../schema/api.ts'
 import type { Principal } from '../objects/scheduler-api.ts'
-import { sameText, sha256Hex, TOKEN_NAMES, tokenTag } from '../trust/tokens.ts'
+import { adminIdOf, sameText, sha256Hex, TOKEN_NAMES, tokenTag } from '../trust/tokens.ts'
 import { ownOrigin, scheduler, type HttpContext, type HttpEnvironment } from './context.ts'
 import { problem, type ProblemError } from './problem.ts'
 
@@ -17,7 +17,6 @@ const SESSION_COOKIE = 'kedge_session'
 export const SESSION_SECONDS = 30 * 24 * 3600
 
 const RANK: Readonly<Record<Scope, number>> = { read: 0, build: 1, admin: 2 }
-const ADMIN: Principal = { tokenId: 'admin', name: 'admin token', scope: 'admin' }
 
 /** Lets the request pass when its caller holds this scope or a higher one, and sets `principal`. */
 export function may(scope: Scope) {
@@ -32,7 +31,7 @@ export function may(scope: Scope) {
 /** The principal of a token that a person typed or sent; the problem says which kind was expected and which was given. */
 export async function principalOf(c: HttpContext, token: string): Promise<Principal> {
   // An admin token may have any form: it is whatever the secret was set to.
-  if (c.env.KEDGE_ADMIN_TOKEN && sameText(token, c.env.KEDGE_ADMIN_TOKEN)) return ADMIN
+  if (c.env.KEDGE_ADMIN_TOKEN && sameText(token, c.env.KEDGE_ADMIN_TOKEN)) return adminPrincipal(token)
   const tag = tokenTag(token)
   // Only what has the form of an API token costs the Scheduler a question.
   if (tag === 'api' && /^kdg_api_[\w-]{43}$/.test(token)) {
@@ -43,6 +42,11 @@ export async function principalOf(c: HttpContext, token: string): Promise<Princi
   if (tag === 'adm') throw notSignedIn("This is an admin token, but not this coordinator's: it must equal the secret KEDGE_ADMIN_TOKEN (\"kedge dev\" prints it).", { invalid: true })
   if (tag !== null && tag !== 'api') throw notSignedIn(`This takes an admin or API token; the one presented is ${article(TOKEN_NAMES[tag])}.`, { invalid: true })
   throw notSignedIn('This takes an admin token or an API token (kdg_api_ and 43 characters); what was presented is neither.', { invalid: true })
+}
+
+function adminPrincipal(token: string): Principal {
+  const id = adminIdOf(token)
+  return { tokenId: id, root: id, name: 'admin token', scope: 'admin' }
 }
 
 /** Refuses a request that another site's page made a browser send. */

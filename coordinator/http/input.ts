@@ -6,8 +6,8 @@
  */
 import type { z } from 'zod'
 import { LIMITS } from '../../schema/api.ts'
-import type { HttpContext } from './context.ts'
 import { jsonMistake } from '../../schema/json-mistake.ts'
+import type { HttpContext } from './context.ts'
 import { problem } from './problem.ts'
 import { mistakes } from './mistakes.ts'
 

@@ -36,7 +36,7 @@ sessionRoutes.post('/sign-in', async (c) => {
     return signIn(c, { message: error.problem.detail, status: 401 })
   }
   const session = newToken('web')
-  valueOf(await scheduler(c.env).storeToken({ kind: 'session', name: principal.name, scope: principal.scope, life_s: SESSION_SECONDS }, sha256Hex(session)))
+  valueOf(await scheduler(c.env).storeToken({ kind: 'session', name: principal.name, scope: principal.scope, life_s: SESSION_SECONDS, parent: principal.root }, sha256Hex(session)))
   setSession(c, session)
   return c.redirect(takeNext(c), 303)
 })

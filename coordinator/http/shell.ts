@@ -8,6 +8,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { PROTOCOL_HEADER } from '../../schema/refusal.ts'
 import { VERSION } from '../../schema/version.ts'
 import type { Environment } from '../environment.ts'
+import { STORAGE_NOT_READY } from '../objects/scheduler-api.ts'
 import { document, ProblemPage } from '../pages/layout.tsx'
 import type { HttpContext, HttpEnvironment } from './context.ts'
 import { problem, ProblemError, problemResponse } from './problem.ts'
@@ -81,6 +82,7 @@ function answerError(error: Error, c: HttpContext): Response | Promise<Response>
 }
 
 function unexpected(error: Error, c: HttpContext): ProblemError {
+  if (error.message.startsWith(STORAGE_NOT_READY)) return problem(503, { code: 'storage-not-ready', detail: error.message.slice(STORAGE_NOT_READY.length), headers: { 'retry-after': '60' } })
   // The path only: a query can hold a sign-in token.
   console.error(`${c.req.method} ${c.req.path} failed: ${error.stack ?? error.message}`)
   // As the platform marks a Durable Object that has more than it can take.

@@ -3,7 +3,7 @@
  * alarm. It knows SQLite only through `Sql` and time only as a number, so that the very same code runs in the object, in
  * tests and under simulation; `scheduler.ts` is the shell that gives it both.
  */
-import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
+import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
 import type { AgentRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
@@ -18,7 +18,7 @@ import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
 import { Expiry } from './expiry.ts'
-import type { AgentAnswer, Answer, BuildsFilter, Caller, JobLogs, Principal } from './scheduler-api.ts'
+import type { AgentAnswer, Answer, BuildsFilter, Caller, DerivedToken, JobLogs, Principal } from './scheduler-api.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type Event, type ParsedSync } from './sync.ts'
 
 export interface ClusterParts {
@@ -29,6 +29,8 @@ export interface ClusterParts {
   readonly transaction: <T>(run: () => T) => T
   /** 1 to 40 characters, never twice. */
   readonly newId: () => string
+  /** Names the admin token that is in force. */
+  readonly adminId: string
   /** Agents whose doorbell is open. */
   readonly attached: () => ReadonlySet<AgentId>
 }
@@ -305,15 +307,24 @@ export class Cluster {
   identify(now: number, sha256: string, kind: 'api' | 'session' | 'login'): Outcome<Principal | null> {
     return this.#event(now, (event) => {
       const row = load.token(event.on, sha256)
-      if (!row || row.kind !== kind || row.revokedAt !== null || row.scope === null || (row.expiresAt !== null && row.expiresAt <= now)) return null
+      if (!row || row.kind !== kind || row.scope === null || !isInForce(row, now)) return null
+      const root = row.kind === 'api' ? row.id : row.parent
+      if (root === null || (root !== row.id && !this.#standsBehind(event, root))) return null
       if (kind === 'login') load.tokens.update(event.on, { id: row.id }, { revokedAt: now })
       // Last use is shown to people by the minute: writing it at each request would cost a row a request.
       else if (row.lastUsedAt === null || now - row.lastUsedAt > 3_600_000) load.tokens.update(event.on, { id: row.id }, { lastUsedAt: now })
-      return { tokenId: row.id, name: row.name, scope: row.scope }
+      return { tokenId: row.id, root, name: row.name, scope: row.scope }
     })
   }
 
-  storeToken(now: number, request: CreateTokenRequest | { readonly kind: 'login' | 'session'; readonly name: string; readonly scope: Scope; readonly life_s: number }, sha256: string): Outcome<Answer<TokenView>> {
+  /** The admin token is a secret of the coordinator and has no row: a new one ends what the old one opened. */
+  #standsBehind(event: Event, root: string): boolean {
+    if (root === this.#parts.adminId) return true
+    const row = load.tokens.get(event.on, { id: root })
+    return row !== null && isInForce(row, event.now)
+  }
+
+  storeToken(now: number, request: CreateTokenRequest | DerivedToken, sha256: string): Outcome<Answer<TokenView>> {
     return this.#event(now, (event) => {
       const lifeS = request.life_s ?? (request.kind === 'registration' ? 24 * 3600 : null)
       const row: load.TokenRow = {
@@ -328,6 +339,7 @@ export class Cluster {
         usedBy: [],
         lastUsedAt: null,
         revokedAt: null,
+        parent: request.kind === 'session' || request.kind === 'login' ? request.parent : null,
       }
       load.tokens.insert(event.on, row)
       return { ok: true, value: tokenView(row) }
@@ -372,6 +384,10 @@ function expire(event: Event, lease: Lease, why: LostWhy): void {
   const job = load.job(event.on, lease)
   if (job && job.state === 'live' && job.fence === lease.fence) loseAttempt(event, job, why)
   else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
+}
+
+function isInForce(token: load.TokenRow, now: number): boolean {
+  return token.revokedAt === null && (token.expiresAt === null || token.expiresAt > now)
 }
 
 function classFor(event: Event, asked: Offered): number {

@@ -10,12 +10,17 @@ import type { AttemptId, JobId } from '../../schema/job.ts'
 import type { RefusalBody, RefusalCode } from '../../schema/refusal.ts'
 import type { RegisterReply, RegisterRequest } from '../../schema/sync.ts'
 
+/** How the message of an error begins that says why the Scheduler serves nothing: only its text survives RPC. */
+export const STORAGE_NOT_READY = 'storage not ready: '
+
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem }
 export type AgentAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: RefusalCode; readonly message: string; readonly extra?: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'> }
 
 /** Who a person's token belongs to. */
 export interface Principal {
   readonly tokenId: string
+  /** The admin or API token that stands behind a session or sign-in link, which end with it; of such a token, itself. */
+  readonly root: string
   readonly name: string
   readonly scope: Scope
 }
@@ -51,6 +56,15 @@ export interface JobLogs {
   readonly attempts: readonly { readonly id: AttemptId; readonly fence: number; readonly agentId: string; readonly ended: boolean; /** As its result announced; null without one. */ readonly logBytes: number | null }[]
 }
 
+/** What is made from an admin or API token for a browser. */
+export interface DerivedToken {
+  readonly kind: 'login' | 'session'
+  readonly name: string
+  readonly scope: Scope
+  readonly life_s: number
+  readonly parent: string
+}
+
 export interface SchedulerApi {
   fetch(request: Request): Promise<Response>
 
@@ -78,7 +92,7 @@ export interface SchedulerApi {
   /** The principal of an unexpired, unrevoked token of this kind; null otherwise. `login` is used up by asking. */
   identify(sha256: string, kind: 'api' | 'session' | 'login'): Promise<Principal | null>
   /** Stores a token that the Worker made; `sha256` is of its text, which is never stored. */
-  storeToken(request: CreateTokenRequest | { readonly kind: 'login' | 'session'; readonly name: string; readonly scope: Scope; readonly life_s: number }, sha256: string): Promise<Answer<TokenView>>
+  storeToken(request: CreateTokenRequest | DerivedToken, sha256: string): Promise<Answer<TokenView>>
   tokens(): Promise<readonly TokenView[]>
   revokeToken(id: string): Promise<Answer<TokenView>>
 }

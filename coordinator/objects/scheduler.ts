@@ -4,20 +4,19 @@
  * no `await` before it, so that it commits together with the rows; then the bells.
  */
 import { DurableObject } from 'cloudflare:workers'
-import { drizzle } from 'drizzle-orm/durable-sqlite'
-import { migrate } from 'drizzle-orm/durable-sqlite/migrator'
 import migrations from '../../schema/migrations/migrations.js'
-import type { CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, RetryRequest, Scope } from '../../schema/api.ts'
+import type { CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, RetryRequest } from '../../schema/api.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { RegisterRequest } from '../../schema/sync.ts'
 import { numbers, type Numbers } from '../core/numbers.ts'
 import type { Environment } from '../environment.ts'
 import { PROTOCOL_HEADERS, refusal } from '../refusal.ts'
+import { migrate } from '../store/migrate.ts'
 import type { Binding, Sql } from '../store/sql.ts'
-import { sha256Hex, signAttempt, signSession } from '../trust/tokens.ts'
+import { adminIdOf, sha256Hex, signAttempt, signSession } from '../trust/tokens.ts'
 import { Cluster, type Outcome } from './cluster.ts'
 import { Doorbell, type Attached, type Attachment } from './doorbell.ts'
-import type { BuildsFilter, Caller, SchedulerApi } from './scheduler-api.ts'
+import { STORAGE_NOT_READY, type BuildsFilter, type Caller, type DerivedToken, type SchedulerApi } from './scheduler-api.ts'
 import type { ParsedSync } from './sync.ts'
 
 /** Sessions last 15 minutes, and are renewed in each reply [C1.3]. */
@@ -46,6 +45,7 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
       numbers: this.#numbers,
       transaction: (run) => state.storage.transactionSync(run),
       newId: () => crypto.randomUUID(),
+      adminId: adminIdOf(env.KEDGE_ADMIN_TOKEN ?? ''),
       attached: () => this.#doorbell.agents(),
       sign: {
         session: (claims) => signSession({ ...claims, expiresAt: claims.issuedAt + SESSION_MS }, signingKey),
@@ -58,10 +58,10 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
   /** Brings the tables up to date before anything is served, and re-arms a missing alarm [C10.2]. Touches no lease. */
   async #wake(): Promise<void> {
     try {
-      await migrate(drizzle(this.ctx.storage), migrations)
+      this.ctx.storage.transactionSync(() => migrate(sqlOf(this.ctx.storage.sql), migrations))
     } catch (error) {
       // A stranger's tables, or newer ones: serving could damage them. Every request is answered 503 with the reason.
-      this.#broken = `the stored data could not be brought up to this version: ${error instanceof Error ? causes(error) : String(error)}`
+      this.#broken = `The stored data could not be brought up to this version: ${error instanceof Error ? error.message : String(error)}. Nothing was changed.`
       console.error(`kedge: ${this.#broken}`)
       return
     }
@@ -143,13 +143,9 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     }
   }
 
-  #whenSound<T>(act: () => T): T | { readonly ok: false; readonly problem: { readonly status: 503; readonly code: string; readonly title: string; readonly detail: string } } {
-    if (this.#broken === null) return act()
-    return { ok: false, problem: { status: 503, code: 'storage-not-ready', title: 'The coordinator cannot serve', detail: this.#broken } }
-  }
-
+  /** Nothing is served from tables that are not this version's. */
   #sound(): void {
-    if (this.#broken !== null) throw new Error(this.#broken)
+    if (this.#broken !== null) throw new Error(`${STORAGE_NOT_READY}${this.#broken}`)
   }
 
   async register(request: RegisterRequest, registrationTokenSha256: string) {
@@ -175,7 +171,8 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
   }
 
   async createProject(request: CreateProjectRequest) {
-    return this.#whenSound(() => this.#follow(this.#cluster.createProject(Date.now(), request)))
+    this.#sound()
+    return this.#follow(this.#cluster.createProject(Date.now(), request))
   }
 
   async projects() {
@@ -184,31 +181,38 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
   }
 
   async project(slug: string) {
-    return this.#whenSound(() => this.#cluster.project(slug))
+    this.#sound()
+    return this.#cluster.project(slug)
   }
 
   async createBuild(slug: string, request: CreateBuildRequest, options: { readonly idempotencyKey: string | null; readonly origin: string }) {
-    return this.#whenSound(() => this.#follow(this.#cluster.createBuild(Date.now(), slug, request, options)))
+    this.#sound()
+    return this.#follow(this.#cluster.createBuild(Date.now(), slug, request, options))
   }
 
   async builds(filter: BuildsFilter, origin: string) {
-    return this.#whenSound(() => this.#cluster.builds(Date.now(), filter, origin))
+    this.#sound()
+    return this.#cluster.builds(Date.now(), filter, origin)
   }
 
   async build(slug: string, number: number, origin: string) {
-    return this.#whenSound(() => this.#cluster.build(Date.now(), slug, number, origin))
+    this.#sound()
+    return this.#cluster.build(Date.now(), slug, number, origin)
   }
 
   async cancelBuild(slug: string, number: number, origin: string) {
-    return this.#whenSound(() => this.#follow(this.#cluster.cancelBuild(Date.now(), slug, number, origin)))
+    this.#sound()
+    return this.#follow(this.#cluster.cancelBuild(Date.now(), slug, number, origin))
   }
 
   async retryBuild(slug: string, number: number, request: RetryRequest, origin: string) {
-    return this.#whenSound(() => this.#follow(this.#cluster.retryBuild(Date.now(), slug, number, request, origin)))
+    this.#sound()
+    return this.#follow(this.#cluster.retryBuild(Date.now(), slug, number, request, origin))
   }
 
   async job(id: string) {
-    return this.#whenSound(() => this.#cluster.job(id))
+    this.#sound()
+    return this.#cluster.job(id)
   }
 
   async agents() {
@@ -217,7 +221,8 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
   }
 
   async changeAgent(id: string, action: 'drain' | 'resume' | 'revoke') {
-    return this.#whenSound(() => this.#follow(this.#cluster.changeAgent(Date.now(), id, action)))
+    this.#sound()
+    return this.#follow(this.#cluster.changeAgent(Date.now(), id, action))
   }
 
   async identify(sha256: string, kind: 'api' | 'session' | 'login') {
@@ -225,8 +230,9 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     return this.#follow(this.#cluster.identify(Date.now(), sha256, kind))
   }
 
-  async storeToken(request: CreateTokenRequest | { readonly kind: 'login' | 'session'; readonly name: string; readonly scope: Scope; readonly life_s: number }, sha256: string) {
-    return this.#whenSound(() => this.#follow(this.#cluster.storeToken(Date.now(), request, sha256)))
+  async storeToken(request: CreateTokenRequest | DerivedToken, sha256: string) {
+    this.#sound()
+    return this.#follow(this.#cluster.storeToken(Date.now(), request, sha256))
   }
 
   async tokens() {
@@ -235,15 +241,9 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
   }
 
   async revokeToken(id: string) {
-    return this.#whenSound(() => this.#follow(this.#cluster.revokeToken(Date.now(), id)))
+    this.#sound()
+    return this.#follow(this.#cluster.revokeToken(Date.now(), id))
   }
-}
-
-/** The first message and the one at the bottom: drizzle wraps SQLite's own. */
-function causes(error: Error): string {
-  let bottom = error
-  while (bottom.cause instanceof Error) bottom = bottom.cause
-  return bottom === error ? error.message : bottom.message
 }
 
 function sqlOf(storage: SqlStorage): Sql {

@@ -17,6 +17,7 @@ export interface TokenRow {
   readonly usedBy: readonly string[]
   readonly lastUsedAt: number | null
   readonly revokedAt: number | null
+  readonly parent: string | null
 }
 
 export const projects = new Table<ProjectRow>(tables.project)

@@ -48,6 +48,11 @@ export function newToken(kind: 'adm' | 'reg' | 'api' | 'ses' | 'web' | 'lgn'): s
   return `kdg_${kind}_${randomBytes(32).toString('base64url')}`
 }
 
+/** Names an admin token without telling it. */
+export function adminIdOf(adminToken: string): string {
+  return `admin-${sha256Hex(adminToken).slice(0, 16)}`
+}
+
 /** The kind that a token claims to be by its prefix, or null when it is none of ours. */
 export function tokenTag(token: string): TokenTag | null {
   const tag = /^kdg_([a-z]{3})_/.exec(token)?.[1]

@@ -62,6 +62,7 @@ export class TestCluster {
     return new Cluster({
       sql: this.sql,
       numbers: this.numbers,
+      adminId: 'admin',
       newId: () => `token-${++this.#ids}`,
       attached: () => this.attached,
       transaction: (run) => {

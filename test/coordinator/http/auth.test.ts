@@ -170,6 +170,20 @@ describe('signing in', () => {
     expect(response.headers.get('location')).toBe('/')
   })
 
+  it('lasts no longer than the token that it came from', async () => {
+    const token = await apiToken('admin')
+    const { pair } = await signIn(token.token)
+    const { url } = await json<{ url: string }>(await ask('/api/v1/login-links', { method: 'POST', token: null, headers: { cookie: pair, origin: ORIGIN } }))
+    const [link, unused] = [url, (await json<{ url: string }>(await ask('/api/v1/login-links', { method: 'POST', token: token.token }))).url].map((made) => new URL(made).searchParams.get('token') ?? '')
+    const byLink = await signIn(link ?? '')
+    const opens = async (cookie: string) => (await ask('/api/v1/agents', { token: null, headers: { cookie } })).status
+    expect([await opens(pair), await opens(byLink.pair)]).toEqual([200, 200])
+
+    expect((await ask(`/api/v1/tokens/${token.id}`, { method: 'DELETE' })).status).toBe(200)
+    expect([await opens(pair), await opens(byLink.pair)]).toEqual([401, 401])
+    expect((await signIn(unused ?? '')).response.status).toBe(401)
+  })
+
   it('out ends the session on both sides', async () => {
     const { pair } = await signIn(ADMIN_TOKEN)
     const out = await ask('/sign-out', form({}, { cookie: pair, origin: ORIGIN }))

@@ -8,8 +8,8 @@ import { duration, ending } from '../../../coordinator/pages/state.tsx'
 import type { BuildView } from '../../../schema/api.ts'
 import { agentView, attemptView, buildSummary, buildView, jobView } from '../../support/views.ts'
 
-const frame: PageFrame = { nonce: 'n0nce', principal: { tokenId: 't', name: 'ada', scope: 'build' }, now: Date.parse('2026-11-24T10:06:00.000Z') }
-const reader: PageFrame = { ...frame, principal: { tokenId: 't', name: 'eve', scope: 'read' } }
+const frame: PageFrame = { nonce: 'n0nce', principal: { root: 't', tokenId: 't', name: 'ada', scope: 'build' }, now: Date.parse('2026-11-24T10:06:00.000Z') }
+const reader: PageFrame = { ...frame, principal: { root: 't', tokenId: 't', name: 'eve', scope: 'read' } }
 
 async function builds(over: Partial<Parameters<typeof BuildsPage>[0]> = {}): Promise<string> {
   return String(await BuildsPage({ frame, page: { builds: [buildSummary()], next_cursor: null }, query: {}, origin: 'https://kedge.test', islands: ['/*live*/'], ...over }))

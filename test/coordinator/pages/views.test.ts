@@ -113,6 +113,12 @@ describe('agents', () => {
     const html = String(await AgentsPage({ frame, agents: [agentView({ state: 'unhealthy', reason: '1 GB free, below the floor of 5 GB', running: [{ attempt: 'J1-7-1.1', project: 'shop', build: 7 }] })], origin: 'x', islands: [] }))
     for (const text of ['unhealthy', '1 GB free, below the floor of 5 GB', '1/2', 'href="/projects/shop/builds/7"', 'queue=default', 'os=linux']) expect(html).toContain(text)
   })
+
+  it('one that takes work is connected, also where the coordinator has slept and forgotten when it last heard from it', async () => {
+    const shown = async (state: 'ready' | 'offline') => String(await AgentsPage({ frame, agents: [agentView({ state, last_seen: null })], origin: 'x', islands: [] }))
+    expect(await shown('ready')).toContain('<span class="seen">connected</span>')
+    expect(await shown('offline')).toContain('<span class="seen"></span>')
+  })
 })
 
 describe('words', () => {

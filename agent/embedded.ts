@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Miniflare } from 'miniflare'
 import { z } from 'zod'
+import { diskTrouble } from './disk-trouble.ts'
 import { takeLock } from './lock.ts'
 import { nodePlatform, nodeProcesses } from './node-platform.ts'
 
@@ -222,7 +223,8 @@ async function writable<T>(state: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write()
   } catch (error) {
-    throw new CoordinatorError(`cannot use the state folder ${state}: ${error instanceof Error ? error.message : String(error)}. Make it writable for this user, or name another with --state.`, { cause: error })
+    const { why, remedy } = diskTrouble(error)
+    throw new CoordinatorError(`cannot write the state folder ${state}: ${why}. The coordinator keeps everything there: ${remedy}, or name another with --state.`, { cause: error })
   }
 }
 

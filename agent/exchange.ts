@@ -6,6 +6,7 @@
 import type { z } from 'zod'
 import { PROTOCOL_HEADER, refusalBody, type RefusalBody } from '../schema/refusal.ts'
 import type { Clock, Network } from './platform.ts'
+import { whyUnreachable } from './unreachable.ts'
 
 export type Answer<T> =
   | { readonly kind: 'reply'; readonly value: T }
@@ -48,7 +49,7 @@ export async function ask<T>(question: Question<T>): Promise<Answer<T>> {
     // Raced, so that a network which ignores the signal cannot hold the loop either.
     return await Promise.race([read(question, ending.signal), aborted(ending.signal)])
   } catch (error) {
-    return { kind: 'none', why: timedOut ? `no whole answer within ${Math.max(1, Math.round(question.timeoutMs / 1000))} s` : explain(error), elsewhere: false, retryAfterMs: null }
+    return { kind: 'none', why: timedOut ? `no whole answer within ${Math.max(1, Math.round(question.timeoutMs / 1000))} s` : whyUnreachable(error), elsewhere: false, retryAfterMs: null }
   } finally {
     takeBack()
     question.signal?.removeEventListener('abort', forward)
@@ -126,35 +127,4 @@ function aborted(signal: AbortSignal): Promise<never> {
     if (signal.aborted) end()
     else signal.addEventListener('abort', end, { once: true })
   })
-}
-
-const SENTENCES: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  UND_ERR_SOCKET: 'connection closed before the answer was whole',
-  ENOTFOUND: 'no such host name',
-  EAI_AGAIN: 'the name service does not answer',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'the network is not reachable',
-  ETIMEDOUT: 'connecting timed out',
-  UND_ERR_CONNECT_TIMEOUT: 'connecting timed out',
-  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
-  CERT_HAS_EXPIRED: 'TLS: its certificate has expired; also check this machine\'s clock',
-  CERT_NOT_YET_VALID: 'TLS: its certificate is not valid yet; check this machine\'s clock',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'TLS: its certificate is for another host name',
-}
-
-/** Why a fetch failed, in a person's words. Node hides the reason in a chain of causes. */
-export function explain(error: unknown): string {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 6; depth += 1) {
-    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : ''
-    const sentence = SENTENCES[code]
-    if (sentence !== undefined) return sentence
-    if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) return `TLS: its certificate is not trusted here (${code}); a private authority's certificate goes into NODE_EXTRA_CA_CERTS`
-    if (/SSL|TLS|EPROTO/.test(code)) return `TLS: it does not speak TLS there (${code}); is it http:// instead of https://?`
-    if (cause instanceof AggregateError && cause.errors.length > 0) cause = cause.errors[0]
-    else if (cause.cause === undefined) return cause.message
-    else cause = cause.cause
-  }
-  return String(error)
 }

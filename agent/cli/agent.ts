@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
-import { coordinatorUrl, DEFAULT_URL, present, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber } from './settings.ts'
+import { coordinatorUrl, DEFAULT_URL, firstOf, plainToken, present, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber, type FileSettings, type Given } from './settings.ts'
 
 export const MOST_SLOTS = 64
 
@@ -45,17 +45,21 @@ export function registerAgent(program: Command, surroundings: Surroundings): voi
     })
 }
 
-export function agentSettings(flags: AgentFlags, surroundings: Surroundings) {
+export async function agentSettings(flags: AgentFlags, surroundings: Surroundings) {
+  const { offer } = await import('../../schema/sync.ts')
   const { environment } = surroundings
   const file = readSettings(flags.config, surroundings)
+  const given = (name: 'url' | 'name' | 'slots' | 'queue', variable: string, otherwise: string) =>
+    firstOf({ flag: [`--${name}`, flags[name]], variable: [variable, environment[variable]], file: [name, file[name]?.toString()], otherwise })
   const tags = flags.tag ?? commaList(environment['KEDGE_TAGS']) ?? file.tags ?? []
-  for (const tag of tags) if (!/^[^=\s]+=\S*$/.test(tag)) throw new Failure(EXIT.usage, `the tag "${tag}" must look like key=value, such as os=linux.`)
+  for (const tag of tags) if (!offer.shape.tags.element.safeParse(tag).success) throw new Failure(EXIT.usage, `the tag "${tag}" must look like key=value without spaces, such as os=linux.`)
+  if (!offer.shape.tags.safeParse(tags).success) throw new Failure(EXIT.usage, `${tags.length} tags are more than an agent may have.`)
   return {
-    url: coordinatorUrl(flags.url ?? present(environment['KEDGE_URL']) ?? file.url ?? DEFAULT_URL),
+    url: coordinatorUrl(given('url', 'KEDGE_URL', DEFAULT_URL)),
     registrationToken: token(flags, file, surroundings),
-    name: flags.name ?? present(environment['KEDGE_AGENT_NAME']) ?? file.name ?? hostname(),
-    slots: wholeNumber(flags.slots ?? present(environment['KEDGE_SLOTS']) ?? String(file.slots ?? 1), '--slots', { from: 1, to: MOST_SLOTS }),
-    queue: flags.queue ?? present(environment['KEDGE_QUEUE']) ?? file.queue ?? 'default',
+    name: fitting(given('name', 'KEDGE_AGENT_NAME', hostname()), offer.shape.name, 'must have 1 to 128 characters'),
+    slots: wholeNumber(given('slots', 'KEDGE_SLOTS', '1'), { from: 1, to: MOST_SLOTS }),
+    queue: fitting(given('queue', 'KEDGE_QUEUE', 'default'), offer.shape.queue, 'must be 1 to 64 letters, digits, "_", "." or "-", and begin with a letter or digit'),
     tags,
     stateFolder: stateFolder(flags.state ?? present(environment['KEDGE_STATE']) ?? file.state, 'agent', surroundings),
     doorbell: flags.doorbell && (file.doorbell ?? true),
@@ -63,19 +67,25 @@ export function agentSettings(flags: AgentFlags, surroundings: Surroundings) {
   }
 }
 
-function token(flags: AgentFlags, file: { readonly token?: string; readonly token_file?: string }, surroundings: Surroundings): string | null {
+/** What the coordinator would refuse, again and again, is better refused here. */
+function fitting({ text, from }: Given, schema: { safeParse(text: string): { readonly success: boolean } }, rule: string): string {
+  if (schema.safeParse(text).success) return text
+  throw new Failure(EXIT.usage, `${from} ${rule}, not "${text.length > 80 ? `${text.slice(0, 80)}…` : text}".`)
+}
+
+function token(flags: AgentFlags, file: FileSettings, surroundings: Surroundings): string | null {
   if (flags.token !== undefined && flags.tokenFile !== undefined) throw new Failure(EXIT.usage, '--token and --token-file both name the token; leave one out.')
-  if (flags.token !== undefined) return flags.token
+  if (flags.token !== undefined) return plainToken(flags.token, '--token')
   if (flags.tokenFile !== undefined) return tokenFrom(flags.tokenFile, surroundings)
   const fromEnvironment = present(surroundings.environment['KEDGE_REGISTRATION_TOKEN'])
-  if (fromEnvironment !== undefined) return fromEnvironment
-  if (file.token !== undefined) return file.token
+  if (fromEnvironment !== undefined) return plainToken(fromEnvironment, 'KEDGE_REGISTRATION_TOKEN')
+  if (file.token !== undefined) return plainToken(file.token, '"token" of the settings file')
   return file.token_file === undefined ? null : tokenFrom(file.token_file, surroundings)
 }
 
 async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<ExitCode> {
   if (surroundings.os === 'win32') throw new Failure(EXIT.usage, 'the agent does not run on Windows itself yet. Start it in WSL (wsl --install), where everything works.')
-  const config = agentSettings(flags, surroundings)
+  const config = await agentSettings(flags, surroundings)
   const [{ startAgent }, { nodeMachine }, { nodePlatform, nodeProcesses }, { createCheckout }, { endGroup }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts'), import('../runner/process-tree.ts')])
   const platform = nodePlatform()
   const say = (kind: 'line' | 'waiting') => (text: string) => {
@@ -96,7 +106,7 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
   }
   surroundings.onStop(() => stop(1))
   surroundings.onParent((message) => stop(message === 'stop' ? 2 : 3)) // gone: nobody is left to hand anything to
-  return (await agent.ended) as ExitCode // 0, 1 or 5: see `Agent.ended`
+  return (await agent.ended) as ExitCode // 0, 1, 2 or 5: see `Agent.ended`
 }
 
 function commaList(text: string | undefined): readonly string[] | undefined {

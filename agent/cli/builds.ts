@@ -3,10 +3,11 @@ import { execFile } from 'node:child_process'
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
-import type { BuildPage, BuildSummary, BuildView, ProjectView } from '../../schema/api.ts'
+import type { BuildSummary, BuildView, ProjectView } from '../../schema/api.ts'
 import { postOnce, type Client } from './client.ts'
 import { EXIT, Failure, type ExitCode } from './output.ts'
 import { followBuild, type FollowOutput } from './follow.ts'
+import { ANY, BUILD, BUILDS, PROJECT, PROJECTS } from './replies.ts'
 
 export interface CommandOutput extends FollowOutput {
   /** To standard output. */
@@ -51,7 +52,7 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
     ...(options.timeout === undefined ? {} : { timeout_s: options.timeout }),
     ...(options.queue === undefined && options.tag === undefined ? {} : { agents: { ...(options.queue ? { queue: options.queue } : {}), ...(options.tag ? { tags: options.tag } : {}) } }),
   }
-  const build = await postOnce<BuildView>(client, `/api/v1/projects/${slug}/builds`, body, pause)
+  const build = await postOnce(client, `/api/v1/projects/${slug}/builds`, BUILD, { body, pause })
   if (!options.follow) {
     if (options.json) output.json(build)
     else output.line(`${build.project} #${build.number} ${build.state}  ${build.url}`)
@@ -95,7 +96,7 @@ async function sourceOf(options: BuildOptions): Promise<Source> {
   })
   if (options.commit !== undefined) {
     const full = await git(repository, 'rev-parse', '--verify', '--quiet', `${options.commit}^{commit}`).catch(() => null)
-    if (full === null) throw new Failure(EXIT.usage, `there is no commit ${options.commit} in ${repository}`)
+    if (full === null) throw new Failure(EXIT.usage, `there is no commit ${options.commit} in ${repository}; git log there shows which there are, and git fetch gets those of others`)
     return { repository, commit: full, branch: null, message: await subject(repository, full) }
   }
   if (options.branch !== undefined) return { repository, commit: null, branch: null, message: null }
@@ -126,17 +127,18 @@ export function slugFrom(repository: string): string {
 
 /** A project of that name is made at its first build; one with another repository is not silently built instead. */
 async function ensureProject(client: Client, slug: string, repository: string): Promise<void> {
-  const existing = await client.get<ProjectView>(`/api/v1/projects/${slug}`).catch((error: unknown) => {
+  const existing = await client.get(`/api/v1/projects/${slug}`, PROJECT).catch((error: unknown) => {
     if (error instanceof Failure && error.exitCode === EXIT.usage) return null
     throw error
   })
   if (existing === null) {
     try {
-      await client.post('/api/v1/projects', { slug, repository })
+      await client.post('/api/v1/projects', ANY, { slug, repository })
     } catch (error) {
+      if (error instanceof Failure && error.exitCode === EXIT.notAllowed) throw new Failure(EXIT.notAllowed, `there is no project ${slug} yet, and your token may not make one: ${error.message} Or build one that is there, with --project.`)
       // Somebody else made it in the same moment: look again.
       if (!(error instanceof Failure) || error.exitCode !== EXIT.usage) throw error
-      const theirs = await client.get<ProjectView>(`/api/v1/projects/${slug}`).catch(() => null)
+      const theirs = await client.get(`/api/v1/projects/${slug}`, PROJECT).catch(() => null)
       if (theirs === null) throw error
       assertBuilds(theirs, repository)
     }
@@ -162,7 +164,7 @@ function readEnv(pairs: readonly string[]): Record<string, string> {
 export async function listBuilds(client: Client, options: { readonly project?: string; readonly state?: string; readonly branch?: string; readonly limit?: number; readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
   const query = new URLSearchParams()
   for (const name of ['project', 'state', 'branch', 'limit'] as const) if (options[name] !== undefined) query.set(name, String(options[name]))
-  const page = await client.get<BuildPage>(`/api/v1/builds?${query}`)
+  const page = await client.get(`/api/v1/builds?${query}`, BUILDS)
   if (options.json) output.json(page)
   else if (page.builds.length === 0) output.line('No builds. Start one with: npx kedge build --repo . --command "npm test"')
   else for (const row of table(page.builds.map(columns))) output.line(row)
@@ -185,11 +187,11 @@ async function find(client: Client, named: string, project: string | undefined):
   const match = /^(?:([a-z0-9-]+)#)?(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named) ?? /^([a-z0-9-]+)\/(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named)
   if (!match) throw new Failure(EXIT.usage, `"${named}" does not name a build; write PROJECT#NUMBER, such as app#12, or NUMBER with --project`)
   const slug = match[1] ?? project ?? (await onlyProject(client))
-  return { build: await client.get<BuildView>(`/api/v1/projects/${slug}/builds/${match[2]}`), job: match[3] === undefined ? null : Number(match[3]) }
+  return { build: await client.get(`/api/v1/projects/${slug}/builds/${match[2]}`, BUILD), job: match[3] === undefined ? null : Number(match[3]) }
 }
 
 async function onlyProject(client: Client): Promise<string> {
-  const projects = await client.get<readonly ProjectView[]>('/api/v1/projects')
+  const projects = await client.get('/api/v1/projects', PROJECTS)
   const [first] = projects
   if (first && projects.length === 1) return first.slug
   throw new Failure(EXIT.usage, `say of which project: ${projects.map(({ slug }) => `${slug}#NUMBER`).join(', ') || 'there is none yet'}`)
@@ -205,13 +207,17 @@ export async function showLogs(client: Client, named: string, options: { readonl
   const chosen = job === null ? build.jobs.at(-1) : build.jobs.find(({ id }) => id.endsWith(`-${job}`))
   if (!chosen) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${job}; it has ${build.jobs.length}`)
   const response = await client.open(`/api/v1/jobs/${chosen.id}/log${options.attempt === undefined ? '' : `?attempt=${encodeURIComponent(options.attempt)}`}`, { accept: 'text/plain' })
-  for await (const bytes of (response.body ?? []) as AsyncIterable<Uint8Array>) output.log(bytes)
+  try {
+    for await (const bytes of (response.body ?? []) as AsyncIterable<Uint8Array>) output.log(bytes)
+  } catch {
+    throw new Failure(EXIT.unreachable, `the connection to ${client.url} was cut before the log ended; ask again, or add --follow, which goes on by itself`)
+  }
   return EXIT.ok
 }
 
 export async function cancelBuild(client: Client, named: string, options: { readonly project?: string; readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
   const { build } = await find(client, named, options.project)
-  const after = await client.post<BuildView>(`/api/v1/projects/${build.project}/builds/${build.number}/cancel`)
+  const after = await client.post(`/api/v1/projects/${build.project}/builds/${build.number}/cancel`, BUILD)
   if (options.json) output.json(after)
   else output.line(`${after.project} #${after.number} ${after.state}`)
   return EXIT.ok
@@ -219,7 +225,7 @@ export async function cancelBuild(client: Client, named: string, options: { read
 
 export async function retryBuild(client: Client, named: string, options: { readonly project?: string; readonly failed?: boolean; readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
   const { build } = await find(client, named, options.project)
-  const after = await client.post<BuildView>(`/api/v1/projects/${build.project}/builds/${build.number}/retry`, options.failed ? { only: 'failed' } : {})
+  const after = await client.post(`/api/v1/projects/${build.project}/builds/${build.number}/retry`, BUILD, options.failed ? { only: 'failed' } : {})
   if (options.json) output.json(after)
   else output.line(`${after.project} #${after.number} ${after.state}`)
   return EXIT.ok

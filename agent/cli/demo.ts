@@ -8,13 +8,14 @@ import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { AgentView, BuildView } from '../../schema/api.ts'
+import type { BuildView } from '../../schema/api.ts'
 import { isFinalBuild, parseAttemptId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import { startCoordinator } from '../embedded.ts'
 import { nodePlatform } from '../node-platform.ts'
 import { killLeftovers } from '../runner/process-tree.ts'
 import { table } from './builds.ts'
 import { createClient, type Client } from './client.ts'
+import { AGENTS, BUILD, PROJECT, SIGN_IN_LINK } from './replies.ts'
 
 const once = process.argv.includes('--once')
 const json = process.argv.includes('--json')
@@ -174,7 +175,7 @@ async function play(client: Client, fleet: Fleet, { good, broken }: Commits): Pr
   const parts = [passes, fails, killed, canceled, another]
   for (const one of parts) {
     const message = await git(['-C', join(fleet.folder, 'kedge.git'), 'log', '-1', '--format=%s', one.commit])
-    one.view = await client.post<BuildView>('/api/v1/projects/kedge/builds', { commit: one.commit, branch: one.branch, command: one.command, message, agents: { tags: [`demo=${one.agent}`] } })
+    one.view = await client.post('/api/v1/projects/kedge/builds', BUILD, { commit: one.commit, branch: one.branch, command: one.command, message, agents: { tags: [`demo=${one.agent}`] } })
     tell(`#${one.view.number} starts: ${one.what} (${one.commit.slice(0, 7)} ${message})`)
   }
 
@@ -199,7 +200,7 @@ async function play(client: Client, fleet: Fleet, { good, broken }: Commits): Pr
     if (!isCanceled && (await working(client, canceled)) !== null) {
       isCanceled = true
       tell(`#${canceled.view?.number} somebody cancels it while it runs`)
-      await client.post(`/api/v1/projects/kedge/builds/${canceled.view?.number}/cancel`)
+      await client.post(`/api/v1/projects/kedge/builds/${canceled.view?.number}/cancel`, BUILD)
     }
     return parts.every(({ view }) => view !== null && isFinalBuild(view.state)) ? true : null
   })
@@ -222,7 +223,7 @@ async function logOf(client: Client, job: string): Promise<string> {
 /** Tells what is new of a build. */
 async function follow(client: Client, one: Part): Promise<void> {
   if (one.view === null || isFinalBuild(one.view.state)) return
-  one.view = await client.get<BuildView>(`/api/v1/projects/kedge/builds/${one.view.number}`)
+  one.view = await client.get(`/api/v1/projects/kedge/builds/${one.view.number}`, BUILD)
   const job = one.view.jobs.at(-1)
   const attempt = job?.attempts.at(-1)
   if (!job) return
@@ -257,14 +258,14 @@ async function demonstrate(): Promise<number> {
   const coordinator = await startCoordinator({ host: '127.0.0.1', port: 0, state: join(folder, 'coordinator'), note: tell })
   undo.push(() => coordinator.stop())
   const client = createClient({ url: coordinator.url, token: coordinator.adminToken })
-  const link = await client.post<{ readonly url: string }>('/api/v1/login-links')
+  const link = await client.post('/api/v1/login-links', SIGN_IN_LINK)
   tell(`The coordinator is ready. Its pages: ${coordinator.url}`)
   tell(`Sign in, once: ${link.url}`)
-  await client.post('/api/v1/projects', { slug: 'kedge', repository: commits.repository, default_branch: 'main' })
+  await client.post('/api/v1/projects', PROJECT, { slug: 'kedge', repository: commits.repository, default_branch: 'main' })
   const fleet: Fleet = { folder, url: coordinator.url, token: coordinator.registrationToken, children: new Map() }
   undo.push(() => Promise.all([...fleet.children.values()].map(ended)))
   for (const name of ['ada', 'bo']) startAgent(fleet, name)
-  await until(async () => ((await client.get<readonly AgentView[]>('/api/v1/agents')).length === 2 ? true : null))
+  await until(async () => ((await client.get('/api/v1/agents', AGENTS)).length === 2 ? true : null))
   tell('Two agents, ada and bo, have joined: processes of their own, with one slot each.')
   tell(`The commit that is to fail, ${commits.broken.slice(0, 7)}, was made in a temporary clone: it swaps project and build in the ids of jobs.`)
   const parts = await play(client, fleet, commits)

@@ -33,9 +33,9 @@ export function registerDev(program: Command, surroundings: Surroundings): void 
 }
 
 async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void> {
-  const port = wholeNumber(flags.port, '--port', { from: 0, to: 65_535 })
-  const count = wholeNumber(flags.agents, '--agents', { from: 0, to: 32 })
-  const slots = wholeNumber(flags.slots, '--slots', { from: 1, to: MOST_SLOTS })
+  const port = wholeNumber({ text: flags.port, from: '--port' }, { from: 0, to: 65_535 })
+  const count = wholeNumber({ text: flags.agents, from: '--agents' }, { from: 0, to: 32 })
+  const slots = wholeNumber({ text: flags.slots, from: '--slots' }, { from: 1, to: MOST_SLOTS })
   const state = stateFolder(flags.state, 'dev', surroundings)
   const scale = timeScale(surroundings)
   if (count > 0 && surroundings.os === 'win32') throw new Failure(EXIT.usage, 'agents do not run on Windows itself yet. Start kedge in WSL (wsl --install), or a coordinator alone with --agents 0.')

@@ -6,6 +6,7 @@ import type { BuildView, JobView } from '../../schema/api.ts'
 import { isFinalBuild } from '../../schema/job.ts'
 import type { Client } from './client.ts'
 import { EXIT, Failure } from './output.ts'
+import { BUILD } from './replies.ts'
 
 export interface FollowOutput {
   /** Bytes of a log, to standard output. */
@@ -19,7 +20,7 @@ const LOOK_MS = 500
 const AWAY_MS = 10 * 60_000
 
 export async function followBuild(client: Client, project: string, number: number, output: FollowOutput): Promise<BuildView> {
-  const look = patient(output, () => client.get<BuildView>(`/api/v1/projects/${project}/builds/${number}`))
+  const look = patient(output, () => client.get(`/api/v1/projects/${project}/builds/${number}`, BUILD))
   const printed = new Set<string>()
   let said = ''
   const say = (text: string) => {

@@ -64,7 +64,9 @@ function assertKnown(word: string | undefined): void {
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok // --help, --version
-    surroundings.note(`${error.message.replace(/^error: /, '').replace(/\s*\(Did you mean (.*?)\?\)/, '; did you mean $1?')}${error.message.includes('Did you mean') ? '' : '.'} Add --help to see what there is.`)
+    if (error.code === 'commander.help') return EXIT.usage // a group of commands without one of them: help was printed
+    const sentence = error.message.replace(/^error: /, '').replace(/\s*\(Did you mean (.*?)\?\)/, '; did you mean $1?').replace(/[.\s]+$/, '')
+    surroundings.note(`${sentence}${sentence.endsWith('?') ? '' : '.'} Add --help to see what there is.`)
     return EXIT.usage
   }
   if (error instanceof Failure) {

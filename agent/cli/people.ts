@@ -3,7 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander'
 import type { CommandOutput } from './builds.ts'
 import type { Client } from './client.ts'
 import { oneLine, type ExitCode, type Surroundings } from './output.ts'
-import { coordinatorUrl, DEFAULT_URL, present, tokenFrom } from './settings.ts'
+import { coordinatorUrl, DEFAULT_URL, firstOf, plainToken, present, tokenFrom } from './settings.ts'
 
 interface AccessFlags {
   readonly url?: string
@@ -20,8 +20,9 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
   }
   const client = async (flags: AccessFlags): Promise<Client> => {
     const { createClient } = await import('./client.ts')
-    const token = flags.tokenFile === undefined ? present(environment['KEDGE_TOKEN']) : tokenFrom(flags.tokenFile, surroundings)
-    return createClient({ url: coordinatorUrl(flags.url ?? present(environment['KEDGE_URL']) ?? DEFAULT_URL), token: token ?? null })
+    const variable = present(environment['KEDGE_TOKEN'])
+    const token = flags.tokenFile !== undefined ? tokenFrom(flags.tokenFile, surroundings) : variable === undefined ? null : plainToken(variable, 'KEDGE_TOKEN')
+    return createClient({ url: coordinatorUrl(firstOf({ flag: ['--url', flags.url], variable: ['KEDGE_URL', environment['KEDGE_URL']], otherwise: DEFAULT_URL })), token })
   }
   const end = (code: ExitCode) => {
     process.exitCode = code

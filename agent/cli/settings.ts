@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
+import { jsonMistake } from '../../schema/json-mistake.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
 
@@ -32,9 +33,9 @@ export function readSettings(path: string | undefined, { folder }: Surroundings)
     text = readFileSync(file, 'utf8')
   } catch (error) {
     if (path === undefined && error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
-    throw new Failure(EXIT.usage, `cannot read ${file}: ${error instanceof Error ? error.message : String(error)}. Name another file with --config.`)
+    throw new Failure(EXIT.usage, `cannot read ${file}: ${whyUnread(error)}. Name another file with --config.`)
   }
-  return parseSettings(text, path ?? 'kedge.json')
+  return parseSettings(text.replace(/^\uFEFF/, ''), path ?? 'kedge.json') // some editors begin a file so
 }
 
 /** `file` only names the text in errors. */
@@ -42,10 +43,9 @@ export function parseSettings(text: string, file: string): FileSettings {
   let json: unknown
   try {
     json = JSON.parse(text)
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    const position = /at position (\d+)/.exec(message)?.[1]
-    throw new Failure(EXIT.usage, `${placeOf(text, position === undefined ? text.length : Number(position), file)} is not JSON: ${message}.`)
+  } catch {
+    const { line, column, message } = jsonMistake(text)
+    throw new Failure(EXIT.usage, `${file}:${line}:${column} is not JSON: ${message}.`)
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Failure(EXIT.usage, `${file}:1:1 must be an object, such as {"url": "https://kedge.example.com"}.`)
   for (const [key, value] of Object.entries(json)) {
@@ -96,11 +96,32 @@ export function present(text: string | undefined): string | undefined {
   return text === '' ? undefined : text
 }
 
+/** Where a value may come from, in the order in which they count. */
+export interface Sources {
+  readonly flag: readonly [name: string, value: string | undefined]
+  readonly variable: readonly [name: string, value: string | undefined]
+  readonly file?: readonly [key: string, value: string | undefined]
+  readonly otherwise: string
+}
+
+/** A value, and who gave it: `--url`, `KEDGE_URL`, `"url" of kedge.json`. */
+export interface Given {
+  readonly text: string
+  readonly from: string
+}
+
+export function firstOf({ flag, variable, file, otherwise }: Sources): Given {
+  if (flag[1] !== undefined) return { text: flag[1], from: flag[0] }
+  const set = present(variable[1])
+  if (set !== undefined) return { text: set, from: variable[0] }
+  return file?.[1] === undefined ? { text: otherwise, from: flag[0] } : { text: file[1], from: `"${file[0]}" of the settings file` }
+}
+
 /** Checks the address of a coordinator; what is wrong is told with where it came from. */
-export function coordinatorUrl(text: string): string {
+export function coordinatorUrl({ text, from }: Given): string {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.pathname !== '/' || url.search !== '' || url.username !== '') {
-    throw new Failure(EXIT.usage, `"${text}" is not the address of a coordinator; it looks like ${DEFAULT_URL} or https://kedge.example.com, without a path.`)
+    throw new Failure(EXIT.usage, `${from} must be the address of a coordinator, such as ${DEFAULT_URL} or https://kedge.example.com, without a path or password; "${text}" is none.`)
   }
   return url.origin
 }
@@ -110,13 +131,18 @@ export function tokenFrom(file: string, { folder }: Surroundings): string {
   try {
     token = readFileSync(resolve(folder, file), 'utf8').trim()
   } catch (error) {
-    throw new Failure(EXIT.usage, `cannot read the token from ${file}: ${error instanceof Error ? error.message : String(error)}.`)
+    throw new Failure(EXIT.usage, `cannot read the token from ${file}: ${whyUnread(error)}. Name another file with --token-file.`)
   }
-  if (token === '' || /\s/.test(token)) throw new Failure(EXIT.usage, `${file} must hold one token and nothing else.`)
+  return plainToken(token, file)
+}
+
+/** A token can be sent only when it is one word of plain characters; it is never shown. */
+export function plainToken(token: string, from: string): string {
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new Failure(EXIT.usage, `${from} must hold one token and nothing else, such as kdg_….`)
   return token
 }
 
-export function wholeNumber(text: string, what: string, { from, to }: { readonly from: number; readonly to: number }): number {
+export function wholeNumber({ text, from: what }: Given, { from, to }: { readonly from: number; readonly to: number }): number {
   const number = Number(text)
   if (!/^\d+$/.test(text) || number < from || number > to) throw new Failure(EXIT.usage, `${what} must be a whole number from ${from} to ${to}, not "${text}".`)
   return number
@@ -135,4 +161,11 @@ export function stateFolder(given: string | undefined, name: string, { environme
   if (given !== undefined) return resolve(folder, given)
   const xdg = environment['XDG_STATE_HOME']
   return xdg !== undefined && isAbsolute(xdg) ? join(xdg, 'kedge', name) : join(home, '.kedge', name)
+}
+
+const UNREAD: Readonly<Record<string, string>> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder', EACCES: 'permission denied', ENOTDIR: 'a part of the path is a file' }
+
+function whyUnread(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return UNREAD[code] ?? (error instanceof Error ? error.message : String(error))
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { AGENT_ID, type AgentId } from '../../schema/job.ts'
 import { agentId as agentIdSchema } from '../../schema/sync.ts'
+import { diskTrouble } from '../disk-trouble.ts'
 import { takeLock, type Processes } from '../lock.ts'
 import type { Chance, Disk, Platform } from '../platform.ts'
 import { withReserve } from './reserve.ts'
@@ -50,7 +51,8 @@ export async function openState(folder: string, platform: Platform, processes: P
     try {
       return await write()
     } catch (error) {
-      throw new StateError('unwritable', `cannot write the state folder ${folder}: ${reason(error)}. The agent keeps its identity and its unsent results there: make it writable, or name another with --state.`, { cause: error })
+      const { why, remedy } = diskTrouble(error)
+      throw new StateError('unwritable', `cannot write the state folder ${folder}: ${why}. The agent keeps its identity and its unsent results there: ${remedy}, or name another with --state.`, { cause: error })
     }
   }
 
@@ -84,7 +86,7 @@ export async function openState(folder: string, platform: Platform, processes: P
 
 async function readState(disk: Disk, path: string): Promise<StateText | null> {
   const bytes = await disk.read(path).catch((error: unknown) => {
-    throw new StateError('unreadable', `cannot read ${path}: ${reason(error)}.`, { cause: error })
+    throw new StateError('unreadable', `cannot read ${path}: ${diskTrouble(error).why}. Make it readable for the agent's user.`, { cause: error })
   })
   if (bytes === null) return null
   const unreadable = `${path} is damaged, so this agent does not know who it is. Restore the file from a copy; or, if no result waits in the spool beside it, delete it, and the machine registers as a new agent.`
@@ -112,21 +114,6 @@ function newIdentity(chance: Chance): StateText {
   }
   if (!AGENT_ID.test(id)) throw new Error(`made ${id}, which is no agent id`)
   return { format: FORMAT, agent_id: id as AgentId, secret: `kdg_sec_${Buffer.from(chance.bytes(32)).toString('base64url')}`, boot_seq: 0 } // the cast holds: tested above
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'its file system is read-only',
-  ENOSPC: 'its disk is full',
-  EDQUOT: 'its quota is used up',
-  ENOTDIR: 'a part of the path is a file',
-  EEXIST: 'a file is in its place',
-}
-
-function reason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return REASONS[code] ?? (error instanceof Error ? error.message : String(error))
 }
 
 function hex(bytes: Uint8Array): string {

@@ -87,7 +87,7 @@ test('a folder that cannot be written is said in one sentence, with what to do',
   const folder = await ownFolder()
   const disk = watchDisk(platform.disk)
   disk.refuse = (verb) => (verb === 'writeDurably' ? 'EROFS' : null)
-  await expect(openState(folder, { ...platform, disk }, own)).rejects.toThrow(`cannot write the state folder ${folder}: its file system is read-only. The agent keeps its identity and its unsent results there: make it writable, or name another with --state.`)
+  await expect(openState(folder, { ...platform, disk }, own)).rejects.toThrow(`cannot write the state folder ${folder}: its file system is read-only. The agent keeps its identity and its unsent results there: make it writable for this user, or name another with --state.`)
   await chmod(folder, 0o700)
 })
 

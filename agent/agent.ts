@@ -45,7 +45,7 @@ export interface AgentConfig {
 export interface Agent {
   /** Once: no more work, finish, deliver. Twice: end what runs and hand it back. Three times: exit 1 at once. */
   stop(): void
-  /** The exit code: 0 stopped · 1 stopped at once, or the state folder cannot be used · 5 may not join. */
+  /** The exit code: 0 stopped · 1 stopped at once · 2 the state folder cannot be used · 5 may not join. */
   readonly ended: Promise<number>
 }
 
@@ -73,7 +73,7 @@ async function live(config: AgentConfig, platform: Platform, terminal: Terminal,
   } catch (error) {
     if (!(error instanceof StateError)) throw error
     terminal.line(error.message)
-    return 1
+    return 2
   }
   try {
     spool = await openSpool(state.folder, disk, clock)

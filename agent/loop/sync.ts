@@ -185,7 +185,7 @@ export function startSync(options: SyncOptions): SyncLoop {
   async function refusal({ error, retryAfterMs }: Extract<Answer<unknown>, { kind: 'refused' }>): Promise<Next> {
     switch (error.code) {
       case 'agent_unknown':
-        if (options.registrationToken === null) return refuse(error.message, 'give it a registration token (--token) so that it can join')
+        if (options.registrationToken === null) return refuse(`no agent ${identity.agentId} has joined there`, 'give it a registration token (--token); an admin makes one with: npx kedge token create --kind registration')
         return justRegistered ? refuse(error.message, 'it has just joined, so the coordinator may have lost its records') : register(options.registrationToken)
       case 'session_superseded':
         if (!hasHeard && !hasJumped && error.current !== undefined) {
@@ -198,7 +198,7 @@ export function startSync(options: SyncOptions): SyncLoop {
         return standBy('another process has the same state folder, or a copy of it; give each agent its own (--state)')
       case 'proto_unsupported':
         refusedNow = true
-        return later(`the coordinator speaks protocol ${error.proto ? `${error.proto.min} to ${error.proto.max}` : 'of another version'} and this agent ${PROTOCOL.max}; install the kedge version that fits it`, times.refusedMs * (1 + chance.random()))
+        return later(`the coordinator speaks ${error.proto ? `protocol ${error.proto.min} to ${error.proto.max}` : 'another protocol'} and this agent ${PROTOCOL.max}; ${whatToUpdate(error.proto)}`, times.refusedMs * (1 + chance.random()))
       case 'agent_revoked':
         return refuse(error.message, 'a person has to let it join again')
       case 'payload_too_large':
@@ -223,7 +223,12 @@ export function startSync(options: SyncOptions): SyncLoop {
       return { ms: 0 }
     }
     if (answer.error.code === 'slow_down' || answer.error.code === 'proto_unsupported') return refusal(answer)
-    return refuse(answer.error.message, answer.error.code === 'token_invalid' ? 'ask for another registration token: kedge token create' : 'give it another state folder (--state)')
+    return refuse(answer.error.message, answer.error.code === 'token_invalid' ? 'an admin makes another token with: npx kedge token create --kind registration' : 'give it another state folder (--state)')
+  }
+
+  /** The older side is to be brought up to the newer one. */
+  function whatToUpdate(theirs: { readonly max: number } | undefined): string {
+    return theirs === undefined ? 'install the same kedge version on both' : theirs.max < PROTOCOL.max ? 'update the coordinator, or install an older agent' : 'update this agent'
   }
 
   /** This agent may not join. With nothing to lose and nobody ever heard, a person at the terminal wants to know at once; otherwise it keeps everything and asks again. */

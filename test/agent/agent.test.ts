@@ -271,7 +271,7 @@ describe('a crash [D8, D10]', () => {
     const first = start()
     await fake.until(() => fake.syncs.length > 0)
     const second = start()
-    expect(await second.agent.ended).toBe(1)
+    expect(await second.agent.ended).toBe(2)
     expect(second.lines[0]).toMatch(/another agent .* uses the state folder/)
     expect(first.exit).toBeNull()
   })
@@ -336,7 +336,7 @@ describe('who it is', () => {
   it('idles and says what to update when the protocol does not fit [D26]', async () => {
     fake.always('sync', { kind: 'refuse', code: 'proto_unsupported', extra: { proto: { min: 2, max: 3 } } })
     const { waits, exit } = start()
-    await vi.waitFor(() => expect(waits.join()).toMatch(/speaks protocol 2 to 3 and this agent 1; install the kedge version that fits/))
+    await vi.waitFor(() => expect(waits.join()).toMatch(/speaks protocol 2 to 3 and this agent 1; update this agent/))
     expect(exit).toBeNull()
   })
 

@@ -138,9 +138,9 @@ interface Steps extends Target {
   readonly place: (commit: string) => Promise<Placed>
 }
 
-/** Places the commit, fetching it when it is not there; what turns out to be damaged is thrown away and made again, once. */
+/** Places the commit, fetching it when it is not there, or not for these credentials; what turns out to be damaged is thrown away and made again, once. */
 async function placeWithRepair(mirror: Mirror, { source, wanted, tree, log, fetch, place }: Steps): Promise<Placed> {
-  let commit = wanted.commit !== null && (await mirror.exists()) ? wanted.commit : null
+  let commit = wanted.commit !== null && (await mirror.isOpen()) ? wanted.commit : null
   let thrownAway: 'nothing' | 'work tree' | 'mirror' = 'nothing'
   let hasFetched = false
   for (;;) {

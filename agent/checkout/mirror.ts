@@ -8,13 +8,15 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { branchMissing, commitMissing, GitFailed, isAbsent, isOtherObjectFormat, isRefConflict, isRefusedById, type Wanted } from './failure.ts'
 import type { Git } from './git.ts'
+import { readersOf } from './readers.ts'
 import type { Source } from './source.ts'
 import { inTurn, type Machine, type Turn } from './turn.ts'
 
 export interface Mirror {
   readonly folder: string
-  exists(): Promise<boolean>
-  /** Fetches unless it has the commit. */
+  /** It is there, and its server has let these credentials read before: what it holds may be used without asking anybody. */
+  isOpen(): Promise<boolean>
+  /** Fetches unless it has the commit; then it still asks whether these credentials may have it. */
   fetchCommit(commit: string): Promise<void>
   /** Asks the remote where the wanted branch is now (null: its HEAD), and fetches that. */
   fetchTip(): Promise<string>
@@ -47,6 +49,7 @@ const PACKS = 40
 export function openMirror({ cache, source, wanted, git, machine, signal, log }: MirrorOptions): Mirror {
   const folder = join(cache, source.name)
   const here = { cwd: folder, gitFolder: folder }
+  const readers = readersOf(folder, source)
   // A repository on this machine gives any commit that it holds, also one that no branch reaches, whoever owns it.
   const uploadPack = source.isLocal ? ['--upload-pack=git -c safe.directory=* -c uploadpack.allowAnySHA1InWant=true upload-pack'] : []
   const turn: Turn = { signal, waiting: (pid) => log(`waiting for process ${pid}, which fetches ${source.url}`) }
@@ -111,7 +114,10 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
   const fetchCommit = (commit: string) =>
     inTurn(folder, machine, turn, async () => {
       await prepare(commit.length === 64 ? 'sha256' : 'sha1')
-      if (await has(commit)) return // another slot fetched it meanwhile
+      if (await has(commit)) {
+        if (!(await readers.has())) await askWhetherReadable() // else another slot fetched it meanwhile
+        return await readers.add()
+      }
       log(`fetching ${commit.slice(0, 7)} from ${source.url}`)
       let isRefused = false
       try {
@@ -129,7 +135,13 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
       }
       await tidy()
       if (!(await has(commit))) throw commitMissing(wanted, { isRefused })
+      await readers.add() // the commit came by a fetch that the server allowed
     })
+
+  async function askWhetherReadable(): Promise<void> {
+    log(`asking ${source.url} whether this build may read it`)
+    await git(here, ['ls-remote', ...uploadPack, '--', source.url, 'HEAD'])
+  }
 
   const fetchTip = () =>
     inTurn(folder, machine, turn, async () => {
@@ -140,6 +152,7 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
         if (!(await isFetched(refspec))) continue
         const tip = await resolved('FETCH_HEAD')
         await tidy()
+        await readers.add()
         return tip
       }
       throw branchMissing(wanted, await remoteHead())
@@ -154,7 +167,7 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
 
   return {
     folder,
-    exists,
+    isOpen: async () => (await Promise.all([exists(), readers.has()])).every((holds) => holds),
     fetchCommit,
     fetchTip,
     isDamaged: async () => !(await exists()) || !(await succeeds(git(here, ['fsck', '--connectivity-only', '--no-dangling', '--no-progress']))),

@@ -26,10 +26,12 @@ const LOOK_AGAIN_MS = 50
 /** By path, over all agents of this process. */
 const chains = new Map<string, Promise<unknown>>()
 
-/** Does the work when it is its turn at `path`. */
-export async function inTurn<T>(path: string, machine: Machine, { signal, waiting }: Turn, work: () => Promise<T>): Promise<T> {
+/** Does the work when it is its turn at `path`. Whoever is stopped while it waits is gone at once; its turn then passes by. */
+export function inTurn<T>(path: string, machine: Machine, { signal, waiting }: Turn, work: () => Promise<T>): Promise<T> {
   const before = chains.get(path) ?? Promise.resolve()
+  let hasBegun = false
   const turn = before.then(async () => {
+    hasBegun = true
     const release = await takeAcross(`${path}.lock`, machine, { signal, ...(waiting === undefined ? {} : { waiting }) })
     try {
       return await work()
@@ -45,14 +47,23 @@ export async function inTurn<T>(path: string, machine: Machine, { signal, waitin
   void settled.then(() => {
     if (chains.get(path) === settled) chains.delete(path)
   })
-  return turn
+  return new Promise((resolve, reject) => {
+    const leave = (): void => (hasBegun ? undefined : reject(canceled()))
+    if (signal.aborted) leave()
+    signal.addEventListener('abort', leave, { once: true })
+    void turn.then(resolve, reject).then(() => signal.removeEventListener('abort', leave))
+  })
+}
+
+function canceled(): CheckoutError {
+  return new CheckoutError('canceled', 'the checkout was stopped')
 }
 
 async function takeAcross(path: string, { clock, chance, disk, processes }: Machine, { signal, waiting }: Turn): Promise<() => Promise<void>> {
   const nonce = Buffer.from(chance.bytes(8)).toString('hex')
   for (let looks = 0; ; looks += 1) {
     // Leaves: the lock is ours, or nobody wants it any more.
-    if (signal.aborted) throw new CheckoutError('canceled', 'the checkout was stopped')
+    if (signal.aborted) throw canceled()
     const taken = await takeLock(path, { disk, processes, nonce })
     if (taken.ok) return taken.release
     if (looks === 0) waiting?.(taken.holder.pid)

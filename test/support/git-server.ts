@@ -22,7 +22,8 @@ export interface GitServer {
 
 export interface GitServerOptions {
   readonly username?: string
-  readonly password?: string
+  /** One, or all that are taken. */
+  readonly password?: string | readonly string[]
   /** 0: only what branches and tags name can be fetched. */
   readonly protocol?: 0 | 2
 }
@@ -31,11 +32,11 @@ export interface GitServerOptions {
 export async function serveGit(root: string, { username = 'ada', password, protocol = 2 }: GitServerOptions = {}): Promise<GitServer> {
   const requests: string[] = []
   let isSilent = false
-  const wanted = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+  const wanted = [password ?? []].flat().map((each) => `Basic ${Buffer.from(`${username}:${each}`).toString('base64')}`)
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`)
     if (isSilent) return
-    if (password !== undefined && request.headers.authorization !== wanted) {
+    if (password !== undefined && !wanted.includes(request.headers.authorization ?? '')) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
       return
     }

@@ -65,6 +65,48 @@ it('a missing or wrong password is an error at once, not a question that nobody 
   await expect(agent.prepare({ repository: `${server.origin.replace('//', '//ada:wrong@')}/app.git`, commit })).rejects.toMatchObject(forbidden)
 })
 
+it('a commit that other credentials fetched is given to nobody whom the server refuses', async () => {
+  const { url, server, withPassword, commit } = await locked()
+  const agent = await checkouts()
+  await agent.prepare({ repository: withPassword, commit })
+  const forbidden = { code: 'repository_forbidden' }
+  for (const slot of [0, 1]) {
+    await expect(agent.prepare({ repository: url, commit, slot })).rejects.toMatchObject(forbidden)
+    await expect(agent.prepare({ repository: url, commit, slot, fresh: true, credentials: { username: 'ada', password: 'wrong' } })).rejects.toMatchObject(forbidden)
+  }
+  const { length } = server.requests
+  expect((await agent.prepare({ repository: withPassword, commit })).commit).toBe(commit)
+  expect(server.requests.slice(length)).toEqual([]) // they were let in before
+})
+
+it('nor to a repository that names the other as its submodule', async () => {
+  const { url, withPassword, commit } = await locked()
+  const root = await ownFolder()
+  const work = await repositoryAt(join(root, 'work'))
+  await writeFile(join(work.path, '.gitmodules'), `[submodule "lib"]\n\tpath = lib\n\turl = ${url}\n`)
+  await work.git('add', '.gitmodules')
+  await work.git('update-index', '--add', '--cacheinfo', `160000,${commit},lib`)
+  await work.git('commit', '--quiet', '--message', 'Name what is not mine')
+  await git(root, 'clone', '--quiet', '--bare', work.path, 'open.git')
+  const agent = await checkouts()
+  await agent.prepare({ repository: withPassword, commit })
+  await expect(agent.prepare({ repository: `${(await serveGit(root)).origin}/open.git`, branch: 'main', slot: 1 })).rejects.toMatchObject({ code: 'repository_forbidden', message: expect.stringContaining('submodule lib') })
+})
+
+it('new credentials are asked about once, and what is there is not fetched again', async () => {
+  const { url, server, commit } = await locked({ password: [PASSWORD, 'of-this-hour'] })
+  const agent = await checkouts()
+  await agent.prepare({ repository: url, commit, credentials: { username: 'ada', password: PASSWORD } })
+  await agent.commands()
+  const next = { repository: url, commit, credentials: { username: 'ada', password: 'of-this-hour' } }
+  await agent.prepare(next)
+  expect((await agent.commands()).filter((line) => /^(fetch|ls-remote) /.test(line))).toEqual([`ls-remote -- ${url} HEAD`])
+  expect(agent.log).toContain(`asking ${url} whether this build may read it`)
+  const { length } = server.requests
+  await agent.prepare(next)
+  expect(server.requests.slice(length)).toEqual([])
+})
+
 it('a server that falls silent is given up, and no process of the fetch is left', async () => {
   const { url, server } = await locked({})
   server.fallSilent()

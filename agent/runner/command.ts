@@ -14,7 +14,8 @@ import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { Clock } from '../platform.ts'
 import { createCgroup, type Cgroup } from './cgroup.ts'
 import { openOutputPipe, type OutputPipe } from './output-pipe.ts'
-import { cgroupName, markerOf, startTree, thisMachine } from './process-tree.ts'
+import { cgroupName, markerOf, startTree } from './process-tree.ts'
+import { thisMachine } from './this-machine.ts'
 
 export interface CommandRequest {
   /** Shell text, of any length and number of lines. */

@@ -4,8 +4,6 @@
  *
  * A snapshot is not a moment: processes come and go while it is read. It therefore says whether it missed somebody.
  */
-import { linuxProcessTable } from './process-table-linux.ts'
-import { macProcessTable } from './process-table-mac.ts'
 
 /** A process. Snapshots leave zombies out: nothing is left of them that could be ended. */
 export interface ProcessRow {
@@ -46,11 +44,4 @@ export interface ProcessTable {
   row(pid: number): ProcessRow | null
   /** Distinguishes starts of the machine: a pid and a time since boot may both come again after one. */
   readonly machineStart: string
-}
-
-/** The table of this platform. Windows has none: the agent refuses to start there. */
-export function processTable(platform: NodeJS.Platform = process.platform): ProcessTable {
-  if (platform === 'linux') return linuxProcessTable()
-  if (platform === 'darwin') return macProcessTable()
-  throw new Error(`cannot look at the processes of a build on ${platform}: only Linux and macOS are supported. On Windows, run the agent in WSL.`)
 }

@@ -14,7 +14,8 @@
 import type { Clock } from '../platform.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import { findCgroup, type Cgroup } from './cgroup.ts'
-import { processTable, type Birth, type ProcessRow, type ProcessTable, type Snapshot } from './process-table.ts'
+import type { Birth, ProcessRow, ProcessTable, Snapshot } from './process-table.ts'
+import { thisMachine } from './this-machine.ts'
 
 /** What outlives a command may end by itself within this: `exec > >(tee build.log)` still has the last lines to print. */
 const LINGER_MS = 500
@@ -345,13 +346,6 @@ function sharedSnapshots(table: ProcessTable): (since: Birth | null) => Promise<
 }
 
 const waitingFor = new WeakMap<ProcessTable, { readonly since: (Birth | null)[]; readonly taken: Promise<Snapshot> }>()
-
-let ofThisMachine: ProcessTable | null = null
-
-/** The process table that all trees of this agent share. */
-export function thisMachine(): ProcessTable {
-  return (ofThisMachine ??= processTable())
-}
 
 /** This process, those it descends from, and the first of the machine: never ended, whatever they carry. */
 function ancestors(rows: ReadonlyMap<number, ProcessRow>): ReadonlySet<number> {

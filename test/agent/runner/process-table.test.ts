@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { linuxProcessTable } from '../../../agent/runner/process-table-linux.ts'
 import { parsePs } from '../../../agent/runner/process-table-mac.ts'
-import { processTable, type Snapshot } from '../../../agent/runner/process-table.ts'
+import type { Snapshot } from '../../../agent/runner/process-table.ts'
+import { processTable } from '../../../agent/runner/this-machine.ts'
 
 interface Machine {
   readonly pidMax: number
@@ -73,7 +74,7 @@ it('says when a process died just then, and not again for one that nobody reaps'
 })
 
 it.runIf(process.platform === 'linux')('sees itself on this machine', async () => {
-  const table = processTable()
+  const table = processTable(process.platform)
   const snapshot = await table.snapshot([null])
   const row = snapshot.rows.get(process.pid)
   expect(row).toMatchObject({ pid: process.pid, parent: process.ppid, startedAt: table.row(process.pid)?.startedAt })

@@ -47,7 +47,7 @@ agentRoutes.post('/v1/agent/sync', async (c) => {
   if (body instanceof Response) return body
   const parsed = parse(syncRequest, body)
   if (parsed instanceof Response) return parsed
-  const sync: ParsedSync = { ...parsed, finished: parsed.finished.map(({ attempt, digest, result }) => ({ attempt, digest, text: result, result: readResult(result) })) }
+  const sync: ParsedSync = { ...parsed, finished: parsed.finished.map(({ attempt, digest, result }) => ({ attempt, digest, ...readResult(result) })) }
   return scheduler(c.env).fetch(new Request('https://scheduler/sync', { method: 'POST', headers: { 'x-kedge-caller': JSON.stringify(caller) }, body: JSON.stringify(sync) }))
 })
 
@@ -113,14 +113,15 @@ function parse<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer
 
 /**
  * A result that cannot be read is taken all the same, as an error that names it: refusing the whole sync would keep the
- * agent from ever delivering anything again.
+ * agent from ever delivering anything again, and storing what it sent would keep its build from ever being shown.
  */
-function readResult(text: string): AttemptResult {
+function readResult(text: string): { readonly text: string; readonly result: AttemptResult } {
   try {
     const parsed = attemptResult.safeParse(JSON.parse(text))
-    if (parsed.success) return parsed.data
+    if (parsed.success) return { text, result: parsed.data }
   } catch {
     // Not JSON: the same as not of the right shape.
   }
-  return { outcome: 'errored', exit_status: null, signal: null, reason: { code: 'result_unreadable', message: 'the agent delivered a result that cannot be read' }, commit: null, started_at: null, finished_at: Date.now(), log_bytes: 0, log_sha256: '' }
+  const result: AttemptResult = { outcome: 'errored', exit_status: null, signal: null, reason: { code: 'result_unreadable', message: 'the agent delivered a result that cannot be read' }, commit: null, started_at: null, finished_at: Date.now(), log_bytes: 0, log_sha256: '' }
+  return { text: JSON.stringify(result), result }
 }

@@ -426,7 +426,7 @@ function newAgent(request: RegisterRequest, now: number): AgentRow {
 function useRegistrationToken(event: Event, sha256: string, agent: AgentId): AgentAnswer<never> | null {
   const row = load.token(event.on, sha256)
   const refuse = (message: string) => ({ ok: false, code: 'token_invalid', message }) as const
-  if (!row) return refuse('this registration token is not known here; make one with: npx kedge token create --kind registration')
+  if (!row) return refuse('this registration token is not known here')
   if (row.kind !== 'registration') return refuse(`a registration token is needed here, and this is a token for ${row.kind === 'api' ? 'the API' : 'people'}`)
   if (row.usedBy.includes(agent)) return null
   if (row.revokedAt !== null) return refuse('this registration token was revoked')

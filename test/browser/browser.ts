@@ -8,7 +8,7 @@ import type { Coordinator } from '../support/installation.ts'
 import { findChromium, NO_CHROMIUM } from './chromium.ts'
 
 /** Generous: it ends a test that has failed, and measures nothing. */
-export const DEADLINE_MS = 30_000
+export const DEADLINE_MS = 45_000
 
 export interface People {
   /** A page of a browser of its own, signed in as admin but for `signedIn: false`. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
 import { ownQueue, sharedCoordinator, startAgent, startCoordinator, testFolder } from '../support/installation.ts'
-import { countLoads, sharedBrowser, stateIn } from './browser.ts'
+import { countLoads, DEADLINE_MS, sharedBrowser, stateIn } from './browser.ts'
 
 const coordinator = sharedCoordinator()
 const people = sharedBrowser(coordinator)
@@ -64,7 +64,7 @@ test('a log appears while its command prints, in its colours, and whatever it pr
   await page.locator('.attempts .how', { hasText: 'exit 3' }).waitFor()
   await stayedText(2)
   expect(await page.title()).toBe(`failed · ${project.slug} #${build.number} · Kedge`)
-  await expect.poll(async () => await page.locator('.lines > div').allInnerTexts(), { timeout: 10_000 }).toHaveLength(6) // begun, through and red, twice each
+  await expect.poll(async () => await page.locator('.lines > div').allInnerTexts(), { timeout: DEADLINE_MS }).toHaveLength(6) // begun, through and red, twice each
   expect(loads()).toBe(1)
 })
 
@@ -78,7 +78,7 @@ test('a log of many lines is kept at its end, until one scrolls up, and the butt
   const line = (number: number) => page.locator('.lines').getByText(`line ${number}`, { exact: true })
   const inView = async (number: number) => await line(number).evaluate((element) => element.getBoundingClientRect().bottom <= (element.closest('.lines')?.getBoundingClientRect().bottom ?? 0))
   await line(200).waitFor()
-  await expect.poll(async () => await inView(200)).toBe(true)
+  await expect.poll(async () => await inView(200), { timeout: DEADLINE_MS }).toBe(true)
 
   await page.locator('.lines').focus()
   await page.keyboard.press('Home')
@@ -88,10 +88,10 @@ test('a log of many lines is kept at its end, until one scrolls up, and the butt
   expect(await inView(400)).toBe(false)
 
   await page.getByRole('button', { name: 'Follow' }).click()
-  await expect.poll(async () => await inView(400)).toBe(true)
+  await expect.poll(async () => await inView(400), { timeout: DEADLINE_MS }).toBe(true)
   second.open()
   await line(600).waitFor()
-  await expect.poll(async () => await inView(600)).toBe(true)
+  await expect.poll(async () => await inView(600), { timeout: DEADLINE_MS }).toBe(true)
   await stateIn(page, 'passed').waitFor()
 })
 
@@ -158,8 +158,9 @@ test('a page that is open while its coordinator restarts goes on by itself, its 
   await page.locator('.log-state', { hasText: 'reconnecting' }).waitFor()
   await own.restart()
   gate.open()
-  await stateIn(page, 'passed').waitFor()
-  await expect.poll(async () => await page.locator('.lines > div').allInnerTexts(), { timeout: 30_000 }).toEqual(['begun', 'through', 'after'])
+  const longer = { timeout: 2 * DEADLINE_MS } // it asks less and less often: up to half a minute apart
+  await stateIn(page, 'passed').waitFor(longer)
+  await expect.poll(async () => await page.locator('.lines > div').allInnerTexts(), longer).toEqual(['begun', 'through', 'after'])
   expect(loads()).toBe(0)
   expect(people.takeComplaints().filter((text) => !text.includes('net::ERR_'))).toEqual([]) // but that nobody answered
 })

@@ -3,7 +3,7 @@ import { client, type Client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
 import { ownQueue, sharedCoordinator, startAgent } from '../support/installation.ts'
 import { commitFile, createRepository } from '../support/repository.ts'
-import { sharedBrowser, stateIn } from './browser.ts'
+import { DEADLINE_MS, sharedBrowser, stateIn } from './browser.ts'
 import { hardToRead } from './contrast.ts'
 
 const coordinator = sharedCoordinator()
@@ -95,10 +95,10 @@ test('without JavaScript a page shows state and log, and its buttons work', asyn
     await page.reload()
     return await page.locator(selector).allInnerTexts()
   }
-  await expect.poll(() => reloaded('.lines .f2'), { timeout: 30_000 }).toEqual(['green'])
+  await expect.poll(() => reloaded('.lines .f2'), { timeout: DEADLINE_MS }).toEqual(['green'])
   await stateIn(page, 'running').waitFor()
   await page.getByRole('button', { name: 'Cancel' }).click()
-  await expect.poll(() => reloaded('.build-head .state'), { timeout: 30_000 }).toEqual(['canceled'])
+  await expect.poll(() => reloaded('.build-head .state'), { timeout: DEADLINE_MS }).toEqual(['canceled'])
   expect(gate.passed()).toEqual([])
 })
 

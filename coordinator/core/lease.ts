@@ -5,7 +5,7 @@
  */
 import type { AgentId, AttemptKey } from '../../schema/job.ts'
 import { holdBack } from './boot.ts'
-import { changed, type AgentRow, type Change, type Decision, type Effect, type Grace, type JobRow, type LostWhy } from './decision.ts'
+import { changed, type AgentRow, type BuildRow, type Change, type Decision, type Effect, type Grace, type JobRow, type LostWhy } from './decision.ts'
 import { LOST_CAP, type Numbers } from './numbers.ts'
 
 /** What memory knows of a live attempt. Rebuilt from `job` and the heartbeat row after an eviction. */
@@ -114,6 +114,12 @@ export function lose(job: JobRow, why: LostWhy, now: number): Decision & { reado
   }
   const effects: Effect[] = set.state === 'queued' ? [{ kind: 'ring-class', class: job.class, count: 1 }] : []
   return { changes, effects, job: changed(job, set) }
+}
+
+/** A build began with the first attempt that ran: when that is lost, its start is kept here, as the job's row will speak of the next. */
+export function startOf(build: BuildRow, job: JobRow, why: LostWhy): Partial<BuildRow> {
+  const hasRun = why !== 'never_taken' && why !== 'handed_back'
+  return hasRun && build.startedAt === null && job.assignedAt !== null ? { startedAt: job.assignedAt } : {}
 }
 
 /** The holder of an expired attempt that nobody took came back: live again, with the same fence [C4.6]. */

@@ -10,7 +10,7 @@ import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
 import { recogniseBoot } from '../core/boot.ts'
 import { changed, type AgentRow, type BuildRow, type Change, type Effect, type JobRow, type LostWhy } from '../core/decision.ts'
 import { isMachineFailure, judge } from '../core/judge.ts'
-import { graceForGap, lose, mustFlush, noteFailure, readopt, type Lease } from '../core/lease.ts'
+import { graceForGap, lose, mustFlush, noteFailure, readopt, startOf, type Lease } from '../core/lease.ts'
 import { canRun, offerKey } from '../core/matching.ts'
 import { FAILURE_CAP, type Numbers } from '../core/numbers.ts'
 import { nextSyncMs } from '../core/pacing.ts'
@@ -245,8 +245,11 @@ export function loseAttempt(event: Event, job: JobRow, why: LostWhy): void {
   for (const change of lost.changes) event.apply(change)
   event.effects.push(...lost.effects)
   event.memory.watched.delete(attemptId(job))
-  const build = isFinal(lost.job.state) ? load.build(event.on, job.project, job.build) : null
-  if (build) settle(event, build, load.jobsOfBuild(event.on, job.project, job.build))
+  const build = load.build(event.on, job.project, job.build)
+  if (!build) return
+  const start = startOf(build, job, why)
+  event.apply({ kind: 'build.set', project: build.project, number: build.number, set: start })
+  if (isFinal(lost.job.state)) settle(event, { ...build, ...start }, load.jobsOfBuild(event.on, job.project, job.build))
 }
 
 /** `job` is as it is after its assignment: its fence is the attempt's. */

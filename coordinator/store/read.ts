@@ -151,10 +151,14 @@ function agentsSeen(reading: Reading): readonly AgentSeen[] {
   const held = heldBy(reading.memory)
   return [...reading.memory.agents.values()]
     .filter((agent) => agent.revokedAt === null)
-    .map((agent) => ({ name: agent.offer.name, offer: agent.offer, online: isOnline(reading, agent), slots: agent.slots, held: held.get(agent.id)?.length ?? 0, unfit: unfit(agent, reading.now)?.message ?? null }))
+    .map((agent) => ({ agent, holds: held.get(agent.id)?.length ?? 0 }))
+    .map(({ agent, holds }) => ({ name: agent.offer.name, offer: agent.offer, online: isOnline(reading, agent, holds), slots: agent.slots, held: holds, unfit: unfit(agent, reading.now)?.message ?? null }))
 }
 
-function heldBy(memory: Memory): Map<AgentId, { attempt: string; project: number; build: number }[]> {
+type Held = ReadonlyMap<AgentId, readonly { readonly attempt: string; readonly project: number; readonly build: number }[]>
+
+/** What each agent holds. Made once for a list of agents. */
+export function heldBy(memory: Memory): Held {
   const held = new Map<AgentId, { attempt: string; project: number; build: number }[]>()
   for (const lease of memory.leases.values()) {
     const list = held.get(lease.agent) ?? []
@@ -164,18 +168,20 @@ function heldBy(memory: Memory): Map<AgentId, { attempt: string; project: number
   return held
 }
 
-function isOnline(reading: Reading, agent: AgentRow): boolean {
+function isOnline(reading: Reading, agent: AgentRow, held: number): boolean {
   if (reading.attached.has(agent.id)) return true
+  // It was stopped by its owner and has nothing left to do here.
+  if (agent.state === 'draining' && !agent.drain && held === 0) return false
   const at = reading.memory.lastSeen(agent.id)
   const pace = reading.memory.presence.get(agent.id)?.nextSyncMs ?? 0
   return at !== null && reading.now - at <= Math.max(3 * pace, reading.numbers.offlineMs)
 }
 
-export function agentView(reading: Reading, agent: AgentRow): AgentView {
-  const running = heldBy(reading.memory).get(agent.id) ?? []
+export function agentView(reading: Reading, agent: AgentRow, held: Held): AgentView {
+  const running = held.get(agent.id) ?? []
   const why = unfit(agent, reading.now)
   const state: AgentView['state'] =
-    agent.revokedAt !== null ? 'revoked' : !isOnline(reading, agent) ? 'offline' : why !== null ? (why.code === 'standby' ? 'unhealthy' : why.code) : running.length > 0 ? 'busy' : 'ready'
+    agent.revokedAt !== null ? 'revoked' : !isOnline(reading, agent, running.length) ? 'offline' : why !== null ? (why.code === 'standby' ? 'unhealthy' : why.code) : running.length > 0 ? 'busy' : 'ready'
   return {
     id: agent.id,
     name: agent.offer.name,
@@ -185,7 +191,8 @@ export function agentView(reading: Reading, agent: AgentRow): AgentView {
     tags: agent.offer.tags,
     slots: agent.slots,
     running: running.map(({ attempt, project, build }) => ({ attempt, project: reading.memory.projects.get(project)?.slug ?? String(project), build })),
-    last_seen: timeOrNull(reading.memory.lastSeen(agent.id)),
+    // Its open doorbell is seen as well, also by an object that has slept and forgotten its syncs.
+    last_seen: timeOrNull(reading.memory.lastSeen(agent.id) ?? (reading.attached.has(agent.id) ? reading.now : null)),
     host: agent.offer.host,
   }
 }

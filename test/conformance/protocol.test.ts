@@ -244,6 +244,20 @@ describe('leases [C4.6, C10]', () => {
     expect(c.view(1).jobs[0]?.attempts[0]).toMatchObject({ state: 'lost', reason: { code: 'silent' } })
   })
 
+  it('keeps the start of the build when its first attempt is lost', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    a.sync()
+    const before = c.view(1).started_at
+    c.pass(1_000)
+    a.restart()
+    a.join()
+    a.sync()
+    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'running'])
+    expect(c.view(1).started_at).toBe(before)
+  })
+
   it('is renewed only by a sync that names the attempt', () => {
     const a = c.agent('a')
     c.build()

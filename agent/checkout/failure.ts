@@ -137,6 +137,6 @@ export function explained(error: unknown, wanted: Wanted): CheckoutError {
 /** The line that says most: git's last `fatal:` or `error:`, else the last at all. */
 function lastWords(stderr: string): string {
   const lines = stderr.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => line !== '')
-  const line = lines.find((line) => /^(?:fatal: remote error|ERROR|remote: error|fatal: (?!the remote end hung up|Could not read from remote))/.test(line)) ?? lines.findLast((line) => /^(?:fatal|error)/.test(line)) ?? lines.at(-1)
+  const line = lines.find((line) => /^(?:ssh: |\S+: Permission denied \(|Host key verification failed|fatal: remote error|ERROR|remote: error|fatal: (?!the remote end hung up|Could not read from remote))/.test(line)) ?? lines.findLast((line) => /^(?:fatal|error)/.test(line)) ?? lines.at(-1)
   return (line ?? 'it said nothing').replace(/^(?:fatal|error|ERROR): /, '').replace(/\.$/, '').slice(0, 500)
 }

@@ -74,6 +74,8 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
   })
   const script = await coordinatorScript()
   const restore = await wrapRuntime(state)
+  let isReady = false
+  let lastWords = ''
   const miniflare = withoutItsSignals(() => new Miniflare({
     ...convertV4MiniflareOptions({
       name: 'kedge',
@@ -95,20 +97,33 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
       port: 0,
       cf: false, // or it asks the internet where this machine is
       telemetry: { enabled: false },
-      handleStructuredLogs: ({ message }) => note?.(message),
+      handleStructuredLogs: ({ message }) => (isReady ? note?.(message) : void (lastWords = message)),
     }),
     // The conversion drops it, and without it everything is forgotten at the end.
     resourcePersistencePath: join(state, 'coordinator'),
   }))
   try {
     await miniflare.ready
+    isReady = true
     return miniflare
   } catch (error) {
     await miniflare.dispose().catch(() => undefined) // the first error is the one that matters
-    throw new CoordinatorError(`the coordinator does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new CoordinatorError(whyNotStarted(join(state, 'coordinator'), error, lastWords), { cause: error })
   } finally {
     restore()
   }
+}
+
+/** workerd tells its console why it ends, and Miniflare only that it did. */
+function whyNotStarted(folder: string, error: unknown, lastWords: string): string {
+  if (error instanceof Error && 'code' in error && 'syscall' in error) {
+    const { why, remedy } = diskTrouble(error)
+    return `cannot write ${folder}: ${why}. The coordinator keeps its data there: ${remedy}, or name another folder with --state.`
+  }
+  const sqlite = /SQLITE_(\w+)/.exec(lastWords)?.[1]
+  if (sqlite === 'NOTADB' || sqlite === 'CORRUPT') return `a database in ${folder} is damaged. Restore the folder from a copy, or name another with --state.`
+  if (sqlite !== undefined) return `a database in ${folder} cannot be used (${sqlite}). Make room and make it writable, or name another folder with --state.`
+  return `the coordinator does not start: ${lastWords || (error instanceof Error ? error.message : String(error))}`
 }
 
 /**

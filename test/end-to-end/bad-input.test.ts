@@ -133,6 +133,22 @@ test('a state folder that cannot be used ends agent and coordinator with 2 and o
   }
 })
 
+test('data of a coordinator that cannot be read ends it with 2 and one line, without a word of the runtime', async () => {
+  const folder = await ownFolder()
+  const dev = (state: string) => kedge(['dev', '--port', '0', '--agents', '0', '--state', state])
+  const blocked = join(folder, 'blocked')
+  await mkdir(blocked)
+  await writeFile(join(blocked, 'coordinator'), 'precious')
+  expect(await dev(blocked)).toMatchObject({ code: 2, ...oneLine(`cannot write ${blocked}/coordinator: a part of the path is a file. The coordinator keeps its data there: move that file away, or name another folder with --state.`) })
+  expect(await readFile(join(blocked, 'coordinator'), 'utf8')).toBe('precious')
+
+  const damaged = join(folder, 'damaged')
+  const objects = join(damaged, 'coordinator', 'r2', 'miniflare-R2BucketObject')
+  await mkdir(objects, { recursive: true })
+  await writeFile(join(objects, 'metadata.sqlite'), 'no database at all, but a text that is long enough to be looked at'.repeat(100))
+  expect(await dev(damaged)).toMatchObject({ code: 2, ...oneLine(`a database in ${damaged}/coordinator is damaged. Restore the folder from a copy, or name another with --state.`) })
+})
+
 test.each([
   ['too old', { min: PROTOCOL.max + 1, max: PROTOCOL.max + 2 }, `the coordinator speaks protocol ${PROTOCOL.max + 1} to ${PROTOCOL.max + 2} and this agent ${PROTOCOL.max}; update this agent`],
   ['too new', { min: PROTOCOL.min - 1, max: PROTOCOL.min - 1 }, `the coordinator speaks protocol ${PROTOCOL.min - 1} to ${PROTOCOL.min - 1} and this agent ${PROTOCOL.max}; update the coordinator, or install an older agent`],

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { BuildState } from '../../../schema/job.ts'
-import { cancelBuild, slugFrom, startBuild, table, type BuildOptions } from '../../../agent/cli/builds.ts'
+import { cancelBuild, showLogs, slugFrom, startBuild, table, type BuildOptions } from '../../../agent/cli/builds.ts'
 import { createClient } from '../../../agent/cli/client.ts'
 import { answeringServer, problem, type Asked } from '../../support/answering-server.ts'
 import { ownFolder } from '../../support/folder.ts'
@@ -100,4 +100,16 @@ test.each([
 
 test('columns of a table begin below each other', () => {
   expect(table([['a', 'bb', 'c'], ['aaa', 'b', '']])).toEqual(['a    bb  c', 'aaa  b'])
+})
+
+test('a log whose connection is cut in the middle is said to be cut, with the way out', async () => {
+  const { url } = await answeringServer(({ path }, response) => {
+    if (!path.startsWith('/api/v1/jobs/')) return { body: { project: 'app', number: 1, state: 'passed', jobs: [{ id: 'J1-1-1' }] } }
+    response.writeHead(200, { 'content-length': '100' })
+    response.write('the beginning', () => response.destroy())
+    return undefined
+  })
+  const { output, printed } = await coordinator()
+  await expect(showLogs(createClient({ url, token: null }), 'app#1', {}, output)).rejects.toMatchObject({ exitCode: 4, message: `the connection to ${url} was cut before the log ended; ask again, or add --follow, which goes on by itself` })
+  expect(printed.join('')).toBe('the beginning')
 })

@@ -98,3 +98,22 @@ test('on a full disk the reserve makes room for the boot number [D33]', async ()
   disk.refuse = (verb) => (verb === 'writeDurably' && !disk.done.some((line) => line.endsWith('/reserve')) ? 'ENOSPC' : null)
   expect((await openState(folder, { ...platform, disk }, own)).bootSeq).toBe(1)
 })
+
+test('on a full disk without a reserve the agent does not start, says to free space, and stays who it is', async () => {
+  const folder = await ownFolder()
+  const first = await open(folder)
+  await first.release()
+  const before = await readFile(join(folder, 'agent.json'), 'utf8')
+  const disk = watchDisk(platform.disk)
+  disk.refuse = (verb) => (verb === 'writeDurably' ? 'ENOSPC' : null)
+  await expect(openState(folder, { ...platform, disk }, own)).rejects.toMatchObject({ code: 'unwritable', message: `cannot write the state folder ${folder}: its disk is full. The agent keeps its identity and its unsent results there: free some space, or name another with --state.` })
+  expect(await readFile(join(folder, 'agent.json'), 'utf8')).toBe(before)
+  expect(await open(folder)).toMatchObject({ agentId: first.agentId, bootSeq: 2 })
+})
+
+test('a state of a newer version is left as it is', async () => {
+  const folder = await ownFolder()
+  await writeFile(join(folder, 'agent.json'), '{"format":9,"wisdom":"of the future"}')
+  await expect(open(folder)).rejects.toMatchObject({ code: 'newer' })
+  expect(await readFile(join(folder, 'agent.json'), 'utf8')).toBe('{"format":9,"wisdom":"of the future"}')
+})

@@ -166,6 +166,21 @@ describe('a body', () => {
     expect(detail).toContain('and 6 more')
   })
 
+  it.each<[string, Readonly<Record<string, unknown>>, string, string]>([
+    ['an empty command', { command: ' \n' }, 'command', 'must not be empty'],
+    ['a command of 1 MiB less its frame', { command: 'x'.repeat(1024 * 1024 - 100) }, 'command', 'must be at most 256 KiB'],
+    ['a command with NUL', { command: 'a\0b' }, 'command', 'must not hold a NUL character'],
+    ['an environment name with =', { env: { 'A=B': 'x' } }, 'env["A=B"]', 'is not an environment name: letters, digits and "_", not beginning with a digit'],
+    ['an environment name with NUL', { env: { 'A\0': 'x' } }, 'env["A\\u0000"]', 'is not an environment name: letters, digits and "_", not beginning with a digit'],
+    ['no environment name', { env: { '': 'x' } }, 'env[""]', 'is not an environment name: letters, digits and "_", not beginning with a digit'],
+    ['an environment value with NUL', { env: { A: 'x\0' } }, 'env.A', 'must not hold a NUL character'],
+    ['an environment value of the wrong type', { env: { A: null } }, 'env.A', 'must be a string, not null'],
+  ])('with %s is refused, and no build is made', async (_what, body, path, message) => {
+    const url = await builds()
+    expect((await refusal(await ask(url, { json: body }), 422)).errors).toEqual([{ path, message }])
+    expect((await json<{ builds: unknown[] }>(await ask(url))).builds).toEqual([])
+  })
+
   it('that is needed but absent is asked for', async () => {
     const { detail, errors } = await refusal(await ask('/api/v1/projects', { method: 'POST' }), 422)
     expect(detail).toContain('needs a JSON body')

@@ -19,7 +19,7 @@ const TROUBLES: Readonly<Record<string, DiskTrouble>> = {
   EROFS: { why: 'its file system is read-only', remedy: WRITABLE },
   ENOSPC: { why: 'its disk is full', remedy: SPACE },
   EDQUOT: { why: 'its quota is used up', remedy: SPACE },
-  ENOTDIR: { why: 'a part of the path is a file', remedy: 'move that file away' },
+  ENOTDIR: { why: 'a part of the path is a file or a broken link', remedy: 'correct the path' },
   EEXIST: { why: 'a file is in its place', remedy: 'move that file away' },
   ENOENT: { why: 'it is not there and cannot be made', remedy: 'make it' },
 }

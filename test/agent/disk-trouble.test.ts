@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { diskTrouble } from '../../agent/disk-trouble.ts'
@@ -19,5 +19,7 @@ test('a file where a folder should be is told apart from one above it', async ()
   await writeFile(file, '')
   const trouble = (path: string) => mkdir(path, { recursive: true }).then(() => null, diskTrouble)
   expect(await trouble(file)).toEqual({ why: 'a file is in its place', remedy: 'move that file away' })
-  expect(await trouble(join(file, 'sub'))).toEqual({ why: 'a part of the path is a file', remedy: 'move that file away' })
+  const link = join(file, '..', 'link')
+  await symlink('nowhere', link)
+  for (const above of [file, link]) expect(await trouble(join(above, 'sub'))).toEqual({ why: 'a part of the path is a file or a broken link', remedy: 'correct the path' })
 })

@@ -115,9 +115,9 @@ test('a state folder that cannot be used ends agent and coordinator with 2 and o
   await writeFile(file, 'precious')
   const agent = (state: string) => kedge(['agent', '--url', coordinator().url, '--state', state])
   const dev = (state: string) => kedge(['dev', '--port', '0', '--state', state])
-  for (const [state, why] of [[file, 'a file is in its place'], [join(file, 'sub'), 'a part of the path is a file']] as const) {
-    expect(await agent(state)).toMatchObject({ code: 2, ...oneLine(`cannot write the state folder ${state}: ${why}. The agent keeps its identity and its unsent results there: move that file away, or name another with --state.`) })
-    expect(await dev(state)).toMatchObject({ code: 2, ...oneLine(`cannot write the state folder ${state}: ${why}. The coordinator keeps everything there: move that file away, or name another with --state.`) })
+  for (const [state, why, remedy] of [[file, 'a file is in its place', 'move that file away'], [join(file, 'sub'), 'a part of the path is a file or a broken link', 'correct the path']] as const) {
+    expect(await agent(state)).toMatchObject({ code: 2, ...oneLine(`cannot write the state folder ${state}: ${why}. The agent keeps its identity and its unsent results there: ${remedy}, or name another with --state.`) })
+    expect(await dev(state)).toMatchObject({ code: 2, ...oneLine(`cannot write the state folder ${state}: ${why}. The coordinator keeps everything there: ${remedy}, or name another with --state.`) })
   }
   expect(await readFile(file, 'utf8')).toBe('precious')
 
@@ -139,7 +139,7 @@ test('data of a coordinator that cannot be read ends it with 2 and one line, wit
   const blocked = join(folder, 'blocked')
   await mkdir(blocked)
   await writeFile(join(blocked, 'coordinator'), 'precious')
-  expect(await dev(blocked)).toMatchObject({ code: 2, ...oneLine(`cannot write ${blocked}/coordinator: a part of the path is a file. The coordinator keeps its data there: move that file away, or name another folder with --state.`) })
+  expect(await dev(blocked)).toMatchObject({ code: 2, ...oneLine(`cannot write ${blocked}/coordinator: a part of the path is a file or a broken link. The coordinator keeps its data there: correct the path, or name another folder with --state.`) })
   expect(await readFile(join(blocked, 'coordinator'), 'utf8')).toBe('precious')
 
   const damaged = join(folder, 'damaged')

@@ -1,5 +1,4 @@
-import { mkdtemp, readdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startAgent, type Agent, type AgentConfig } from '../../agent/agent.ts'
@@ -10,6 +9,7 @@ import { attemptId } from '../../schema/job.ts'
 import { EMPTY_200, HTML_200, HTML_401, REDIRECT, startFakeCoordinator, unavailable, type FakeCoordinator, type Fault } from '../support/fake-coordinator.ts'
 import { fakeMachine, type FakeMachine } from '../support/fake-machine.ts'
 import { turnedClock } from '../support/turned-clock.ts'
+import { ownFolder } from '../support/folder.ts'
 
 interface Running {
   readonly agent: Agent
@@ -27,7 +27,7 @@ let all: Running[]
 
 beforeEach(async () => {
   fake = await startFakeCoordinator()
-  folder = await mkdtemp(join(tmpdir(), 'kedge-agent-'))
+  folder = await ownFolder()
   all = []
 })
 afterEach(async () => {

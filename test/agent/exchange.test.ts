@@ -1,15 +1,15 @@
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask, readRetryAfter } from '../../agent/exchange.ts'
 import { nodePlatform } from '../../agent/node-platform.ts'
 import { registerReply } from '../../schema/sync.ts'
 import { EMPTY_200, HTML_200, HTML_401, REDIRECT, startFakeCoordinator, unavailable, type FakeCoordinator, type Fault } from '../support/fake-coordinator.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const { network, clock } = nodePlatform()
 const offer = { name: 'n', queue: 'default', tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
@@ -86,7 +86,7 @@ describe('asking the coordinator [C2.1]', () => {
   })
 
   it('says what is wrong with TLS', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'kedge-tls-'))
+    const folder = await ownFolder()
     execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', join(folder, 'key'), '-out', join(folder, 'cert'), '-days', '1', '-subj', '/CN=localhost'], { stdio: 'ignore' })
     const server = createTlsServer({ key: readFileSync(join(folder, 'key')), cert: readFileSync(join(folder, 'cert')) })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

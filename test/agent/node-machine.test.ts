@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, readdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startAgent, type Agent } from '../../agent/agent.ts'
 import { nodeMachine } from '../../agent/node-machine.ts'
 import { nodePlatform } from '../../agent/node-platform.ts'
 import { startFakeCoordinator, type FakeCoordinator, type FakeJob } from '../support/fake-coordinator.ts'
+import { ownFolder } from '../support/folder.ts'
 
 let fake: FakeCoordinator
 let folder: string
@@ -15,7 +15,7 @@ const checkouts: { slot: number; project: string }[] = []
 
 beforeEach(async () => {
   fake = await startFakeCoordinator()
-  folder = await mkdtemp(join(tmpdir(), 'kedge-agent-'))
+  folder = await ownFolder()
   const platform = nodePlatform()
   const machine = nodeMachine({
     platform,

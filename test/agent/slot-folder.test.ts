@@ -1,14 +1,14 @@
-import { chmod, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { nodePlatform } from '../../agent/node-platform.ts'
 import { slotFolders } from '../../agent/slot-folder.ts'
+import { ownFolder } from '../support/folder.ts'
 
 const { disk } = nodePlatform()
 let folder: string
 beforeEach(async () => {
-  folder = join(await mkdtemp(join(tmpdir(), 'kedge-slots-')), 'slots')
+  folder = join(await ownFolder(), 'slots')
 })
 
 describe('the folder of a job without a checkout', () => {

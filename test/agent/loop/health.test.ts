@@ -1,10 +1,10 @@
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { HEALTH_LIMITS, startHealth, testTools } from '../../../agent/loop/health.ts'
 import { nodePlatform } from '../../../agent/node-platform.ts'
 import { turnedClock } from '../../support/turned-clock.ts'
+import { ownFolder } from '../../support/folder.ts'
 
 const GIB = 1024 ** 3
 
@@ -67,7 +67,7 @@ describe('the self-test of shell and git', () => {
   })
 
   it('sees a git that starts and fails', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'kedge-git-'))
+    const folder = await ownFolder()
     await writeFile(join(folder, 'git'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
     expect(await testTools({ PATH: folder })).toMatch(/git does not start: it ended with status 3/)
   })

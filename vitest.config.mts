@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
@@ -5,7 +6,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**'], testTimeout: 60_000 } },
+      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**'], testTimeout: 60_000, maxWorkers: Math.max(4, availableParallelism()) } },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
         test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/*.test.ts'], testTimeout: 60_000 },

@@ -74,7 +74,11 @@ export async function place(tree: Worktree, { mirror, url, commit, git, find, ha
 
   // First what the last build left, by the index that it could not touch. A folder that became a link must be gone before
   // the reset, which would look through it and find its files unchanged.
-  const [offences] = await together([was === null ? Promise.resolve([]) : withRights(folder, async () => (await together([drifted(folder, find), clean()]))[0]), layBuildsFolder(tree, { mirror, commit, config })])
+  const [, offences, hasSameAttributes] = await together([
+    layBuildsFolder(tree, { mirror, commit, config }),
+    was === null ? Promise.resolve([]) : withRights(folder, async () => (await together([drifted(folder, find), clean()]))[0]),
+    was === null ? Promise.resolve(false) : sameAttributes(git, here, was.commit, commit),
+  ])
   await amend(offences)
   try {
     await reset()
@@ -85,7 +89,7 @@ export async function place(tree: Worktree, { mirror, url, commit, git, find, ha
   }
   // A submodule that is no more leaves its folder behind.
   if (was !== null && (await lstat(join(gitFolder, 'modules')).catch(() => null)) !== null) await clean()
-  const attributes = was?.commit === commit ? was.attributes : await git(here, ['ls-files', '--stage', '-z', '--', ':(glob)**/.gitattributes'])
+  const attributes = was !== null && hasSameAttributes ? was.attributes : await git(here, ['ls-files', '--stage', '-z', '--', ATTRIBUTES])
   if (was !== null && (was.attributes !== attributes || was.hasLargeFiles !== hasLargeFiles)) {
     await rm(join(gitFolder, 'index'), { force: true })
     await reset()
@@ -93,6 +97,14 @@ export async function place(tree: Worktree, { mirror, url, commit, git, find, ha
   await copyFile(join(gitFolder, 'index'), join(tree.buildsGitFolder, 'index'))
   await writeFile(join(gitFolder, WHOLE), JSON.stringify({ commit, attributes, hasLargeFiles } satisfies Whole))
   return { commit, attributes: attributes.split('\0').flatMap((line) => line.split('\t')[1] ?? []), isNew: was === null }
+}
+
+const ATTRIBUTES = ':(glob)**/.gitattributes'
+
+/** Asked of the commits, so that it need not wait for the index. When one of them is not there, the index is asked. */
+async function sameAttributes(git: Git, here: Parameters<Git>[0], was: string, commit: string): Promise<boolean> {
+  if (was === commit) return true
+  return git(here, ['diff-tree', '-r', '-z', '--name-only', was, commit, '--', ATTRIBUTES]).then((names) => names === '', () => false)
 }
 
 /** Null when nothing there can be used. Where the mark is, the last checkout came to its end: all is laid, and no lock is left. */

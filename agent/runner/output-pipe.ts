@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../platform.ts'
 
-/** Starting `mkfifo` takes a few milliseconds; a stock makes that a fraction of one per command. */
-const STOCK = 16
+/** Starting `mkfifo` stops the whole agent for 10 to 25 ms; a stock makes that a fraction of one per command. */
+const STOCK = 64
 /** Whoever still holds the pipe when the processes of the command are gone may keep it open this long [C14.2], */
 const CLOSE_MS = 5000
 /** and print this much: more than a pipe holds. */

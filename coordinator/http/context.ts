@@ -12,9 +12,17 @@ export interface HttpEnvironment {
 }
 export type HttpContext = Context<HttpEnvironment>
 
+/** An id is hashed from its name, which is not worth doing at every request. */
+const ids = new WeakMap<Environment['SCHEDULER'], DurableObjectId>()
+
 /** The one Scheduler of this installation's one cluster. */
-export function scheduler(env: Environment): SchedulerApi {
-  return env.SCHEDULER.get(env.SCHEDULER.idFromName('default'))
+export function scheduler({ SCHEDULER }: Environment): SchedulerApi {
+  let id = ids.get(SCHEDULER)
+  if (id === undefined) {
+    id = SCHEDULER.idFromName('default')
+    ids.set(SCHEDULER, id)
+  }
+  return SCHEDULER.get(id)
 }
 
 /** Scheme, host and port under which the caller reached us, for absolute URLs and for the check of `Origin`. */

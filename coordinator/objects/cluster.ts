@@ -15,7 +15,7 @@ import { openBuild, specOf } from '../core/plan.ts'
 import { apply } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import { Memory } from '../store/memory.ts'
-import { agentView, buildPage, buildUrl, buildView, heldBy, projectView, tokenView, type Reading } from '../store/read.ts'
+import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
 import { Expiry } from './expiry.ts'
 import type { AgentAnswer, Answer, BuildsFilter, Caller, DerivedToken, JobLogs, Principal } from './scheduler-api.ts'
@@ -289,8 +289,7 @@ export class Cluster {
 
   agents(now: number): readonly AgentView[] {
     const reading = this.#reading(now, '')
-    const held = heldBy(this.memory)
-    return [...this.memory.agents.values()].map((agent) => agentView(reading, agent, held))
+    return [...this.memory.agents.values()].map((agent) => agentView(reading, agent))
   }
 
   changeAgent(now: number, id: string, action: 'drain' | 'resume' | 'revoke'): Outcome<Answer<AgentView>> {
@@ -301,7 +300,7 @@ export class Cluster {
         action === 'drain' ? { drain: true } : action === 'resume' ? { drain: false, heldBackUntil: null, heldBackFor: null, failures: 0 } : { revokedAt: now, credentialVersion: agent.credentialVersion + 1 }
       event.apply({ kind: 'agent.set', id: agent.id, set })
       event.effects.push({ kind: 'ring', agent: agent.id })
-      return { ok: true, value: agentView(this.#reading(now, ''), { ...agent, ...set }, heldBy(event.memory)) }
+      return { ok: true, value: agentView(this.#reading(now, ''), { ...agent, ...set }) }
     })
   }
 

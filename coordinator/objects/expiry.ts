@@ -51,10 +51,9 @@ export class Expiry {
   }
 
   /** All but those that are put off beyond `now`. */
-  *#leases(memory: Memory, now: number): Iterable<Lease> {
-    for (const lease of memory.leases.values()) {
-      const putOff = this.#putOff.size === 0 ? undefined : this.#putOff.get(attemptId(lease))
-      if (putOff === undefined || putOff.until <= now) yield lease
-    }
+  #leases(memory: Memory, now: number): Iterable<Lease> {
+    const all = memory.leases.values()
+    if (this.#putOff.size === 0) return all
+    return [...all].filter((lease) => (this.#putOff.get(attemptId(lease))?.until ?? Number.NEGATIVE_INFINITY) <= now)
   }
 }

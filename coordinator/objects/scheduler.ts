@@ -107,16 +107,15 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
 
   override async fetch(request: Request): Promise<Response> {
     if (this.#broken !== null) return new Response(this.#broken, { status: 503, headers: { 'retry-after': '60' } })
-    const { pathname } = new URL(request.url)
     const caller = JSON.parse(request.headers.get('x-kedge-caller') ?? 'null') as Caller | null // set by the Worker
     if (caller === null) return new Response('no caller', { status: 400 })
-    if (pathname === '/sync') {
+    if (request.url === 'https://scheduler/sync') {
       const sync = (await request.json()) as ParsedSync // parsed and validated by the Worker
       this.#doorbell.answered(sync.agent)
       const answer = this.#follow(this.#cluster.sync(Date.now(), sync, caller))
       return answer.ok ? Response.json(answer.value, { headers: PROTOCOL_HEADERS }) : refusal(answer.code, answer.message, answer.extra)
     }
-    if (pathname === '/doorbell') return this.#openDoorbell(caller)
+    if (request.url === 'https://scheduler/doorbell') return this.#openDoorbell(caller)
     return new Response('not found', { status: 404 })
   }
 

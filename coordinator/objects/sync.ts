@@ -82,21 +82,17 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   const assignments: Assignment[] = []
   const lostByAgent = new Map(request.lost.map(({ attempt, why }) => [attempt as string, why]))
   let redelivered = false
-  let occupied = 0
-  if (!isStale) {
+  const areAllNamed = event.memory.leases.of(agent.id).every((lease) => held.has(attemptId(lease)))
+  if (!isStale && !areAllNamed) {
     for (const job of load.liveJobsOf(event.on, agent.id)) {
       const attempt = attemptId(job)
-      if (held.has(attempt)) {
-        if (!request.spooled.includes(attempt)) occupied += 1 // a spooled one waits for its verdict only
-        continue
-      }
+      if (held.has(attempt)) continue
       const why = lostByAgent.get(attempt)
       if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt(event, job, why === 'handed_back' ? 'handed_back' : 'restarted') // 7.
       else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.
       else {
         // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
         redelivered = true
-        occupied += 1
         assignments.push(assignmentOf(event, job, agent.id))
       }
     }
@@ -106,6 +102,8 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)
   const reasonUnfit = request.state === 'ready' ? unfit(agent, now) : (unfit(agent, now) ?? { code: request.state, message: request.reason ?? request.state })
   let passedOver = false
+  // A spooled one only waits for its verdict.
+  const occupied = event.memory.leases.of(agent.id).filter((lease) => !request.spooled.includes(attemptId(lease))).length
   let free = Math.max(0, request.slots - occupied)
   if (!isStale && isHearing && reasonUnfit === null && free > 0) {
     const chosen = chooseJobs(event, agent, free)

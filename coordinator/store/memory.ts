@@ -2,13 +2,13 @@
  * What the object may hold in memory: only what SQLite can rebuild, or what merely sets a pace. Any throw inside an
  * event drops it whole, and the next event rebuilds it. The queue is never in memory.
  */
-import { jobId, type AgentId, type JobId } from '../../schema/job.ts'
+import { attemptId, jobId, type AgentId } from '../../schema/job.ts'
 import type { Offer } from '../../schema/sync.ts'
 import type { AgentRow, Change, ClassRow, Grace, JobRow, ProjectRow } from '../core/decision.ts'
-import type { Lease } from '../core/lease.ts'
 import { classesOf, offerKey } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
 import { timeLimitMs } from '../core/plan.ts'
+import { Leases } from './leases.ts'
 import * as load from './load.ts'
 import type { Sql } from './sql.ts'
 
@@ -26,7 +26,7 @@ export interface Presence {
 }
 
 export class Memory {
-  readonly leases = new Map<JobId, Lease>()
+  readonly leases = new Leases()
   /** Every sync and every view asks for these; there are few, and they change seldom. */
   readonly agents = new Map<string, AgentRow>()
   readonly projects = new Map<number, ProjectRow>()
@@ -54,7 +54,7 @@ export class Memory {
     for (const [id, at] of Object.entries(seen.agents)) this.agentsSeen.set(id, at)
     // A wake rebuilds leases from what is stored; it never renews one [C10.2].
     for (const job of load.allLiveJobs(on)) {
-      const at = seen.attempts[`${jobId(job)}.${job.fence}`] ?? null
+      const at = seen.attempts[attemptId(job)] ?? null
       this.#setLease(job, at, at)
     }
   }
@@ -119,7 +119,7 @@ export class Memory {
 
   #setLease(job: JobRow, seenAt: number | null, storedAt: number | null): void {
     if (job.agent === null || job.bootSeq === null || job.assignedAt === null) return
-    this.leases.set(jobId(job), {
+    this.leases.set({
       project: job.project,
       build: job.build,
       n: job.n,
@@ -136,7 +136,7 @@ export class Memory {
   /** What the heartbeat row holds now. */
   snapshot(): load.Seen {
     const attempts: Record<string, number> = {}
-    for (const [id, lease] of this.leases) if (lease.seenAt !== null) attempts[`${id}.${lease.fence}`] = lease.seenAt
+    for (const lease of this.leases.values()) if (lease.seenAt !== null) attempts[attemptId(lease)] = lease.seenAt
     const agents: Record<string, number> = Object.fromEntries(this.agentsSeen)
     for (const [id, presence] of this.presence) agents[id] = presence.lastSyncAt
     return { attempts, agents }

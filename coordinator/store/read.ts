@@ -148,40 +148,25 @@ function whyWaiting(reading: Reading, job: JobRow): Waiting | null {
 }
 
 function agentsSeen(reading: Reading): readonly AgentSeen[] {
-  const held = heldBy(reading.memory)
   return [...reading.memory.agents.values()]
     .filter((agent) => agent.revokedAt === null)
-    .map((agent) => ({ agent, holds: held.get(agent.id)?.length ?? 0 }))
-    .map(({ agent, holds }) => ({ name: agent.offer.name, offer: agent.offer, online: isOnline(reading, agent, holds), slots: agent.slots, held: holds, unfit: unfit(agent, reading.now)?.message ?? null }))
+    .map((agent) => ({ name: agent.offer.name, offer: agent.offer, online: isOnline(reading, agent), slots: agent.slots, held: reading.memory.leases.of(agent.id).length, unfit: unfit(agent, reading.now)?.message ?? null }))
 }
 
-type Held = ReadonlyMap<AgentId, readonly { readonly attempt: string; readonly project: number; readonly build: number }[]>
-
-/** What each agent holds. Made once for a list of agents. */
-export function heldBy(memory: Memory): Held {
-  const held = new Map<AgentId, { attempt: string; project: number; build: number }[]>()
-  for (const lease of memory.leases.values()) {
-    const list = held.get(lease.agent) ?? []
-    list.push({ attempt: attemptId(lease), project: lease.project, build: lease.build })
-    held.set(lease.agent, list)
-  }
-  return held
-}
-
-function isOnline(reading: Reading, agent: AgentRow, held: number): boolean {
+function isOnline(reading: Reading, agent: AgentRow): boolean {
   if (reading.attached.has(agent.id)) return true
   // It was stopped by its owner and has nothing left to do here.
-  if (agent.state === 'draining' && !agent.drain && held === 0) return false
+  if (agent.state === 'draining' && !agent.drain && reading.memory.leases.of(agent.id).length === 0) return false
   const at = reading.memory.lastSeen(agent.id)
   const pace = reading.memory.presence.get(agent.id)?.nextSyncMs ?? 0
   return at !== null && reading.now - at <= Math.max(3 * pace, reading.numbers.offlineMs)
 }
 
-export function agentView(reading: Reading, agent: AgentRow, held: Held): AgentView {
-  const running = held.get(agent.id) ?? []
+export function agentView(reading: Reading, agent: AgentRow): AgentView {
+  const running = reading.memory.leases.of(agent.id)
   const why = unfit(agent, reading.now)
   const state: AgentView['state'] =
-    agent.revokedAt !== null ? 'revoked' : !isOnline(reading, agent, running.length) ? 'offline' : why !== null ? (why.code === 'standby' ? 'unhealthy' : why.code) : running.length > 0 ? 'busy' : 'ready'
+    agent.revokedAt !== null ? 'revoked' : !isOnline(reading, agent) ? 'offline' : why !== null ? (why.code === 'standby' ? 'unhealthy' : why.code) : running.length > 0 ? 'busy' : 'ready'
   return {
     id: agent.id,
     name: agent.offer.name,
@@ -190,7 +175,7 @@ export function agentView(reading: Reading, agent: AgentRow, held: Held): AgentV
     queue: agent.offer.queue,
     tags: agent.offer.tags,
     slots: agent.slots,
-    running: running.map(({ attempt, project, build }) => ({ attempt, project: reading.memory.projects.get(project)?.slug ?? String(project), build })),
+    running: running.map((lease) => ({ attempt: attemptId(lease), project: reading.memory.projects.get(lease.project)?.slug ?? String(lease.project), build: lease.build })),
     // Its open doorbell is seen as well, also by an object that has slept and forgotten its syncs.
     last_seen: timeOrNull(reading.memory.lastSeen(agent.id) ?? (reading.attached.has(agent.id) ? reading.now : null)),
     host: agent.offer.host,

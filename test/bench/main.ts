@@ -7,8 +7,10 @@ import { cancel } from './cancel.ts'
 import { checkout } from './checkout.ts'
 import { dispatch } from './dispatch.ts'
 import { log } from './log.ts'
+import { printed } from './printed.ts'
 import { queue } from './queue.ts'
 import { requeue } from './requeue.ts'
+import { silence } from './silence.ts'
 import type { Bar, Row } from './row.ts'
 import { rows as rowsWritten } from './rows.ts'
 import { clearAway } from './stage.ts'
@@ -18,7 +20,7 @@ import { throughput } from './throughput.ts'
 /** A bar that takes longer has failed. */
 const LIMIT_MS = 180_000
 
-const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, checkout, rowsWritten, log, queue]
+const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, silence, checkout, rowsWritten, log, printed, queue]
 
 const words = process.argv.slice(2).filter((word) => word !== '--')
 const isJson = words.includes('--json')

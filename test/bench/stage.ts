@@ -50,6 +50,7 @@ export async function openCoordinator(): Promise<Site> {
 
 export interface AgentProcess {
   readonly name: string
+  readonly pid: number
   /** `SIGKILL`, and gone when this returns. */
   kill9(): Promise<void>
 }
@@ -79,7 +80,7 @@ export async function openAgent(site: Site, { slots = 1, name = 'bench', url = s
       throw new Error(`the agent did not join: ${said}`, { cause: error })
     })
   }
-  return { name, kill9 }
+  return { name, pid: child.pid ?? 0, kill9 }
 }
 
 /** A Worker with one Durable Object and nothing else, reached as the coordinator is. `script` exports `Bare` and a default. */
@@ -142,6 +143,11 @@ export function lives(pid: number): boolean {
 
 function pidsOf(folder: string): readonly number[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => pid !== process.pid && ['environ', 'cmdline'].some((file) => procFile(pid, file).includes(folder)))
+}
+
+/** The most that the process ever had in memory, in MiB. */
+export function peakMib(pid: number): number {
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(procFile(pid, 'status'))?.[1] ?? Number.NaN) / 1024
 }
 
 function procFile(pid: number, file: string): string {

@@ -2,6 +2,7 @@
  * `npm run bench [-- NAME…] [-- --json]`: every promise about speed and cost, measured here and now beside its floor.
  * Exit 0: all bars hold, 1: one does not, 2: no such bar.
  */
+import { spawn, type ChildProcess } from 'node:child_process'
 import { availableParallelism, loadavg } from 'node:os'
 import { cancel } from './cancel.ts'
 import { checkout } from './checkout.ts'
@@ -31,17 +32,25 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 let isLeaving = false
+/** The bar that is measured now, when it has a process of its own. */
+let child: ChildProcess | null = null
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     isLeaving = true
+    child?.kill(signal)
     void clearAway().then(() => process.exit(130))
   })
 }
 
 /** Others on the machine spoil figures and ratios alike, so whoever reads them must know. */
 const machine = { cores: availableParallelism(), load_average: loadavg()[0] ?? 0 }
+const chosen = bars.filter((bar) => names.length === 0 || names.includes(bar.name))
 const rows: Row[] = []
-for (const bar of bars) if (!isLeaving && (names.length === 0 || names.includes(bar.name))) rows.push(...(await measure(bar)))
+if (chosen.length === 1) for (const bar of chosen) rows.push(...(await measure(bar)))
+else {
+  await program('node', [new URL('../../coordinator/build.ts', import.meta.url).pathname]) // agents are measured as they are published
+  for (const bar of chosen) if (!isLeaving) rows.push(...(await measureApart(bar)))
+}
 if (isLeaving) await new Promise(() => {}) // what was begun is being cleared away
 if (isJson) console.log(JSON.stringify({ machine, rows }))
 else {
@@ -50,6 +59,30 @@ else {
 }
 process.exit(rows.some(({ holds }) => holds === false) ? 1 : 0)
 
+/** In a process of its own: what one bar has in memory would make each process that another starts dearer. */
+async function measureApart(bar: Bar): Promise<readonly Row[]> {
+  if (!isJson) console.error(`measuring ${bar.name} …`)
+  const { stdout } = await program(process.execPath, [import.meta.filename, bar.name, '--json'])
+  try {
+    return (JSON.parse(stdout) as { readonly rows: readonly Row[] }).rows // printed by this very file
+  } catch {
+    return [failed(bar, 'it ended without a figure')]
+  }
+}
+
+function program(command: string, args: readonly string[]): Promise<{ readonly stdout: string }> {
+  return new Promise((resolve, reject) => {
+    let stdout = ''
+    child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+    child.once('error', reject).once('close', () => resolve({ stdout }))
+  })
+}
+
+function failed(bar: Bar, why: string): Row {
+  return { name: bar.name, figure: `failed: ${why.slice(0, 300)}`, ratio: '', bar: '', holds: false }
+}
+
 async function measure(bar: Bar): Promise<readonly Row[]> {
   if (!isJson) console.error(`measuring ${bar.name} …`)
   let timer: NodeJS.Timeout | undefined
@@ -57,8 +90,8 @@ async function measure(bar: Bar): Promise<readonly Row[]> {
   try {
     return await Promise.race([bar.run(), late])
   } catch (error) {
-    if (!isJson && !isLeaving) console.error(error)
-    return [{ name: bar.name, figure: `failed: ${error instanceof Error ? error.message.slice(0, 300) : String(error)}`, ratio: '', bar: '', holds: false }]
+    if (!isLeaving) console.error(error)
+    return [failed(bar, error instanceof Error ? error.message : String(error))]
   } finally {
     clearTimeout(timer)
     await clearAway()

@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import { startCoordinator, type Coordinator } from '../../agent/embedded.ts'
 import { client, type Client } from '../support/client.ts'
 
-const MAIN = new URL('../../agent/cli/main.ts', import.meta.url).pathname
+/** As it is published; `main.ts` builds it. */
+const MAIN = new URL('../../dist/kedge.mjs', import.meta.url).pathname
 const STOPPED_WITHIN_MS = 5000
 
 const undo: (() => Promise<void>)[] = []

@@ -18,8 +18,9 @@ import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
 import { Expiry } from './expiry.ts'
-import type { AgentAnswer, Answer, BuildsFilter, Caller, DerivedToken, JobLogs, Principal } from './scheduler-api.ts'
+import { problem, type AgentAnswer, type Answer, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal } from './scheduler-api.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type Event, type ParsedSync } from './sync.ts'
+import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
 
 export interface ClusterParts {
   readonly sql: Sql
@@ -41,10 +42,6 @@ export interface Outcome<T> {
   readonly effects: readonly Effect[]
   /** The next deadline, or null; the shell arms the alarm when it is earlier than the armed one [C10.1]. */
   readonly deadline: number | null
-}
-
-export function problem(status: number, code: string, title: string, detail: string): { readonly ok: false; readonly problem: Problem } {
-  return { ok: false, problem: { status, code, title, detail } }
 }
 
 export class Cluster {
@@ -305,45 +302,11 @@ export class Cluster {
   }
 
   identify(now: number, sha256: string, kind: 'api' | 'session' | 'login'): Outcome<Principal | null> {
-    return this.#event(now, (event) => {
-      const row = load.token(event.on, sha256)
-      if (!row || row.kind !== kind || row.scope === null || !isInForce(row, now)) return null
-      const root = row.kind === 'api' ? row.id : row.parent
-      if (root === null || (root !== row.id && !this.#standsBehind(event, root))) return null
-      if (kind === 'login') load.tokens.update(event.on, { id: row.id }, { revokedAt: now })
-      // Last use is shown to people by the minute: writing it at each request would cost a row a request.
-      else if (row.lastUsedAt === null || now - row.lastUsedAt > 3_600_000) load.tokens.update(event.on, { id: row.id }, { lastUsedAt: now })
-      return { tokenId: row.id, root, name: row.name, scope: row.scope }
-    })
-  }
-
-  /** The admin token is a secret of the coordinator and has no row: a new one ends what the old one opened. */
-  #standsBehind(event: Event, root: string): boolean {
-    if (root === this.#parts.adminId) return true
-    const row = load.tokens.get(event.on, { id: root })
-    return row !== null && isInForce(row, event.now)
+    return this.#event(now, (event) => identify(event, sha256, kind, this.#parts.adminId))
   }
 
   storeToken(now: number, request: CreateTokenRequest | DerivedToken, sha256: string): Outcome<Answer<TokenView>> {
-    return this.#event(now, (event) => {
-      const lifeS = request.life_s ?? (request.kind === 'registration' ? 24 * 3600 : null)
-      const row: load.TokenRow = {
-        id: this.#parts.newId(),
-        kind: request.kind,
-        sha256,
-        name: request.name,
-        scope: request.kind === 'registration' ? null : (request.scope ?? 'build'),
-        createdAt: now,
-        expiresAt: lifeS === null ? null : now + lifeS * 1000,
-        maxUses: request.kind === 'registration' ? (request.max_uses ?? null) : null,
-        usedBy: [],
-        lastUsedAt: null,
-        revokedAt: null,
-        parent: request.kind === 'session' || request.kind === 'login' ? request.parent : null,
-      }
-      load.tokens.insert(event.on, row)
-      return { ok: true, value: tokenView(row) }
-    })
+    return this.#event(now, (event) => storeToken(event, this.#parts.newId(), request, sha256))
   }
 
   tokens(): readonly TokenView[] {
@@ -351,12 +314,7 @@ export class Cluster {
   }
 
   revokeToken(now: number, id: string): Outcome<Answer<TokenView>> {
-    return this.#event(now, (event) => {
-      const row = load.tokens.get(event.on, { id })
-      if (!row) return problem(404, 'token-unknown', 'No such token', `There is no token with the id ${id}. "kedge token list" shows them.`)
-      if (row.revokedAt === null) load.tokens.update(event.on, { id }, { revokedAt: now })
-      return { ok: true, value: tokenView({ ...row, revokedAt: row.revokedAt ?? now }) }
-    })
+    return this.#event(now, (event) => revokeToken(event, id))
   }
 
   #reading(now: number, origin: string): Reading {
@@ -384,10 +342,6 @@ function expire(event: Event, lease: Lease, why: LostWhy): void {
   const job = load.job(event.on, lease)
   if (job && job.state === 'live' && job.fence === lease.fence) loseAttempt(event, job, why)
   else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
-}
-
-function isInForce(token: load.TokenRow, now: number): boolean {
-  return token.revokedAt === null && (token.expiresAt === null || token.expiresAt > now)
 }
 
 function classFor(event: Event, asked: Offered): number {
@@ -420,18 +374,4 @@ function newAgent(request: RegisterRequest, now: number): AgentRow {
     reason: null,
     slots: request.offer.slots,
   }
-}
-
-/** Counts a use, once per agent: a repeated registration after a lost reply is the same use [C1.2]. */
-function useRegistrationToken(event: Event, sha256: string, agent: AgentId): AgentAnswer<never> | null {
-  const row = load.token(event.on, sha256)
-  const refuse = (message: string) => ({ ok: false, code: 'token_invalid', message }) as const
-  if (!row) return refuse('this registration token is not known here')
-  if (row.kind !== 'registration') return refuse(`a registration token is needed here, and this is a token for ${row.kind === 'api' ? 'the API' : 'people'}`)
-  if (row.usedBy.includes(agent)) return null
-  if (row.revokedAt !== null) return refuse('this registration token was revoked')
-  if (row.expiresAt !== null && row.expiresAt <= event.now) return refuse('this registration token has expired')
-  if (row.maxUses !== null && row.usedBy.length >= row.maxUses) return refuse(`this registration token was used ${row.usedBy.length} times, as often as it may be`)
-  load.tokens.update(event.on, { id: row.id }, { usedBy: [...row.usedBy, agent], lastUsedAt: event.now })
-  return null
 }

@@ -16,6 +16,10 @@ export const STORAGE_NOT_READY = 'storage not ready: '
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem }
 export type AgentAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: RefusalCode; readonly message: string; readonly extra?: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'> }
 
+export function problem(status: number, code: string, title: string, detail: string): { readonly ok: false; readonly problem: Problem } {
+  return { ok: false, problem: { status, code, title, detail } }
+}
+
 /** Who a person's token belongs to. */
 export interface Principal {
   readonly tokenId: string

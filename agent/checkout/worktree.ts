@@ -72,21 +72,26 @@ export async function place(tree: Worktree, { mirror, url, commit, git, find, ha
   const clean = () => git(here, ['clean', '-ffdx', '--quiet'])
   const reset = () => withRights(folder, () => git(here, ['reset', '--hard', '--quiet', commit]))
 
-  // First what the last build left, by the index that it could not touch. A folder that became a link must be gone before
-  // the reset, which would look through it and find its files unchanged.
-  const [, offences, hasSameAttributes] = await together([
-    layBuildsFolder(tree, { mirror, commit, config }),
-    was === null ? Promise.resolve([]) : withRights(folder, async () => (await together([drifted(folder, find), clean()]))[0]),
-    was === null ? Promise.resolve(false) : sameAttributes(git, here, was.commit, commit),
-  ])
-  await amend(offences)
-  try {
-    await reset()
-  } catch (error) {
+  // What the last build left goes first, by the index that it could not touch: a folder that became a link must be gone
+  // before the reset, which would look through it and find its files unchanged. What git does not see is looked for beside
+  // both, as there rarely is any; then the reset is made once more.
+  const cleaned = was === null ? Promise.resolve('') : withRights(folder, clean) // started first: the reset waits for it
+  const laid = layBuildsFolder(tree, { mirror, commit, config })
+  const compared = was === null ? Promise.resolve(false) : sameAttributes(git, here, was.commit, commit)
+  const looked = was === null ? Promise.resolve([]) : drifted(folder, find).catch(() => null) // a file went while it looked
+  const failure = await together([cleaned, laid]).then(reset).then(() => null, (error: unknown) => error)
+  const [hasSameAttributes, found] = await together([compared, looked]) // also before a throw: nothing may run in what is thrown away then
+  if (was !== null && isNotFetched(failure)) {
     // Nothing was touched yet: the tree is as it was, for the time when the commit is there.
-    if (was !== null && isNotFetched(error)) await writeFile(join(gitFolder, WHOLE), JSON.stringify(was))
-    throw error
+    await writeFile(join(gitFolder, WHOLE), JSON.stringify(was))
+    throw failure
   }
+  const offences = found ?? (await withRights(folder, () => drifted(folder, find)))
+  if (offences.length > 0) {
+    await amend(offences)
+    await clean()
+    await reset()
+  } else if (failure !== null) throw failure
   // A submodule that is no more leaves its folder behind.
   if (was !== null && (await lstat(join(gitFolder, 'modules')).catch(() => null)) !== null) await clean()
   const attributes = was !== null && hasSameAttributes ? was.attributes : await git(here, ['ls-files', '--stage', '-z', '--', ATTRIBUTES])

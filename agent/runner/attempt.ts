@@ -125,6 +125,7 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
     })
     try {
       state.log = await parts.openLog(assignment)
+      if (aborting.signal.aborted) return stopped(spec) // nothing need be prepared any more
       const { folder, commit } = await parts.prepare(spec, attempt, say, aborting.signal)
       state.commit = commit
       if (aborting.signal.aborted) return stopped(spec)

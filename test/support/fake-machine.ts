@@ -49,6 +49,7 @@ export function fakeMachine(): FakeMachine {
       return attempts.map(({ attempt }) => ({ attempt, survivors: machine.survivors }))
     },
     prepare: async ({ spec, signal }) => {
+      signal.throwIfAborted() // one that is aborted already tells it no more
       await Promise.race([machine.preparing, new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))])
       if (machine.prepareError) throw machine.prepareError
       return { folder: '/nowhere', commit: spec.checkout?.commit ?? null }

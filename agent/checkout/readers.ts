@@ -25,11 +25,11 @@ export function readersOf(mirror: string, source: Source): Readers {
   const path = join(mirror, READERS)
   const own = nameOf(source)
   const read = async () => (await readFile(path, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '')
-  const has = async () => (await read()).includes(own)
   return {
-    has,
+    has: async () => (await read()).includes(own),
     add: async () => {
-      if (!(await has())) await writeFile(path, [...(await read()), own].slice(-MOST).map((line) => `${line}\n`).join(''))
+      const all = await read()
+      if (!all.includes(own)) await writeFile(path, [...all, own].slice(-MOST).map((line) => `${line}\n`).join(''))
     },
   }
 }

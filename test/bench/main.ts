@@ -47,10 +47,7 @@ const machine = { cores: availableParallelism(), load_average: loadavg()[0] ?? 0
 const chosen = bars.filter((bar) => names.length === 0 || names.includes(bar.name))
 const rows: Row[] = []
 if (chosen.length === 1) for (const bar of chosen) rows.push(...(await measure(bar)))
-else {
-  await program('node', [new URL('../../coordinator/build.ts', import.meta.url).pathname]) // agents are measured as they are published
-  for (const bar of chosen) if (!isLeaving) rows.push(...(await measureApart(bar)))
-}
+else for (const bar of chosen) if (!isLeaving) rows.push(...(await measureApart(bar)))
 if (isLeaving) await new Promise(() => {}) // what was begun is being cleared away
 if (isJson) console.log(JSON.stringify({ machine, rows }))
 else {
@@ -62,21 +59,17 @@ process.exit(rows.some(({ holds }) => holds === false) ? 1 : 0)
 /** In a process of its own: what one bar has in memory would make each process that another starts dearer. */
 async function measureApart(bar: Bar): Promise<readonly Row[]> {
   if (!isJson) console.error(`measuring ${bar.name} …`)
-  const { stdout } = await program(process.execPath, [import.meta.filename, bar.name, '--json'])
+  const stdout = await new Promise<string>((resolve, reject) => {
+    let text = ''
+    child = spawn(process.execPath, [import.meta.filename, bar.name, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    child.stdout?.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+    child.once('error', reject).once('close', () => resolve(text))
+  })
   try {
     return (JSON.parse(stdout) as { readonly rows: readonly Row[] }).rows // printed by this very file
   } catch {
     return [failed(bar, 'it ended without a figure')]
   }
-}
-
-function program(command: string, args: readonly string[]): Promise<{ readonly stdout: string }> {
-  return new Promise((resolve, reject) => {
-    let stdout = ''
-    child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-    child.once('error', reject).once('close', () => resolve({ stdout }))
-  })
 }
 
 function failed(bar: Bar, why: string): Row {

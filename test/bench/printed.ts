@@ -3,7 +3,7 @@
  * coordinator has, with what the agent's memory grows by; and how long a single line takes to somebody who watches.
  */
 import { execFileSync } from 'node:child_process'
-import { writeFile, open } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { events } from '../../agent/cli/follow.ts'
@@ -40,7 +40,7 @@ async function wholeLog(site: Site, agent: AgentProcess): Promise<readonly Row[]
   const read = (range: string) => fetch(`${site.url}/api/v1/jobs/${id}/log`, { headers: { ...auth, range } })
   await eventually('the coordinator has all of the log', async () => (await read(`bytes=${BYTES - 1}-`)).status === 206 || null, { withinMs: 120_000 })
   const ended = Date.now()
-  const began = Number(execFileSync('cat', [note], { encoding: 'utf8' })) / 1e6
+  const began = Number(await readFile(note, 'utf8')) / 1e6
   await build.over()
   const rate = BYTES / 1000 / (ended - began)
   const grown = peakMib(agent.pid) - before

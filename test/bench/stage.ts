@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { startCoordinator, type Coordinator } from '../../agent/embedded.ts'
 import { client, type Client } from '../support/client.ts'
 
-/** As it is published; `main.ts` builds it. */
+/** As it is published; `npm run bench` builds it first. */
 const MAIN = new URL('../../dist/kedge.mjs', import.meta.url).pathname
 const STOPPED_WITHIN_MS = 5000
 

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Miniflare } from 'miniflare'
 import { z } from 'zod'
+import { parseJson } from '../schema/parse-json.ts'
 import { diskTrouble } from './disk-trouble.ts'
 import { takeLock } from './lock.ts'
 import { nodePlatform, nodeProcesses } from './node-platform.ts'
@@ -240,13 +241,5 @@ async function writable<T>(state: string, write: () => Promise<T>): Promise<T> {
   } catch (error) {
     const { why, remedy } = diskTrouble(error)
     throw new CoordinatorError(`cannot write the state folder ${state}: ${why}. The coordinator keeps everything there: ${remedy}, or name another with --state.`, { cause: error })
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null // as any other text that is not ours
   }
 }

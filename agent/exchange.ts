@@ -4,6 +4,7 @@
  * portal's 200, a redirect, a 5xx or half a body is *no answer*, and no answer never makes the agent drop anything [C2.1].
  */
 import type { z } from 'zod'
+import { parseJson } from '../schema/parse-json.ts'
 import { PROTOCOL_HEADER, refusalBody, type RefusalBody } from '../schema/refusal.ts'
 import type { Clock, Network } from './platform.ts'
 import { whyUnreachable } from './unreachable.ts'
@@ -111,14 +112,6 @@ async function readText(response: Response): Promise<string> {
     chunks.push(chunk)
   }
   return new TextDecoder().decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // half a body is no answer
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

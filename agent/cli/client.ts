@@ -3,7 +3,8 @@
  * none. Nothing waits for ever: a server that takes the connection and says nothing is given up too.
  */
 import { randomUUID } from 'node:crypto'
-import { notACoordinator, parseJson, refused, sentElsewhere, unreachable } from './no-reply.ts'
+import { parseJson } from '../../schema/parse-json.ts'
+import { notACoordinator, refused, sentElsewhere, unreachable } from './no-reply.ts'
 import { EXIT, Failure } from './output.ts'
 import type { Reply } from './replies.ts'
 

@@ -3,6 +3,7 @@
  * for: nothing is there (4), something else is there (4), the token will not do (5), the request will not do (2).
  */
 import type { Problem } from '../../schema/api.ts'
+import { parseJson } from '../../schema/parse-json.ts'
 import { CLOSED, NOBODY, whyUnreachable } from '../unreachable.ts'
 import { EXIT, Failure } from './output.ts'
 
@@ -44,15 +45,6 @@ function inFlags({ errors }: Partial<Problem>): string | null {
     return `${flag === null ? path : `${flag}${entry?.startsWith('"') ? ` ${entry}` : ''}`} ${message}`
   })
   return `${sentences.join('; ')}`.replace(/[.?]?$/, (end) => end || '.')
-}
-
-/** Undefined for what is no JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 export function notACoordinator(base: string, response: Response, text: string): Failure {

@@ -15,6 +15,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { AttemptId } from '../../schema/job.ts'
+import { parseJson } from '../../schema/parse-json.ts'
 import { assignment, attemptId, attemptResult, VERDICTS, type Assignment, type AttemptResult, type Verdict } from '../../schema/sync.ts'
 import type { Disk } from '../platform.ts'
 
@@ -131,14 +132,6 @@ async function readFile<T>(disk: Disk, path: string, schema: z.ZodType<T>): Prom
 }
 
 /** Undefined for what is no JSON; every schema here refuses that. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 function encode(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value))
 }

@@ -5,6 +5,7 @@
 import { Hono } from 'hono'
 import { LOG_PUT_BYTES, sealRequest } from '../../schema/attempt.ts'
 import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import { parseJson } from '../../schema/parse-json.ts'
 import { readAttempt, tokenTag, TOKEN_NAMES } from '../trust/tokens.ts'
 import { scheduler, type HttpContext, type HttpEnvironment } from './context.ts'
 import { PROTOCOL_HEADERS, refusal } from '../refusal.ts'
@@ -100,12 +101,4 @@ async function firstBytes(stream: ReadableStream<Uint8Array>, most: number): Pro
     pieces.push(piece)
   }
   return Buffer.concat(pieces, length)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }

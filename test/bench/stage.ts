@@ -9,6 +9,7 @@ import http from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startCoordinator, type Coordinator } from '../../agent/embedded.ts'
+import { startBareWorker } from '../support/bare-worker.ts'
 import { client, type Client } from '../support/client.ts'
 
 /** As it is published; `npm run bench` builds it first. */
@@ -84,34 +85,15 @@ export async function openAgent(site: Site, { slots = 1, name = 'bench', url = s
   return { name, pid: child.pid ?? 0, kill9 }
 }
 
-/** A Worker with one Durable Object and nothing else, reached as the coordinator is. `script` exports `Bare` and a default. */
+/** `script` exports `Bare` and a default. */
 export async function openBare(script: string): Promise<string> {
-  const folder = await ownFolder()
-  const { convertV4MiniflareOptions, Miniflare } = await import('miniflare')
-  const miniflare = new Miniflare({
-    ...convertV4MiniflareOptions({
-      name: 'bare',
-      modules: true,
-      script,
-      compatibilityDate: '2026-10-01',
-      compatibilityFlags: ['nodejs_compat'],
-      durableObjects: { BARE: { className: 'Bare', useSQLite: true } },
-      unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
-      unsafeRegisterWorker: false,
-      host: '127.0.0.1',
-      port: 0,
-      cf: false,
-      telemetry: { enabled: false },
-    }),
-    resourcePersistencePath: join(folder, 'state'),
-  })
-  afterwards(() => miniflare.dispose())
-  await miniflare.ready
-  return (await miniflare.unsafeGetDirectURL('bare')).origin
+  const worker = await startBareWorker({ name: 'bare', className: 'Bare', script, folder: join(await ownFolder(), 'state') })
+  afterwards(() => worker.stop())
+  return worker.url
 }
 
 /** The rest of a bare Worker: everything goes to its one object. */
-export const TO_THE_OBJECT = 'export default { fetch: (request, env) => env.BARE.get(env.BARE.idFromName("one")).fetch(request) }\n'
+export const TO_THE_OBJECT = 'export default { fetch: (request, env) => env.OBJECT.get(env.OBJECT.idFromName("one")).fetch(request) }\n'
 
 export interface Poster {
   post(path: string, token: string, body: string): Promise<string>

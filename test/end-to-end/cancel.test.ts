@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
-import { createGitStop } from '../support/git-stop.ts'
+import { holdCheckout } from '../support/git-stop.ts'
 import { lives, ownQueue, pidsOf, sharedCoordinator, startAgent } from '../support/installation.ts'
 import { bringsResult, isSync, PASS, RESET, startProxy } from '../support/proxy.ts'
-import { commitFile, createRepository } from '../support/repository.ts'
 import { hasFile, spooled } from '../support/spool.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -43,16 +42,8 @@ test('a build that is on its way to an agent is cancelled, though reply after re
 })
 
 test('a build that is being checked out is cancelled [D37]', async () => {
-  const people = client(coordinator())
-  const repository = await createRepository()
-  await commitFile(repository, 'a', 'a')
-  const stop = await createGitStop()
-  const agent = await startAgent({ ...joining(), env: stop.env })
-  await people.agent(agent.name)
-  stop.hold()
   const gate = await createGate()
-  const build = await (await people.project({ checkout: true, repository, default_branch: 'main' })).build({ command: gate.command(), agents: { queue: agent.queue } })
-  await stop.hasArrived()
+  const { build } = await holdCheckout(coordinator(), gate.command())
   await build.until('is named by its agent', ({ state }) => state === 'running')
   await build.cancel()
   expect((await build.over()).jobs[0]).toMatchObject({ state: 'canceled', attempts: [{ fence: 1, state: 'canceled' }] })

@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
-import { createGitStop } from '../support/git-stop.ts'
+import { holdCheckout } from '../support/git-stop.ts'
 import { lives, ownQueue, pidsOf, scaled, sharedCoordinator, startAgent, testFolder } from '../support/installation.ts'
 import { bringsResult, isLog, PASS, RESET, startProxy } from '../support/proxy.ts'
-import { commitFile, createRepository } from '../support/repository.ts'
 import { hasFile, spooled } from '../support/spool.ts'
 import { eventually, lasting } from '../support/wait.ts'
 
@@ -82,18 +81,10 @@ test('a quickly restarted agent has its build requeued by its first sync, and no
 })
 
 test('killed before the command started: the next boot gives the job back, and it runs once [D8]', async () => {
-  const people = client(coordinator())
-  const repository = await createRepository()
-  await commitFile(repository, 'a', 'a')
-  const stop = await createGitStop()
-  const agent = await startAgent({ ...joining(), env: stop.env })
-  await people.agent(agent.name)
-  stop.hold()
   const gate = await createGate()
   gate.open()
-  const build = await (await people.project({ checkout: true, repository, default_branch: 'main' })).build({ command: gate.command(), agents: { queue: agent.queue } })
+  const { agent, build, stop } = await holdCheckout(coordinator(), gate.command())
   const { id } = await build.running()
-  await stop.hasArrived()
   expect({ journalled: hasFile(agent.state, id, 'spec.json'), started: hasFile(agent.state, id, 'started') }).toEqual({ journalled: true, started: false })
   await agent.kill9()
   stop.release()

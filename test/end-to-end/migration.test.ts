@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startCoordinator } from '../../agent/embedded.ts'
 import type { BuildView } from '../../schema/api.ts'
+import { startBareWorker } from '../support/bare-worker.ts'
 import { ownFolder } from '../support/folder.ts'
 
 const FOLDER = new URL('../../schema/migrations/', import.meta.url)
@@ -22,34 +23,17 @@ export class Scheduler extends DurableObject {
     return Response.json(rows)
   }
 }
-export default { fetch: (request, env) => env.SCHEDULER.get(env.SCHEDULER.idFromName('default')).fetch(request) }`
+export default { fetch: (request, env) => env.OBJECT.get(env.OBJECT.idFromName('default')).fetch(request) }`
 
 /** Runs the statements in the Scheduler's storage below `state`, and returns the rows of the last. */
 async function stored(state: string, statements: readonly string[]): Promise<unknown> {
-  const { convertV4MiniflareOptions, Miniflare } = await import('miniflare')
-  const miniflare = new Miniflare({
-    ...convertV4MiniflareOptions({
-      name: 'kedge',
-      modules: true,
-      script: STORED,
-      compatibilityDate: '2026-10-01',
-      durableObjects: { SCHEDULER: { className: 'Scheduler', useSQLite: true } },
-      unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
-      unsafeRegisterWorker: false,
-      host: '127.0.0.1',
-      port: 0,
-      cf: false,
-      telemetry: { enabled: false },
-    }),
-    resourcePersistencePath: join(state, 'coordinator'),
-  })
+  const worker = await startBareWorker({ name: 'kedge', className: 'Scheduler', script: STORED, folder: join(state, 'coordinator') })
   try {
-    await miniflare.ready
-    const response = await fetch(await miniflare.unsafeGetDirectURL('kedge'), { method: 'POST', body: JSON.stringify(statements) })
+    const response = await fetch(worker.url, { method: 'POST', body: JSON.stringify(statements) })
     if (!response.ok) throw new Error(await response.text())
     return await response.json()
   } finally {
-    await miniflare.dispose()
+    await worker.stop()
   }
 }
 

@@ -3,10 +3,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
-import { createGitStop } from '../support/git-stop.ts'
+import { holdCheckout } from '../support/git-stop.ts'
 import { ownQueue, pidsOf, sharedCoordinator, startAgent, testFolder } from '../support/installation.ts'
 import { bringsResult, PASS, RESET, startProxy } from '../support/proxy.ts'
-import { commitFile, createRepository } from '../support/repository.ts'
 import { hasFile, spooled } from '../support/spool.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -51,14 +50,7 @@ test('SIGTERM once: the build ends well and is delivered, and no other is taken 
 
 test('SIGTERM once during a checkout: the build goes on to its end [D50]', async () => {
   const people = client(coordinator())
-  const repository = await createRepository()
-  await commitFile(repository, 'a', 'a')
-  const stop = await createGitStop()
-  const agent = await startAgent({ ...joining(), env: stop.env })
-  await people.agent(agent.name)
-  stop.hold()
-  const build = await (await people.project({ checkout: true, repository, default_branch: 'main' })).build({ command: 'cat a', agents: { queue: agent.queue } })
-  await stop.hasArrived()
+  const { agent, build, stop } = await holdCheckout(coordinator(), 'cat a')
   agent.signal('SIGTERM')
   await people.agent(agent.name, ({ state }) => state === 'draining')
   stop.release()

@@ -2,7 +2,9 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { testFolder } from './installation.ts'
+import { client, type Build } from './client.ts'
+import { startAgent, testFolder, type Agent, type Coordinator } from './installation.ts'
+import { commitFile, createRepository } from './repository.ts'
 import { eventually } from './wait.ts'
 
 export interface GitStop {
@@ -14,7 +16,7 @@ export interface GitStop {
   hasArrived(): Promise<void>
 }
 
-export async function createGitStop(): Promise<GitStop> {
+async function createGitStop(): Promise<GitStop> {
   const folder = await testFolder()
   const [bin, held, arrived] = ['bin', 'held', 'arrived'].map((name) => join(folder, name)) as [string, string, string] // one for each name
   const path = process.env['PATH'] ?? ''
@@ -30,4 +32,24 @@ export async function createGitStop(): Promise<GitStop> {
       await eventually('a git waits', () => existsSync(arrived))
     },
   }
+}
+
+export interface HeldCheckout {
+  readonly agent: Agent
+  readonly build: Build
+  readonly stop: GitStop
+}
+
+/** A build of a repository with one file, `a`, whose agent waits in git until the test releases it. */
+export async function holdCheckout(coordinator: Coordinator, command: string): Promise<HeldCheckout> {
+  const people = client(coordinator)
+  const repository = await createRepository()
+  await commitFile(repository, 'a', 'a')
+  const stop = await createGitStop()
+  const agent = await startAgent({ url: coordinator.url, token: coordinator.registrationToken, env: stop.env })
+  await people.agent(agent.name)
+  stop.hold()
+  const build = await (await people.project({ checkout: true, repository, default_branch: 'main' })).build({ command, agents: { queue: agent.queue } })
+  await stop.hasArrived()
+  return { agent, build, stop }
 }

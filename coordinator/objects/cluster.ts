@@ -185,9 +185,9 @@ export class Cluster {
 
   createProject(now: number, request: CreateProjectRequest): Outcome<Answer<ProjectView>> {
     return this.#event(now, (event) => {
-      if (load.projectBySlug(event.on, request.slug)) return problem(409, 'project-exists', 'The project exists', `There is a project ${request.slug} already. Choose another slug, or use it as it is.`)
+      if (event.memory.projectBySlug(request.slug)) return problem(409, 'project-exists', 'The project exists', `There is a project ${request.slug} already. Choose another slug, or use it as it is.`)
       const row: ProjectRow = {
-        id: Math.max(0, ...load.allProjects(event.on).map(({ id }) => id)) + 1,
+        id: Math.max(0, ...event.memory.projects.keys()) + 1,
         slug: request.slug,
         repository: request.repository ?? null,
         defaultBranch: request.default_branch ?? null,
@@ -202,17 +202,17 @@ export class Cluster {
   }
 
   projects(): readonly ProjectView[] {
-    return load.allProjects(this.#parts.sql).map(projectView)
+    return this.memory.allProjects().map(projectView)
   }
 
   project(slug: string): Answer<ProjectView> {
-    const row = load.projectBySlug(this.#parts.sql, slug)
+    const row = this.memory.projectBySlug(slug)
     return row ? { ok: true, value: projectView(row) } : this.#unknownProject(slug)
   }
 
   createBuild(now: number, slug: string, request: CreateBuildRequest, options: { readonly idempotencyKey: string | null; readonly origin: string }): Outcome<Answer<BuildView>> {
     return this.#event(now, (event) => {
-      const project = load.projectBySlug(event.on, slug)
+      const project = event.memory.projectBySlug(slug)
       if (!project) return this.#unknownProject(slug)
       const key = options.idempotencyKey === null ? null : `build ${slug} ${options.idempotencyKey}`
       const asked = JSON.stringify(request)
@@ -245,7 +245,7 @@ export class Cluster {
 
   #change(now: number, slug: string, number: number, origin: string, decide: (event: Event, build: NonNullable<ReturnType<typeof load.build>>, jobs: ReturnType<typeof load.jobsOfBuild>) => Decision | Problem): Outcome<Answer<BuildView>> {
     return this.#event(now, (event) => {
-      const project = load.projectBySlug(event.on, slug)
+      const project = event.memory.projectBySlug(slug)
       if (!project) return this.#unknownProject(slug)
       const build = load.build(event.on, project.id, number)
       if (!build) return this.#unknownBuild(project, number)
@@ -258,15 +258,14 @@ export class Cluster {
   }
 
   build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {
-    const project = load.projectBySlug(this.#parts.sql, slug)
+    const project = this.memory.projectBySlug(slug)
     return project ? this.#viewOfBuild({ now }, project, number, origin) : this.#unknownProject(slug)
   }
 
   builds(now: number, filter: BuildsFilter, origin: string): Answer<BuildPage> {
-    const { sql } = this.#parts
-    const project = filter.project === null ? null : load.projectBySlug(sql, filter.project)
+    const project = filter.project === null ? null : this.memory.projectBySlug(filter.project)
     if (filter.project !== null && !project) return this.#unknownProject(filter.project)
-    const page = buildPage(this.#reading(now, origin), project ? [project] : load.allProjects(sql), filter)
+    const page = buildPage(this.#reading(now, origin), project ? [project] : this.memory.allProjects(), filter)
     return page ? { ok: true, value: page } : problem(400, 'cursor-invalid', 'The cursor is not valid', 'Use the next_cursor of an earlier answer, unchanged.')
   }
 
@@ -327,7 +326,7 @@ export class Cluster {
   }
 
   #unknownProject(slug: string): Answer<never> {
-    const known = load.allProjects(this.#parts.sql).map((row) => row.slug)
+    const known = this.memory.allProjects().map((row) => row.slug)
     const hint = known.length === 0 ? 'There is none yet.' : `There are: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', …' : ''}.`
     return problem(404, 'project-unknown', 'No such project', `There is no project ${slug}. ${hint}`)
   }

@@ -78,12 +78,8 @@ export function buildsBefore(on: Sql, project: number, before: number, limit: nu
   return builds.select(on, `before ${limit}`, () => ({ where: and(eq(tables.build.project, sql.placeholder('project')), lt(tables.build.number, sql.placeholder('before'))), orderBy: [desc(tables.build.number)], limit }), { project, before })
 }
 
-export function projectBySlug(on: Sql, slug: string): ProjectRow | null {
-  return projects.select(on, 'by slug', () => ({ where: eq(tables.project.slug, sql.placeholder('slug')) }), { slug })[0] ?? null
-}
-
 export function allProjects(on: Sql): readonly ProjectRow[] {
-  return projects.select(on, 'all', () => ({ orderBy: [asc(tables.project.slug)] }))
+  return projects.select(on, 'all', () => ({}))
 }
 
 export function allAgents(on: Sql): readonly AgentRow[] {

@@ -59,6 +59,16 @@ export class Memory {
     }
   }
 
+  projectBySlug(slug: string): ProjectRow | null {
+    for (const row of this.projects.values()) if (row.slug === slug) return row
+    return null
+  }
+
+  /** By slug. */
+  allProjects(): readonly ProjectRow[] {
+    return [...this.projects.values()].sort((a, b) => (a.slug < b.slug ? -1 : 1))
+  }
+
   addClass(row: ClassRow): void {
     this.classes.set(row.id, row)
     this.maybeQueued.add(row.id)

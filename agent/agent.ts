@@ -3,7 +3,6 @@
  * go wrong out there is the loop's to wait out; this ends only when told to, when its state folder cannot be used, or
  * when the coordinator's first word is that this agent may not join.
  */
-import { arch, hostname, platform as osName } from 'node:os'
 import { VERSION } from '../schema/version.ts'
 import { jobSpec, type Assignment, type JobSpec, type Offer } from '../schema/sync.ts'
 import { createAttemptLogs } from './attempt-logs.ts'
@@ -92,7 +91,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
   const { clock, chance, network, disk } = platform
   const times = agentTimes(config.timeScale)
   const url = config.url.replace(/\/+$/, '')
-  const offer: Offer = { name: config.name, queue: config.queue, tags: [...config.tags], slots: config.slots, host: { os: osName(), arch: arch(), hostname: hostname(), version: VERSION } }
+  const offer: Offer = { name: config.name, queue: config.queue, tags: [...config.tags], slots: config.slots, host: { ...machine.host, version: VERSION } }
   const retries = (capMs: number) => createBackoff({ clock, chance, baseMs: times.retryBaseMs, capMs, retryAfterFloorMs: times.retryAfterFloorMs, retryAfterCapMs: times.retryAfterCapMs })
 
   let logMs = times.logMs

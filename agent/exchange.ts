@@ -6,7 +6,7 @@
 import type { z } from 'zod'
 import { parseJson } from '../schema/parse-json.ts'
 import { PROTOCOL_HEADER, refusalBody, type RefusalBody } from '../schema/refusal.ts'
-import type { Clock, Network } from './platform.ts'
+import type { Answered, Clock, Network } from './platform.ts'
 import { whyUnreachable } from './unreachable.ts'
 
 export type Answer<T> =
@@ -78,7 +78,7 @@ async function read<T>(question: Question<T>, signal: AbortSignal): Promise<Answ
 }
 
 /** Null when the head of the answer says that it is the coordinator's; else who it may be. */
-function whoElse(url: string, { status, headers }: Response): { readonly why: string; readonly elsewhere: boolean } | null {
+function whoElse(url: string, { status, headers }: Answered): { readonly why: string; readonly elsewhere: boolean } | null {
   if (status >= 300 && status < 400) {
     return { why: `${url} redirects to ${headers.get('location') ?? 'somewhere else'}: not a coordinator. Is the URL right (https, no path), or does a sign-in page stand in between?`, elsewhere: true }
   }
@@ -93,7 +93,7 @@ function whoElse(url: string, { status, headers }: Response): { readonly why: st
  * What a reply's `Retry-After` asks for, in milliseconds; null when it asks for nothing that can be understood. The date
  * form is read against the same reply's `Date`: two clocks are never compared [C16.1].
  */
-export function readRetryAfter(headers: Headers): number | null {
+export function readRetryAfter(headers: Pick<Headers, 'get'>): number | null {
   const text = headers.get('retry-after')?.trim()
   if (!text) return null
   if (/^\d{1,12}$/.test(text)) return Number(text) * 1000
@@ -102,11 +102,11 @@ export function readRetryAfter(headers: Headers): number | null {
   return Number.isNaN(until) || Number.isNaN(sent) ? null : Math.max(0, until - sent)
 }
 
-async function readText(response: Response): Promise<string> {
+async function readText(response: Answered): Promise<string> {
   if (response.body === null) return ''
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) { // Node's and undici's streams both iterate bytes
+  for await (const chunk of response.body) {
     size += chunk.byteLength
     if (size > REPLY_BYTES) throw new Error('the answer is too large to be a coordinator\'s')
     chunks.push(chunk)

@@ -3,7 +3,7 @@
  * whole trees of processes. Handed in like the platform, so that the agent's own rules can be tested without a shell.
  */
 import type { AgentId, AttemptId } from '../schema/job.ts'
-import type { JobSpec } from '../schema/sync.ts'
+import type { JobSpec, Offer } from '../schema/sync.ts'
 import type { Processes } from './lock.ts'
 import type { RunningCommand } from './runner/attempt.ts'
 import type { StartedProcess } from './spool/results.ts'
@@ -30,6 +30,7 @@ export interface CommandRequest {
 }
 
 export interface Machine {
+  readonly host: Omit<Offer['host'], 'version'>
   readonly processes: Processes
   /** Why builds cannot run here at all; null when they can. */
   selfTest(): Promise<string | null>

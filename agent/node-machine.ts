@@ -1,4 +1,5 @@
 /** The real machine under an agent (`machine.ts`), for entry files only: folders, checkouts, shells and their processes. */
+import { arch, hostname, platform as osName } from 'node:os'
 import { join } from 'node:path'
 import type { JobSpec } from '../schema/sync.ts'
 import { testTools } from './loop/health.ts'
@@ -30,6 +31,7 @@ export function nodeMachine({ platform, stateFolder, environment, prepareCheckou
   const { clock, disk } = platform
   const folders = slotFolders(join(stateFolder, 'slots'), disk)
   return {
+    host: { os: osName(), arch: arch(), hostname: hostname() },
     processes: nodeProcesses(),
     selfTest: () => testTools(environment),
     killLeftovers: (agent, attempts) => Promise.all(attempts.map(async ({ attempt, process }) => ({ attempt, survivors: (await killLeftovers(attempt, process, { agent, clock })).survivors }))),

@@ -1,15 +1,14 @@
 /**
  * The real clock, chance, disk and network of an agent (`platform.ts`), for entry files only: every room below gets them
- * handed in. What one would get wrong here is durability: a rename is only there after a crash when the folder was
- * synced too, and a file only whole when it was synced before the rename.
+ * handed in.
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { appendFile, link, mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname } from 'node:path'
 import { WebSocket } from 'ws'
+import { durable } from './durable-write.ts'
 import type { Processes } from './lock.ts'
 import { putBytes } from './node-put.ts'
 import type { Appender, Chance, Clock, Disk, Network, Platform, Socket, SocketEvents } from './platform.ts'
@@ -40,14 +39,15 @@ function nodeChance(): Chance {
 }
 
 function nodeDisk(): Disk {
-  return {
+  return durable({
     read: (path) => orNull(readFile(path)),
     readRange,
     size: async (path) => (await orNull(stat(path)))?.size ?? null,
     list: async (folder) => (await orNull(readdir(folder))) ?? [],
     makeFolder: async (path) => void (await mkdir(path, { recursive: true })),
-    writeDurably,
     write: (path, bytes) => writeFile(path, bytes, { mode: PRIVATE }),
+    writeSynced,
+    allocate: (path, bytes) => writeFile(path, noise(bytes), { mode: PRIVATE }),
     append,
     rename,
     syncFolder,
@@ -56,7 +56,7 @@ function nodeDisk(): Disk {
       const { bavail, blocks, bsize, ffree, files } = await statfs(path)
       return { bytes: bavail * bsize, totalBytes: blocks * bsize, inodes: files === 0 ? Infinity : ffree } // btrfs counts none
     },
-  }
+  })
 }
 
 /** Secrets and tokens are among what an agent writes: its own user reads them, nobody else. */
@@ -79,22 +79,14 @@ async function readRange(path: string, offset: number, length: number): Promise<
   }
 }
 
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp`
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'w', PRIVATE)
   try {
-    const file = await open(temporary, 'w', PRIVATE)
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined) // the first error is the one that matters
-    throw error
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
   }
-  await syncFolder(dirname(path))
 }
 
 async function syncFolder(path: string): Promise<void> {
@@ -113,6 +105,19 @@ async function append(path: string): Promise<Appender> {
     sync: () => file.datasync(),
     close: () => file.close(),
   }
+}
+
+/** Not zeros: a file system that compresses would keep them in no room at all, and then give none back. */
+function noise(bytes: number): Uint8Array {
+  const words = new Uint32Array(Math.ceil(bytes / 4))
+  let state = 0x9e3779b9
+  for (let at = 0; at < words.length; at += 1) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    words[at] = state
+  }
+  return new Uint8Array(words.buffer, 0, bytes)
 }
 
 /** The value, or null when there is no such file; any other error is thrown. */

@@ -27,8 +27,8 @@ export interface Appender {
   close(): Promise<void>
 }
 
-/** File system, in the few verbs that durability needs. Paths are absolute. Errors carry Node's `code` (`ENOSPC`, `EROFS`). */
-export interface Disk {
+/** A file system, in the few verbs that an agent needs of it. Paths are absolute. Errors carry Node's `code` (`ENOSPC`, `EROFS`). */
+export interface Files {
   /** The whole file, or null when it is not there. */
   read(path: string): Promise<Uint8Array | null>
   /** Up to `length` bytes from `offset`; shorter at the end of the file, null when it is not there. */
@@ -36,15 +36,22 @@ export interface Disk {
   size(path: string): Promise<number | null>
   list(folder: string): Promise<readonly string[]>
   makeFolder(path: string): Promise<void>
-  /** Temporary file, fsync, rename, fsync of the folder: afterwards the file is there, whole, whatever happens. */
-  writeDurably(path: string, bytes: Uint8Array): Promise<void>
   /** Written without any promise about a crash. */
   write(path: string, bytes: Uint8Array): Promise<void>
+  /** As `write`, and then the file's bytes (not yet its name) survive a power failure. */
+  writeSynced(path: string, bytes: Uint8Array): Promise<void>
+  /** A file that takes so many bytes of room, and gives them back when it is removed. What it holds is of no interest. */
+  allocate(path: string, bytes: number): Promise<void>
   append(path: string): Promise<Appender>
   rename(from: string, to: string): Promise<void>
   syncFolder(path: string): Promise<void>
   remove(path: string): Promise<void>
   free(path: string): Promise<{ readonly bytes: number; readonly totalBytes: number; readonly inodes: number }>
+}
+
+export interface Disk extends Files {
+  /** Afterwards the file is there, whole, whatever happens; on an error the old one is (`durable-write.ts`). */
+  writeDurably(path: string, bytes: Uint8Array): Promise<void>
 }
 
 export interface Socket {
@@ -60,9 +67,17 @@ export interface SocketEvents {
   readonly closed: (why: string) => void
 }
 
+/** As much of a `Response` as the agent looks at. */
+export interface Answered {
+  readonly status: number
+  readonly ok: boolean
+  readonly headers: Pick<Headers, 'get' | 'has'>
+  readonly body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null
+}
+
 export interface Network {
   /** `fetch` that never follows redirects (a captive portal redirects) and never throws but on network failure or abort. */
-  fetch(url: string, init: { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: Uint8Array | string; readonly signal: AbortSignal }): Promise<Response>
+  fetch(url: string, init: { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: Uint8Array | string; readonly signal: AbortSignal }): Promise<Answered>
   openSocket(url: string, headers: Readonly<Record<string, string>>, events: SocketEvents): Socket
 }
 

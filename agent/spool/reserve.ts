@@ -23,7 +23,7 @@ export async function fillReserve(disk: Disk, stateFolder: string): Promise<bool
   const path = reservePath(stateFolder)
   if ((await disk.size(path)) === RESERVE_BYTES) return true
   try {
-    await disk.write(path, noise(RESERVE_BYTES))
+    await disk.allocate(path, RESERVE_BYTES)
     return true
   } catch (error) {
     if (!isDiskFull(error)) throw error
@@ -38,17 +38,4 @@ export function isDiskFull(error: unknown): boolean {
 
 function reservePath(stateFolder: string): string {
   return join(stateFolder, 'reserve')
-}
-
-/** Not zeros: a file system that compresses would keep them in no room at all, and then give none back. */
-function noise(bytes: number): Uint8Array {
-  const words = new Uint32Array(bytes / 4)
-  let state = 0x9e3779b9
-  for (let at = 0; at < words.length; at += 1) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    words[at] = state
-  }
-  return new Uint8Array(words.buffer)
 }

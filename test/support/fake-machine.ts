@@ -35,6 +35,7 @@ export function fakeMachine(): FakeMachine {
   const pid = (pids += 1)
   living.add(pid)
   const machine: FakeMachine = {
+    host: { os: 'linux', arch: 'x64', hostname: 'a-machine' },
     commands: [],
     killed: [],
     preparing: Promise.resolve(),

@@ -4,7 +4,7 @@
  */
 import type { Appender, Disk } from '../../agent/platform.ts'
 
-export type DiskVerb = 'makeFolder' | 'writeDurably' | 'write' | 'append' | 'rename' | 'syncFolder' | 'remove'
+export type DiskVerb = 'makeFolder' | 'writeDurably' | 'write' | 'allocate' | 'append' | 'rename' | 'syncFolder' | 'remove'
 
 export interface WatchedDisk extends Disk {
   /** `verb path`, with the path's last two parts. */
@@ -27,6 +27,7 @@ export function watchDisk(disk: Disk): WatchedDisk {
     makeFolder: (path) => step('makeFolder', path, () => disk.makeFolder(path)),
     writeDurably: (path, bytes) => step('writeDurably', path, () => disk.writeDurably(path, bytes)),
     write: (path, bytes) => step('write', path, () => disk.write(path, bytes)),
+    allocate: (path, bytes) => step('allocate', path, () => disk.allocate(path, bytes)),
     append: (path) =>
       step('append', path, async () => {
         const file: Appender = await disk.append(path)

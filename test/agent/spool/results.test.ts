@@ -321,7 +321,7 @@ describe('a full disk [D33]', () => {
 
   test('a disk too full for a reserve does not keep the agent from starting', async () => {
     const { open, disk } = await bench()
-    disk.refuse = (verb, path) => (verb === 'write' && path.endsWith('reserve') ? 'ENOSPC' : null)
+    disk.refuse = (verb, path) => (verb === 'allocate' && path.endsWith('reserve') ? 'ENOSPC' : null)
     expect((await open()).pending()).toEqual([])
   })
 })

@@ -3,13 +3,14 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
 // Four kinds of test by where they run: plain Node, the Workers runtime, whole processes end to end, and those before a browser.
+// Of the rooms that need the Workers runtime, what does not need it says so by its name: `*.node.test.ts`.
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**'], testTimeout: 60_000, maxWorkers: Math.max(4, availableParallelism()) } },
+      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**/!(*.node).test.ts'], testTimeout: 60_000, maxWorkers: Math.max(4, availableParallelism()) } },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
-        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/!(*.node).test.ts'], testTimeout: 60_000 },
       },
       { test: { name: 'end-to-end', include: ['test/end-to-end/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2 } },
       { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2 } },

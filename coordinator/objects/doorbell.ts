@@ -7,6 +7,8 @@ import type { AgentId } from '../../schema/job.ts'
 import type { Effect } from '../core/decision.ts'
 import { canRun } from '../core/matching.ts'
 import type { Memory } from '../store/memory.ts'
+import type { Cluster } from './cluster.ts'
+import type { AgentAnswer, Caller } from './scheduler-api.ts'
 
 /** What survives hibernation beside the socket (at most 16 KiB). */
 export interface Attachment {
@@ -17,6 +19,14 @@ export interface Attachment {
 
 export interface Attached extends Attachment {
   send(text: string): void
+}
+
+/** Who may open a doorbell, and what is then kept beside the socket [C9]. */
+export function admit(cluster: Pick<Cluster, 'offerOf'>, caller: Caller): AgentAnswer<Attachment> {
+  if (caller.via !== 'session') return { ok: false, code: 'token_invalid', message: 'the doorbell needs a session token' }
+  const offer = cluster.offerOf(caller.agent, caller.credentialVersion)
+  if (offer === null) return { ok: false, code: 'session_expired', message: 'the session has ended' }
+  return { ok: true, value: { agent: caller.agent as AgentId, queue: offer.queue, tags: offer.tags } } // signed by us
 }
 
 /** How often an unanswered ring is repeated. */

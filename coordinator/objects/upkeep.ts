@@ -1,0 +1,104 @@
+/**
+ * What keeps a cluster going around its events: sound tables before anything is served, an armed alarm for as long as
+ * anything can fall due, bells after each event. It knows no platform, so that the very same code runs in the object
+ * (`scheduler.ts`) and under simulation.
+ *
+ * The order is part of the protocol: the alarm first, with no `await` between an event and arming it, so that on the
+ * platform both commit together; then the bells.
+ */
+import type { SyncReply } from '../../schema/sync.ts'
+import type { Cluster, Outcome } from './cluster.ts'
+import type { Doorbell } from './doorbell.ts'
+import { STORAGE_NOT_READY, type AgentAnswer, type Caller } from './scheduler-api.ts'
+import type { ParsedSync } from './sync.ts'
+
+/** The platform gives up an alarm that failed this often. */
+const LAST_RETRY = 4
+const PUT_OFF_MS = 30_000
+
+/** The one alarm of an object; it is disarmed by firing. */
+export interface Alarm {
+  get(): Promise<number | null>
+  set(at: number): void
+}
+
+export interface UpkeepParts {
+  readonly cluster: Cluster
+  readonly doorbell: Doorbell
+  readonly alarm: Alarm
+  /** Brings the tables up to this version, all or nothing; throws when it must not. */
+  readonly migrate: () => void
+  readonly now: () => number
+}
+
+export class Upkeep {
+  readonly #parts: UpkeepParts
+  #armed: number | null = null
+  #broken: string | null = null
+
+  constructor(parts: UpkeepParts) {
+    this.#parts = parts
+  }
+
+  /** Why nothing may be served, as a sentence for people, or null. */
+  get broken(): string | null {
+    return this.#broken
+  }
+
+  /** Throws when nothing may be served: a cluster is never asked over tables that are not this version's. */
+  get cluster(): Cluster {
+    if (this.#broken !== null) throw new Error(`${STORAGE_NOT_READY}${this.#broken}`)
+    return this.#parts.cluster
+  }
+
+  /** Brings the tables up to date before anything is served, and re-arms a missing alarm [C10.2]. Touches no lease. */
+  async wake(): Promise<void> {
+    try {
+      this.#parts.migrate()
+    } catch (error) {
+      // A stranger's tables, or newer ones: serving could damage them. Every request is answered 503 with the reason.
+      this.#broken = `The stored data could not be brought up to this version: ${error instanceof Error ? error.message : String(error)}. Nothing was changed.`
+      console.error(`kedge: ${this.#broken}`)
+      return
+    }
+    this.#armed = await this.#parts.alarm.get()
+    this.#arm(this.cluster.peek().deadline)
+  }
+
+  #arm(deadline: number | null): void {
+    if (deadline === null || (this.#armed !== null && this.#armed <= deadline)) return
+    this.#armed = deadline
+    this.#parts.alarm.set(deadline)
+  }
+
+  /** Does what an event left to do; call it in the same breath as the event. */
+  follow<T>(outcome: Outcome<T>): T {
+    this.#arm(outcome.deadline)
+    this.#parts.doorbell.follow(outcome.effects, this.#parts.cluster.memory)
+    return outcome.value
+  }
+
+  sync(request: ParsedSync, caller: Caller): AgentAnswer<SyncReply> {
+    const { cluster } = this
+    this.#parts.doorbell.answered(request.agent)
+    return this.follow(cluster.sync(this.#parts.now(), request, caller))
+  }
+
+  /** The alarm has fired; `retryCount` says how often it failed before. What it throws, the platform is to try again. */
+  alarm(retryCount: number): void {
+    if (this.#broken !== null) return
+    const { cluster, now } = this.#parts
+    this.#armed = null
+    try {
+      this.follow(cluster.alarm(now()))
+    } catch (error) {
+      // The platform retries a failed alarm a few times and then gives up; ours must never be without one [I21].
+      if (retryCount < LAST_RETRY) throw error
+      console.error('kedge: the alarm failed again and is put off', error)
+      this.#arm(now() + PUT_OFF_MS)
+    } finally {
+      // A deadline that this alarm did not handle keeps one armed, whatever happened.
+      this.#arm(cluster.peek().deadline)
+    }
+  }
+}

@@ -35,8 +35,10 @@ export const refusalBody = z.object({
     code: z.string(),
     message: z.string(),
     retry: z.boolean(),
-    /** `session_superseded`: the highest boot number that the coordinator knows. */
+    /** `session_superseded`, `identity_conflict`: the highest boot number that the coordinator knows. */
     current: z.number().int().nonnegative().optional(),
+    /** To an agent that stands by: the holder of its identity is silent, and it may go on as boot `current + 1` [C1.8]. */
+    take_over: z.boolean().optional(),
     /** `log_gap`, `log_sealed`: the bytes stored so far; continue there. */
     size: z.number().int().nonnegative().optional(),
     /** `proto_unsupported`: the range that the coordinator speaks. */

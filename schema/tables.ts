@@ -131,6 +131,8 @@ export const agent = sqliteTable('agent', {
   state: text().notNull(),
   reason: text(),
   slots: integer().notNull(),
+  /** Since when a process that stands by has asked without the holder being heard; null while none has [C1.8]. */
+  rivalAt: integer('rival_at'),
 })
 
 /** One row (`id` 1): JSON of when each live attempt and its agent were last heard [C7.3]. */

@@ -91,6 +91,8 @@ export function startSync(options: SyncOptions): SyncLoop {
   let offerIsKnown = false
   let refusedNow = false
   let standby = false
+  /** The last answer, with no silence since, said that a process that stands by may take over. */
+  let mayTakeOver = false
   let bodyBytes = SYNC_BODY_BYTES
   let heldBack: string | null = null
   let gainedAt = -Infinity
@@ -151,7 +153,7 @@ export function startSync(options: SyncOptions): SyncLoop {
     acknowledged = sentAt
     backoff.reset()
     bodyBytes = SYNC_BODY_BYTES
-    refusedNow = standby = justRegistered = false
+    refusedNow = standby = mayTakeOver = justRegistered = false
     offerIsKnown = !value.need.includes('offer')
     const isFirst = !hasHeard
     if (waiter.over() || isFirst) terminal.line(`${options.offer.name} is connected to ${url}`)
@@ -177,12 +179,16 @@ export function startSync(options: SyncOptions): SyncLoop {
   }
 
   function noAnswer(answer: Extract<Answer<unknown>, { kind: 'none' }>): Next {
+    mayTakeOver = false
     const ms = backoff.next(answer.retryAfterMs)
     waiter.say(answer.elsewhere ? answer.why : `cannot reach ${url} (${answer.why})`, `trying again, next in ${inWords(ms)}`)
     return { ms, floor: answer.retryAfterMs !== null }
   }
 
   async function refusal({ error, retryAfterMs }: Extract<Answer<unknown>, { kind: 'refused' }>): Promise<Next> {
+    const isToldAgain = mayTakeOver
+    mayTakeOver = standby && error.take_over === true
+    if (mayTakeOver && isToldAgain && error.current !== undefined) return takeOver(error.current)
     switch (error.code) {
       case 'agent_unknown':
         if (options.registrationToken === null) return refuse(`no agent ${identity.agentId} has joined there`, 'give it a registration token (--token); an admin makes one with: npx kedge token create --kind registration')
@@ -193,9 +199,9 @@ export function startSync(options: SyncOptions): SyncLoop {
           await identity.jumpTo(error.current + 1)
           return { ms: 0 }
         }
-        return standBy('another process is this agent now, with a newer start number')
+        return standBy('another process is this agent now, with a newer start number; takes over when that is silent for minutes')
       case 'identity_conflict':
-        return standBy('another process has the same state folder, or a copy of it; give each agent its own (--state)')
+        return standBy('another process has the same state folder, or a copy of it; give each agent its own (--state). Takes over when that is silent for minutes')
       case 'proto_unsupported':
         refusedNow = true
         return later(`the coordinator speaks ${error.proto ? `protocol ${error.proto.min} to ${error.proto.max}` : 'another protocol'} and this agent ${PROTOCOL.max}; ${whatToUpdate(error.proto)}`, times.refusedMs * (1 + chance.random()))
@@ -242,8 +248,23 @@ export function startSync(options: SyncOptions): SyncLoop {
 
   function standBy(why: string): Next {
     if (!standby) options.superseded()
-    standby = refusedNow = true
+    standby = refusedNow = hasJumped = true // who stands by was answered: its disk was not rolled back
     return later(`stands by: ${why}`, times.standbyMs * (0.8 + 0.4 * chance.random()))
+  }
+
+  /**
+   * The holder of this identity is silent [C1.8]. Told so twice, with no silence of the coordinator between: after an
+   * outage the holder must have had its chance to be heard first. Whoever else stands by gets a conflict from now on.
+   */
+  async function takeOver(current: number): Promise<Next> {
+    try {
+      await identity.jumpTo(current + 1)
+    } catch (error) {
+      return standBy(error instanceof Error ? error.message : String(error))
+    }
+    standby = refusedNow = mayTakeOver = false
+    terminal.line('takes over: the other process with this identity has been silent for minutes')
+    return { ms: 0 }
   }
 
   function later(why: string, ms: number): Next {

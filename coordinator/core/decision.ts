@@ -80,6 +80,8 @@ export interface AgentRow {
   readonly state: 'ready' | 'draining' | 'unhealthy' | 'standby'
   readonly reason: string | null
   readonly slots: number
+  /** Since when a process that stands by has asked without the holder being heard [C1.8]. */
+  readonly rivalAt: number | null
 }
 
 export interface ClassRow {

@@ -45,6 +45,8 @@ export interface Numbers {
   readonly hardLimitMs: number
   /** More than `flapBoots` starts within `flapMs` hold an agent back. */
   readonly flapMs: number
+  /** A holder that is silent for so long may be succeeded by a process that stands by: longer than any pace [C1.8]. */
+  readonly silentMs: number
   readonly heldBackMs: number
   readonly heldBackCapMs: number
   /** An agent that was seen within this time counts as an alternative when one is to be avoided. */
@@ -89,6 +91,7 @@ const STANDARD: Omit<Numbers, 'scale'> = {
   quietMs: 600 * SECOND,
   hardLimitMs: 600 * SECOND,
   flapMs: 120 * SECOND,
+  silentMs: 360 * SECOND,
   heldBackMs: 10 * SECOND,
   heldBackCapMs: 600 * SECOND,
   alternativeMs: 60 * SECOND,
@@ -105,6 +108,7 @@ export function brokenInequalities(n: Numbers): readonly string[] {
     ['GRACE must be shorter than GAP', n.graceMs < n.gapMs],
     ['GRACE must be at least retry cap + 2·timeout + 2·RTT', n.graceMs >= n.retryCapMs + 2 * n.syncTimeoutMs + 2 * n.roundTripMs],
     ['L must be at least GAP + HB + F + retry cap + timeout', n.leaseMs >= n.gapMs + n.heartbeatMs + n.flushMs + n.retryCapMs + n.syncTimeoutMs],
+    ['SILENT must be at least the longest pace + GAP', n.silentMs >= Math.max(n.doorbellCapMs, n.idleCapMs) + n.gapMs],
     ['self-fence + kill must be at most L − F', n.selfFenceMs + n.killMs <= n.leaseMs - n.flushMs],
   ]
   return rules.filter(([, holds]) => !holds).map(([rule]) => rule)

@@ -372,5 +372,6 @@ function newAgent(request: RegisterRequest, now: number): AgentRow {
     state: 'ready',
     reason: null,
     slots: request.offer.slots,
+    rivalAt: null,
   }
 }

@@ -7,7 +7,7 @@ import { attemptId, isFinal, jobId, parseAttemptId, type AgentId, type AttemptId
 import { PROTOCOL } from '../../schema/refusal.ts'
 import { INLINE_SPEC_BYTES, type Assignment, type AttemptResult, type SyncReply, type SyncRequest, type Verdict } from '../../schema/sync.ts'
 import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
-import { recogniseBoot } from '../core/boot.ts'
+import { recogniseBoot, standBy, type Boot } from '../core/boot.ts'
 import { changed, type AgentRow, type BuildRow, type Change, type Effect, type JobRow, type LostWhy } from '../core/decision.ts'
 import { isMachineFailure, judge } from '../core/judge.ts'
 import { graceForGap, lose, mustFlush, noteFailure, readopt, startOf, type Lease } from '../core/lease.ts'
@@ -55,8 +55,7 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
 
   // 3. and 4. Which process of the agent, and is this message newer than what was seen?
   const boot = recogniseBoot(stored, request, now, numbers)
-  if (boot.kind === 'stale') return { ok: false, code: 'session_superseded', message: `boot ${request.boot_seq} of ${request.agent} was superseded by boot ${boot.current}`, extra: { current: boot.current } }
-  if (boot.kind === 'conflict') return { ok: false, code: 'identity_conflict', message: `another process uses the identity ${request.agent} with the same boot number: was its state folder copied? Give each machine a state folder of its own` }
+  if (boot.kind === 'stale' || boot.kind === 'conflict') return refuseRival(event, stored, request, boot)
   const isNewBoot = boot.kind === 'new'
   const presence = event.memory.presence.get(request.agent)
   const isStale = !isNewBoot && presence !== undefined && presence.bootSeq === request.boot_seq && request.seq <= presence.seq
@@ -116,9 +115,6 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
     }
   }
 
-  // A lease is stored when the attempt's own stored value is too old [C7.3].
-  if (mustFlush(named, now, numbers)) flushSeen(event)
-
   const hasDoorbell = request.doorbell
   const paceMs = nextSyncMs(
     {
@@ -135,6 +131,9 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   if (!isStale) {
     event.memory.presence.set(agent.id, { lastSyncAt: now, nextSyncMs: paceMs, seq: request.seq, bootSeq: request.boot_seq, free, fit: reasonUnfit === null, offerKey: offerKey(agent.offer), queue: agent.offer.queue, doorbell: hasDoorbell })
   }
+  // A lease is stored when the attempt's own stored value is too old [C7.3]; that the holder is there, when another asked [C1.8].
+  if (mustFlush(named, now, numbers) || agent.rivalAt !== stored.rivalAt) flushSeen(event)
+
   const value: SyncReply = {
     proto: PROTOCOL.max,
     session: event.sign.session({ agent: agent.id, bootSeq: request.boot_seq, credentialVersion: agent.credentialVersion, issuedAt: now, paceMs }),
@@ -168,6 +167,22 @@ function refuse(agent: AgentRow | null, request: ParsedSync, caller: Caller): Ag
   return isCurrent ? null : { ok: false, code: 'session_expired', message: 'the session has ended; present the agent secret' }
 }
 
+/** A process that is not the holder of its identity changes nothing; one that stands by is told whether it may take over [C1.8]. */
+function refuseRival(event: Event, stored: AgentRow, request: ParsedSync, boot: Extract<Boot, { readonly current: number }>): AgentAnswer<never> {
+  let takeOver = false
+  if (request.state === 'standby') {
+    const { memory, now, numbers } = event
+    const holder = { storedAt: memory.agentsSeen.get(stored.id) ?? null, heardAt: memory.presence.get(stored.id)?.lastSyncAt ?? null, holdsAttempts: memory.leases.of(stored.id).length > 0 }
+    const answer = standBy(stored, holder, now, numbers)
+    if (answer.set) event.apply({ kind: 'agent.set', id: stored.id, set: answer.set })
+    takeOver = answer.takeOver
+  }
+  const extra = { current: boot.current, ...(takeOver ? { take_over: true } : {}) }
+  return boot.kind === 'stale'
+    ? { ok: false, code: 'session_superseded', message: `boot ${request.boot_seq} of ${request.agent} was superseded by boot ${boot.current}`, extra }
+    : { ok: false, code: 'identity_conflict', message: `another process uses the identity ${request.agent} with the same boot number: was its state folder copied? Give each machine a state folder of its own`, extra }
+}
+
 export function applyGapRule(event: Event): void {
   const grace = graceForGap(event.memory.leases.values(), event.memory.grace, event.now, event.numbers)
   if (grace) event.apply({ kind: 'grace', grace })
@@ -182,6 +197,7 @@ function updateAgent(event: Event, stored: AgentRow, request: ParsedSync, boot: 
     ...(request.state === stored.state ? {} : { state: request.state }),
     ...(request.reason === stored.reason ? {} : { reason: request.reason }),
     ...(request.slots === stored.slots ? {} : { slots: request.slots }),
+    ...(stored.rivalAt === null ? {} : { rivalAt: null }), // the holder is there [C1.8]
   }
   if (Object.keys(set).length > 0) event.apply({ kind: 'agent.set', id: stored.id, set })
   return { ...stored, ...set }

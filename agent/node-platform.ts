@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { appendFile, link, mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { access, appendFile, link, mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { WebSocket } from 'ws'
 import { durable } from './durable-write.ts'
@@ -53,6 +53,7 @@ function nodeDisk(): Disk {
     syncFolder,
     remove: (path) => rm(path, { recursive: true, force: true }),
     free: async (path) => {
+      await access(path, constants.W_OK) // a disk that became read-only still counts its free room
       const { bavail, blocks, bsize, ffree, files } = await statfs(path)
       return { bytes: bavail * bsize, totalBytes: blocks * bsize, inodes: files === 0 ? Infinity : ffree } // btrfs counts none
     },

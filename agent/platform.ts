@@ -46,6 +46,7 @@ export interface Files {
   rename(from: string, to: string): Promise<void>
   syncFolder(path: string): Promise<void>
   remove(path: string): Promise<void>
+  /** `inodes` is Infinity where files are not counted. Rejects when nothing can be written there, however much room there is. */
   free(path: string): Promise<{ readonly bytes: number; readonly totalBytes: number; readonly inodes: number }>
 }
 

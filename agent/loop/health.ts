@@ -5,6 +5,7 @@
  * The answer is taken from the last look, so that a sync never waits for a disk or a process.
  */
 import { spawn } from 'node:child_process'
+import { diskTrouble } from '../disk-trouble.ts'
 import type { Clock, Disk } from '../platform.ts'
 
 export interface HealthLimits {
@@ -72,11 +73,10 @@ async function diskProblem(disk: Disk, folder: string, limits: HealthLimits): Pr
     const { bytes, totalBytes, inodes } = await disk.free(folder)
     const floor = Math.max(limits.freeBytes, limits.freeShare * totalBytes)
     if (bytes < floor) return `disk of ${folder}: ${gib(bytes)} free, ${gib(floor)} needed`
-    // Some file systems have no such limit and say 0.
-    if (inodes > 0 && inodes < limits.freeInodes) return `disk of ${folder}: only ${inodes} more files fit (inodes), ${limits.freeInodes} needed`
+    if (inodes < limits.freeInodes) return `disk of ${folder}: only ${inodes} more files fit (inodes), ${limits.freeInodes} needed`
     return null
   } catch (error) {
-    return `disk of ${folder} cannot be looked at: ${error instanceof Error ? error.message : String(error)}`
+    return `disk of ${folder} cannot be used: ${diskTrouble(error).why}`
   }
 }
 

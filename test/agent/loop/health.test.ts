@@ -26,10 +26,12 @@ describe('fit for work', () => {
   it.each([
     ['less than 5 GiB are free', { bytes: 1.2 * GIB }, 'disk of /state: 1.2 GiB free, 5.0 GiB needed'],
     ['less than 5 % of a large disk are free', { bytes: 40 * GIB, totalBytes: 1000 * GIB }, 'disk of /state: 40.0 GiB free, 50.0 GiB needed'],
-    ['no more files fit', { inodes: 12 }, /only 12 more files fit/],
+    ['few more files fit', { inodes: 12 }, /only 12 more files fit/],
+    ['no more files fit', { inodes: 0 }, /only 0 more files fit/],
+    ['nothing can be written', { error: Object.assign(new Error('access'), { code: 'EROFS' }) }, 'disk of /state cannot be used: its file system is read-only'],
     ['the spool grows', { spool: 3 * GIB }, /the spool holds 3.0 GiB/],
     ['a tool does not start', { tools: 'git does not start' }, 'git does not start'],
-    ['the disk cannot be looked at', { error: new Error('EIO') }, 'disk of /state cannot be looked at: EIO'],
+    ['the disk cannot be looked at', { error: new Error('EIO') }, 'disk of /state cannot be used: EIO'],
   ])('not when %s', async (_, change, reason) => {
     expect(await look(change)).toEqual(expect.stringMatching(reason))
   })

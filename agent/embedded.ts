@@ -53,13 +53,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   try {
     const secrets = await openSecrets(state)
     await assertFree(options)
-    const miniflare = await startMiniflare(options, secrets)
+    const { miniflare, unwrap } = await startMiniflare(options, secrets)
     return {
       url: await urlOf(miniflare, options),
       adminToken: secrets.admin_token,
       registrationToken: secrets.registration_token,
       stop: async () => {
         await miniflare.dispose()
+        unwrap()
         await lock.release()
       },
     }
@@ -69,12 +70,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
 }
 
-async function startMiniflare({ host, port, state, timeScale, note }: CoordinatorOptions, secrets: Secrets): Promise<Miniflare> {
+async function startMiniflare({ host, port, state, timeScale, note }: CoordinatorOptions, secrets: Secrets): Promise<{ readonly miniflare: Miniflare; unwrap(): void }> {
   const { convertV4MiniflareOptions, Miniflare } = await import('miniflare').catch((error: unknown) => {
     throw new CoordinatorError('the package "miniflare", which runs a coordinator on this machine, is not installed. Install kedge without --omit=optional, or point --url at a coordinator that runs elsewhere.', { cause: error })
   })
   const script = await coordinatorScript()
-  const restore = await wrapRuntime(state)
+  const unwrap = await wrapRuntime(state)
   let isReady = false
   let lastWords = ''
   const miniflare = withoutItsSignals(() => new Miniflare({
@@ -98,6 +99,7 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
       port: 0,
       cf: false, // or it asks the internet where this machine is
       telemetry: { enabled: false },
+      unsafeHandleRuntimeRestart: () => note?.('the Workers runtime ended unexpectedly and was started again; agents and builds go on'),
       handleStructuredLogs: ({ message }) => (isReady ? note?.(message) : void (lastWords = message)),
     }),
     // The conversion drops it, and without it everything is forgotten at the end.
@@ -106,14 +108,19 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
   try {
     await miniflare.ready
     isReady = true
-    return miniflare
+    return { miniflare, unwrap }
   } catch (error) {
     await miniflare.dispose().catch(() => undefined) // the first error is the one that matters
+    unwrap()
     throw new CoordinatorError(whyNotStarted(join(state, 'coordinator'), error, lastWords), { cause: error })
-  } finally {
-    restore()
   }
 }
+
+/** Where Miniflare looks first for the runtime. */
+const RUNTIME_VARIABLE = 'MINIFLARE_WORKERD_PATH'
+/** What stood there before the first coordinator of this process, and the scripts of those that run. */
+let ownRuntime: string | undefined
+const scripts: string[] = []
 
 /** workerd tells its console why it ends, and Miniflare only that it did. */
 function whyNotStarted(folder: string, error: unknown, lastWords: string): string {
@@ -130,21 +137,27 @@ function whyNotStarted(folder: string, error: unknown, lastWords: string): strin
 /**
  * workerd would live on after `kill -9` of this process, holding port and state, and die before agents have delivered
  * at a Ctrl-C or any other signal to the whole process group. So a script starts it in a session of its own (where there
- * is no setsid, such as on a Mac, only Ctrl-C is kept away), and leaves a watcher behind.
+ * is no setsid, such as on a Mac, only Ctrl-C is kept away), and leaves a watcher behind. For as long as the coordinator
+ * runs, since Miniflare starts a runtime that died anew, by the same name.
  */
 async function wrapRuntime(state: string): Promise<() => void> {
   if (process.platform === 'win32') return () => {}
-  const NAME = 'MINIFLARE_WORKERD_PATH' // where Miniflare looks first
-  const before = process.env[NAME]
+  if (scripts.length === 0) ownRuntime = process.env[RUNTIME_VARIABLE]
   const ofMiniflare = createRequire(createRequire(import.meta.url).resolve('miniflare'))
-  const workerd: string = before ?? ofMiniflare('workerd').default
+  const workerd: string = ownRuntime ?? ofMiniflare('workerd').default
   const path = join(state, 'workerd.sh')
   await writable(state, () => writeFile(path, runtimeScript(workerd)))
   await writable(state, () => chmod(path, 0o700))
-  process.env[NAME] = path
+  const point = () => {
+    const newest = scripts.at(-1) ?? ownRuntime
+    if (newest === undefined) delete process.env[RUNTIME_VARIABLE]
+    else process.env[RUNTIME_VARIABLE] = newest
+  }
+  scripts.push(path)
+  point()
   return () => {
-    if (before === undefined) delete process.env[NAME]
-    else process.env[NAME] = before
+    scripts.splice(scripts.indexOf(path), 1)
+    point()
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * An installation as its owner has it: coordinator and agents as processes of their own, started by the command line,
- * with state on disk, at a twentieth of all times. Whatever a test starts is gone after it, builds included, and only
+ * with state on disk, at a twentieth of all times (a lease lasts 6 s, a heartbeat 0.75 s, a call 0.5 s). Whatever a test starts is gone after it, builds included, and only
  * processes that belong to a folder of the test are ever ended.
  */
 import { spawn } from 'node:child_process'
@@ -10,12 +10,10 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { scaled, TIME_SCALE } from './scale.ts'
 import { bearWitness, eventually } from './wait.ts'
 
-/** A lease lasts 6 s, a heartbeat 0.75 s, a call 0.5 s. */
-export const TIME_SCALE = 20
-/** `ms` of production, as these tests live through them. */
-export const scaled = (ms: number): number => ms / TIME_SCALE
+export { scaled, TIME_SCALE }
 
 const MAIN = new URL('../../agent/cli/main.ts', import.meta.url).pathname
 
@@ -35,8 +33,10 @@ export interface Coordinator {
   readonly adminToken: string
   readonly registrationToken: string
   output(): string
-  /** The process and workerd below it, both at once, as a power cut would. */
-  kill9(): Promise<void>
+  /** The process and workerd below it, both at once, as a power cut would; `alone` leaves workerd to notice by itself. */
+  kill9(options?: { readonly alone?: boolean }): Promise<void>
+  /** workerd alone, as when it runs out of memory. */
+  killRuntime(): void
   stop(): Promise<void>
   /** On the same folder and port. */
   restart(): Promise<void>
@@ -61,6 +61,10 @@ export interface AgentSettings {
   readonly state?: string
   readonly doorbell?: boolean
   readonly env?: Readonly<Record<string, string>>
+  /** Shell text that runs before the agent, in its place: a limit that it shall live under. */
+  readonly before?: string
+  /** Another entry file than the command line's. */
+  readonly main?: string
 }
 
 /** A folder that is gone after the test, with every process that works in it. */
@@ -119,8 +123,11 @@ async function openCoordinator(folder: string, wantedPort = 0): Promise<Coordina
     registrationToken: said.registration_token,
     output: () => printed + program.output(),
     stop,
-    kill9: async () => {
-      const below = childrenOf(program.pid)
+    killRuntime: () => {
+      for (const pid of childrenOf(program.pid)) if (procFile(pid, 'cmdline').includes('workerd')) end(pid)
+    },
+    kill9: async ({ alone = false } = {}) => {
+      const below = alone ? [] : childrenOf(program.pid)
       for (const pid of [...below, program.pid]) end(pid)
       await program.ended
       await eventually('the port is free', async () => !(await isListening(port)))
@@ -152,14 +159,24 @@ export async function startAgents(count: number, settings: AgentSettings): Promi
 }
 
 function openAgent(settings: AgentSettings & { readonly state: string }): Agent {
-  const { url, token, state, slots = 1, queue = ownQueue(), name = `agent-${queue}`, tags = [], doorbell = true, env = {} } = settings
+  const { url, token, state, slots = 1, queue = ownQueue(), name = `agent-${queue}`, tags = [], doorbell = true, env = {}, before, main } = settings
   const args = ['agent', '--url', url, '--name', name, '--slots', String(slots), '--queue', queue, '--state', state, ...tags.flatMap((tag) => ['--tag', tag]), ...(doorbell ? [] : ['--no-doorbell'])]
-  const program = run(args, { folder: join(state, '..'), name, env: { KEDGE_REGISTRATION_TOKEN: token, ...env } })
+  const program = run(args, { folder: join(state, '..'), name, env: { KEDGE_REGISTRATION_TOKEN: token, ...env }, ...(before === undefined ? {} : { before }), ...(main === undefined ? {} : { main }) })
   return { ...program, name, queue, state, again: (changes = {}) => openAgent({ ...settings, queue, name, ...changes, state }) }
 }
 
-function run(args: readonly string[], { folder, name, env }: { readonly folder: string; readonly name: string; readonly env: Readonly<Record<string, string>> }): Program & { hasEnded(): boolean } {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+interface ProgramSettings {
+  readonly folder: string
+  readonly name: string
+  readonly env: Readonly<Record<string, string>>
+  readonly before?: string
+  readonly main?: string
+}
+
+function run(args: readonly string[], { folder, name, env, before = '', main = MAIN }: ProgramSettings): Program & { hasEnded(): boolean } {
+  const words = [process.execPath, main, ...args]
+  const [program = '', ...rest] = before === '' ? words : ['/bin/sh', '-c', `${before}; exec "$@"`, 'sh', ...words]
+  const child = spawn(program, rest, {
     cwd: folder,
     env: { PATH: process.env['PATH'] ?? '', HOME: folder, KEDGE_TIME_SCALE: String(TIME_SCALE), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,6 +6,7 @@
 import { createServer, request as ask, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
+import { RING } from '../../schema/sync.ts'
 import { bearWitness } from './wait.ts'
 
 export interface Passage {
@@ -35,8 +36,12 @@ export type Fate =
   | { readonly kind: 'cut-reply' }
   /** It arrives twice, one after the other; the second answer is the one that is passed on. */
   | { readonly kind: 'twice' }
+  /** It is under way until this, however long ago its sender gave it up, and arrives then. */
+  | { readonly kind: 'hold-request'; readonly until: Promise<unknown> }
   /** It arrives, and the answer waits for this. */
   | { readonly kind: 'hold-reply'; readonly until: Promise<unknown> }
+  /** It arrives, and the answer comes byte by byte, never stopping and never done. */
+  | { readonly kind: 'drip-reply'; readonly everyMs: number }
   /** Something else answers; nothing arrives. */
   | { readonly kind: 'answer'; readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body: string }
 
@@ -52,6 +57,8 @@ export interface Proxy {
   readonly passages: readonly Passage[]
   /** From now on; `reset` also ends what is open, so that no old socket goes around the rule. */
   set(rule: Rule, options?: { readonly reset?: boolean }): void
+  /** As if the coordinator rang, at every doorbell that is open here. Returns how many there are. */
+  ring(): number
   /** Syncs that came here, as they were sent. */
   syncs(): readonly (Passage & { readonly sync: SeenSync })[]
 }
@@ -65,6 +72,9 @@ export interface SeenSync {
   readonly lost: readonly { readonly attempt: string; readonly why: string }[]
 }
 
+/** One unmasked text frame, as a server sends it. */
+const RING_FRAME = Buffer.concat([Buffer.from([0x81, Buffer.byteLength(RING)]), Buffer.from(RING)])
+
 export const SYNC = '/v1/agent/sync'
 export const isSync = ({ path }: Passage): boolean => path === SYNC
 export const isLog = ({ path }: Passage): boolean => /^\/v1\/attempts\/[^/]+\/log/.test(path)
@@ -76,6 +86,7 @@ export async function startProxy({ port }: { readonly port: number }): Promise<P
   let rule: Rule = () => PASS
   const passages: Passage[] = []
   const sockets = new Set<Socket>()
+  const doorbells = new Set<Socket>()
 
   async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await whole(request)
@@ -92,10 +103,14 @@ export async function startProxy({ port }: { readonly port: number }): Promise<P
       case 'twice':
         await forward(request, body, port)
         break
+      case 'hold-request':
+        await fate.until
+        break
       case 'pass':
       case 'lose-reply':
       case 'cut-reply':
       case 'hold-reply':
+      case 'drip-reply':
         break
       default:
         fate satisfies never
@@ -106,6 +121,7 @@ export async function startProxy({ port }: { readonly port: number }): Promise<P
     if (fate.kind === 'lose-reply') return fate.by === 'reset' ? reset(request.socket) : undefined
     if (fate.kind === 'hold-reply') await fate.until
     response.writeHead(answer.status, answer.headers)
+    if (fate.kind === 'drip-reply') return drip(answer.body, response, fate.everyMs)
     if (fate.kind === 'cut-reply') {
       response.write(answer.body.subarray(0, answer.body.length / 2), () => reset(request.socket))
       return
@@ -134,6 +150,8 @@ export async function startProxy({ port }: { readonly port: number }): Promise<P
     if (fate.kind !== 'pass') return void reset(socket)
     const onward = connect({ host: '127.0.0.1', port })
     sockets.add(onward)
+    onward.once('data', () => doorbells.add(socket)) // the answer to the upgrade: frames may follow it
+    socket.once('close', () => doorbells.delete(socket))
     const goesThrough = () => rule({ ...passage, method: 'WEBSOCKET' }).kind === 'pass'
     for (const [from, to] of [[socket, onward], [onward, socket]] as const) {
       from.on('data', (piece) => goesThrough() && to.write(piece))
@@ -160,8 +178,21 @@ export async function startProxy({ port }: { readonly port: number }): Promise<P
       rule = next
       if (alsoOpen) for (const socket of sockets) socket.destroy()
     },
+    ring: () => {
+      for (const socket of doorbells) socket.write(RING_FRAME)
+      return doorbells.size
+    },
     syncs: () => passages.filter(isSync).map((passage) => Object.assign(passage, { sync: sees(passage) })),
   }
+}
+
+/** The last byte never comes. */
+function drip(body: Buffer, response: ServerResponse, everyMs: number): void {
+  let at = 0
+  const timer = setInterval(() => {
+    if (at < body.length - 1) response.write(body.subarray(at, (at += 1)))
+  }, everyMs)
+  response.once('close', () => clearInterval(timer))
 }
 
 async function whole(stream: IncomingMessage): Promise<Buffer> {

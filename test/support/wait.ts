@@ -3,10 +3,11 @@
  * seen last and what every process printed. A sleep would say nothing and be wrong on another machine.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { STRETCH } from './scale.ts'
 
 const LOOK_EVERY_MS = 20
 /** Generous: a deadline is there to end a test that has failed, never to measure. */
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 30_000 * STRETCH
 const LINES_OF_OUTPUT = 40
 
 const witnesses = new Map<string, () => string>()

@@ -3,19 +3,13 @@
  * the seal, so a log that was damaged on its way is refused there and its rows stay.
  */
 import type { Environment } from './environment.ts'
+import type { SealedLog } from './objects/log-store.ts'
 
 /** The installation's one cluster, as the Scheduler is named; in the key, so that a second one could share the bucket. */
 const CLUSTER = 'default'
 
 export function logKey(attempt: string): string {
   return `logs/${CLUSTER}/${attempt}`
-}
-
-interface SealedLog {
-  readonly size: number
-  readonly sha256: string
-  /** Bytes from `offset` on, or null at the end. */
-  piece(offset: number): Uint8Array | null
 }
 
 /** Copies a log into R2 piece by piece; throws when R2 did not take it whole. */

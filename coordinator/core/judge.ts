@@ -8,6 +8,9 @@ import type { AttemptResult, Verdict } from '../../schema/sync.ts'
 import { isFinal } from '../../schema/job.ts'
 import type { JobRow } from './decision.ts'
 
+/** A result as the Worker read it. Of one that could not be read, nobody knows how much log there is. */
+export type ReadResult = Omit<AttemptResult, 'log_bytes'> & { readonly log_bytes: number | null }
+
 export interface Judgement {
   readonly verdict: Verdict
   /** What this very message makes of the job, which it makes final; null when it changes nothing. */
@@ -15,7 +18,7 @@ export interface Judgement {
 }
 
 /** `text` is the result exactly as it was spooled; `now` the object's clock in ms. */
-export function judge(job: JobRow | null, key: AttemptKey, delivered: { readonly digest: string; readonly text: string; readonly result: AttemptResult }, now: number): Judgement {
+export function judge(job: JobRow | null, key: AttemptKey, delivered: { readonly digest: string; readonly text: string; readonly result: ReadResult }, now: number): Judgement {
   if (job === null || job.fence !== key.fence) return { verdict: 'superseded', set: null }
   if (isFinal(job.state)) {
     if (job.digest === delivered.digest) return { verdict: 'accepted', set: null } // I2: idempotent
@@ -25,6 +28,6 @@ export function judge(job: JobRow | null, key: AttemptKey, delivered: { readonly
 }
 
 /** Whether the outcome says something about the machine rather than about the build [C15.3]. */
-export function isMachineFailure(result: AttemptResult): boolean {
+export function isMachineFailure(result: ReadResult): boolean {
   return result.outcome === 'errored' && (result.reason?.code ?? '').startsWith('agent_')
 }

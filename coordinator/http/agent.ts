@@ -5,7 +5,8 @@
 import { Hono } from 'hono'
 import type { z } from 'zod'
 import { PROTOCOL } from '../../schema/refusal.ts'
-import { attemptResult, registerRequest, syncRequest, SYNC_BODY_BYTES, type AttemptResult, type ProtoReply } from '../../schema/sync.ts'
+import { attemptResult, registerRequest, syncRequest, SYNC_BODY_BYTES, type ProtoReply } from '../../schema/sync.ts'
+import type { ReadResult } from '../core/judge.ts'
 import type { Caller } from '../objects/scheduler-api.ts'
 import type { ParsedSync } from '../objects/sync.ts'
 import { readSession, sha256Hex, tokenTag, TOKEN_NAMES } from '../trust/tokens.ts'
@@ -115,13 +116,13 @@ function parse<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer
  * A result that cannot be read is taken all the same, as an error that names it: refusing the whole sync would keep the
  * agent from ever delivering anything again, and storing what it sent would keep its build from ever being shown.
  */
-function readResult(text: string): { readonly text: string; readonly result: AttemptResult } {
+function readResult(text: string): { readonly text: string; readonly result: ReadResult } {
   try {
     const parsed = attemptResult.safeParse(JSON.parse(text))
     if (parsed.success) return { text, result: parsed.data }
   } catch {
     // Not JSON: the same as not of the right shape.
   }
-  const result: AttemptResult = { outcome: 'errored', exit_status: null, signal: null, reason: { code: 'result_unreadable', message: 'the agent delivered a result that cannot be read' }, commit: null, started_at: null, finished_at: Date.now(), log_bytes: 0, log_sha256: '' }
+  const result: ReadResult = { outcome: 'errored', exit_status: null, signal: null, reason: { code: 'result_unreadable', message: 'the agent delivered a result that cannot be read' }, commit: null, started_at: null, finished_at: Date.now(), log_bytes: null, log_sha256: '' }
   return { text: JSON.stringify(result), result }
 }

@@ -5,9 +5,10 @@
  */
 import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
-import type { AttemptResult, RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
+import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
 import type { AgentRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { cancel, retry } from '../core/intervene.ts'
+import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
 import { normalised, type Offered } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
@@ -279,7 +280,7 @@ export class Cluster {
     const lost = load.attemptsOfBuild(sql, key.project, key.build).filter(({ n }) => n === key.n)
     const all = new Map(lost.map((row) => [row.fence, { id: attemptId(row), fence: row.fence, agentId: row.agent as string, ended: true, logBytes: null as number | null }]))
     // The current attempt has ended when its job has, or when it was lost and nobody came back for it.
-    if (job.fence > 0 && job.agent !== null) all.set(job.fence, { id: attemptId(job), fence: job.fence, agentId: job.agent, ended: job.state !== 'live', logBytes: job.digest === null || job.result === null ? null : (JSON.parse(job.result) as AttemptResult).log_bytes })
+    if (job.fence > 0 && job.agent !== null) all.set(job.fence, { id: attemptId(job), fence: job.fence, agentId: job.agent, ended: job.state !== 'live', logBytes: job.digest === null || job.result === null ? null : (JSON.parse(job.result) as ReadResult).log_bytes })
     return { ok: true, value: { id: jobId(job), project: project.slug, build: job.build, attempts: [...all.values()].sort((a, b) => a.fence - b.fence) } }
   }
 

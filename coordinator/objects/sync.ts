@@ -5,11 +5,11 @@
  */
 import { attemptId, isFinal, jobId, parseAttemptId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import { PROTOCOL } from '../../schema/refusal.ts'
-import { INLINE_SPEC_BYTES, type Assignment, type AttemptResult, type SyncReply, type SyncRequest, type Verdict } from '../../schema/sync.ts'
+import { INLINE_SPEC_BYTES, type Assignment, type SyncReply, type SyncRequest, type Verdict } from '../../schema/sync.ts'
 import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
 import { recogniseBoot, standBy, type Boot } from '../core/boot.ts'
 import { changed, type AgentRow, type BuildRow, type Change, type Effect, type JobRow, type LostWhy } from '../core/decision.ts'
-import { isMachineFailure, judge } from '../core/judge.ts'
+import { isMachineFailure, judge, type ReadResult } from '../core/judge.ts'
 import { graceForGap, lose, mustFlush, noteFailure, readopt, startOf, type Lease } from '../core/lease.ts'
 import { canRun, offerKey } from '../core/matching.ts'
 import { FAILURE_CAP, type Numbers } from '../core/numbers.ts'
@@ -23,7 +23,7 @@ import type { AgentAnswer, Caller } from './scheduler-api.ts'
 
 /** A sync as the Worker has parsed it: each result beside the text that it was spooled as. */
 export interface ParsedSync extends Omit<SyncRequest, 'finished'> {
-  readonly finished: readonly { readonly attempt: AttemptId; readonly digest: string; readonly text: string; readonly result: AttemptResult }[]
+  readonly finished: readonly { readonly attempt: AttemptId; readonly digest: string; readonly text: string; readonly result: ReadResult }[]
 }
 
 /** The open transaction of one event. */

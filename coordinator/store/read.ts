@@ -1,10 +1,10 @@
 /** Rows to the views that people see (`schema/api.ts`). Reads only; nothing here decides. */
 import type { AgentView, AttemptView, BuildPage, BuildSummary, BuildView, JobView, ProjectView, TokenView, Waiting } from '../../schema/api.ts'
 import { attemptId, isFinal, isFinalBuild, jobId, type AgentId } from '../../schema/job.ts'
-import type { AttemptResult } from '../../schema/sync.ts'
 import { unfit } from '../core/assign.ts'
 import type { AgentRow, AttemptRow, BuildRow, JobRow, ProjectRow } from '../core/decision.ts'
 import type { Numbers } from '../core/numbers.ts'
+import type { ReadResult } from '../core/judge.ts'
 import { buildState, jobState, type StoredSpec } from '../core/plan.ts'
 import { whyQueued, type AgentSeen } from '../core/waiting.ts'
 import * as load from './load.ts'
@@ -61,7 +61,7 @@ function agentName(reading: Reading, id: AgentId): string {
   return reading.memory.agents.get(id)?.offer.name ?? id
 }
 
-type Ending = Partial<Pick<AttemptResult, 'exit_status' | 'signal' | 'reason' | 'commit' | 'log_bytes'>>
+type Ending = Partial<Pick<ReadResult, 'exit_status' | 'signal' | 'reason' | 'commit' | 'log_bytes'>>
 
 function ending(text: string | null): Ending {
   return text === null ? {} : (JSON.parse(text) as Ending) // an accepted result, or what `lose` wrote

@@ -37,6 +37,7 @@ async function runningAttempt() {
   const log = JOB_LOG.get(JOB_LOG.idFromName(assignment.attempt)) as unknown as DurableObjectStub<JobLog> // the runtime's own stub
   return {
     log,
+    name,
     job: build.jobs[0].id,
     sync,
     attempt: assignment.attempt,
@@ -59,6 +60,7 @@ async function runningAttempt() {
       const result = JSON.stringify({ outcome: 'passed', exit_status: 0, signal: null, reason: null, commit: null, started_at: null, finished_at: 0, log_bytes, log_sha256: '' })
       return sync({ finished: [{ attempt: assignment.attempt, digest: `sha256:${sha256Hex(result)}`, result }] })
     },
+    finishUnreadably: () => sync({ finished: [{ attempt: assignment.attempt, digest: `sha256:${sha256Hex('{')}`, result: '{' }] }),
   }
 }
 
@@ -200,6 +202,17 @@ describe('a log for people', () => {
     await finish(0)
     expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('')
     expect((await followed(await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream' } }))).end).toMatchObject({ size: 0 })
+  })
+
+  it('of an attempt whose result cannot be read is shown all the same, by the API and on the page', async () => {
+    const { name, job, print, seal, finishUnreadably } = await runningAttempt()
+    await print('one\n')
+    await finishUnreadably()
+    await seal()
+    expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('one\n')
+    expect(await followed(await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream' } }))).toEqual({ text: 'one\n', end: { size: 4, sealed: true } })
+    expect(await (await ask(`/api/v1/projects/${name}/builds/1`)).json()).toMatchObject({ jobs: [{ state: 'errored', attempts: [{ log_bytes: null }] }] })
+    expect(await (await ask(`/projects/${name}/builds/1`)).text()).toContain('aria-label="Line 1"></a>one</div>')
   })
 
   it('is not shown to whoever has no token, and an unknown job or attempt is named', async () => {

@@ -7,6 +7,7 @@ import { parseJobId, type AttemptId } from '../../schema/job.ts'
 import { readArchivedLog } from '../blobs.ts'
 import type { Environment } from '../environment.ts'
 import type { JobLogs } from '../objects/scheduler-api.ts'
+import { untilFirstAttempt, type FirstAttempt } from './first-attempt.ts'
 import { scheduler, type HttpContext, type HttpEnvironment } from './context.ts'
 import { problem, valueOf } from './problem.ts'
 
@@ -41,10 +42,13 @@ export async function readLog(env: Environment, attempt: AttemptId, { from = 0, 
 logRoutes.get('/api/v1/jobs/:job/log', async (c) => {
   const id = c.req.param('job')
   if (parseJobId(id) === null) throw problem(404, { code: 'job-unknown', detail: `"${id.slice(0, 80)}" is not a job id; one looks like J1-82-1.` })
-  const attempt = chosen(valueOf(await scheduler(c.env).job(id)), c.req.query('attempt'))
-  const follows = (c.req.header('accept') ?? '').includes('text/event-stream')
-  if (attempt === null) return follows ? events('event: end\ndata: {"size":0,"sealed":false}\n\n', { retryMs: 1000 }) : empty()
-  if (follows) return follow(c, attempt)
+  const look = async () => valueOf(await scheduler(c.env).job(id))
+  const attempt = chosen(await look(), c.req.query('attempt'))
+  if ((c.req.header('accept') ?? '').includes('text/event-stream')) {
+    const offset = offsetOf(c)
+    return attempt === null ? events(untilFirstAttempt({ look, follow: async (first) => (await follow(c, first, offset)).body, pause: pauseOf(c) })) : follow(c, attempt, offset)
+  }
+  if (attempt === null) return empty()
   if (attempt.ended && attempt.logBytes === 0) return empty() // it printed nothing, so there is no object to ask
   return whole(c, attempt)
 })
@@ -87,20 +91,38 @@ function parseRange(header: string): { readonly from: number; readonly to?: numb
   return last && Number(last) > 0 ? { from: -Number(last) } : null
 }
 
-async function follow(c: HttpContext, attempt: Attempt): Promise<Response> {
+/** Where a follower goes on. */
+function offsetOf(c: HttpContext): number {
   const asked = c.req.header('last-event-id') ?? c.req.query('offset') ?? '0'
   if (!/^\d{1,15}$/.test(asked)) throw problem(400, { code: 'offset-invalid', detail: `The place to go on from must be a number of bytes, not ${JSON.stringify(asked.slice(0, 40))}.` })
-  const offset = Number(asked)
+  return Number(asked)
+}
+
+async function follow(c: HttpContext, attempt: Attempt, offset: number): Promise<Response> {
   if (attempt.ended && attempt.logBytes === 0) return events('event: end\ndata: {"size":0,"sealed":true}\n\n')
   const response = await c.env.JOB_LOG.get(c.env.JOB_LOG.idFromName(attempt.id)).fetch(new Request(`https://log/follow?attempt=${attempt.id}&offset=${offset}`))
-  if (response.status !== 204) return new Response(response.body, { headers: { ...EVENTS } })
+  if (response.status !== 204 && response.body !== null) return events(response.body as ReadableStream<Uint8Array>) // bytes
   return replay(await readLog(c.env, attempt.id, { from: offset, hasEnded: true }))
 }
 
 const EVENTS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' } as const
 
-function events(text: string, { retryMs }: { readonly retryMs?: number } = {}): Response {
-  return new Response(`${retryMs === undefined ? '' : `retry: ${retryMs}\n`}${text}`, { headers: EVENTS })
+function events(body: string | ReadableStream<Uint8Array>): Response {
+  return new Response(body, { headers: EVENTS })
+}
+
+function pauseOf(c: HttpContext): FirstAttempt['pause'] {
+  const scale = Number(c.env.KEDGE_TIME_SCALE ?? '1')
+  return (ms, signal) =>
+    new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, ms / scale)
+      signal.addEventListener('abort', end)
+    })
 }
 
 /** A finished log in the form of a followed one. */
@@ -116,5 +138,5 @@ function replay(log: LogRead): Response {
       controller.enqueue(text.encode(`event: end\ndata: ${JSON.stringify({ size: offset, sealed: true })}\n\n`))
     },
   })
-  return new Response(log.body.pipeThrough(toEvents), { headers: EVENTS })
+  return events(log.body.pipeThrough(toEvents))
 }

@@ -281,7 +281,7 @@ export class Cluster {
     const all = new Map(lost.map((row) => [row.fence, { id: attemptId(row), fence: row.fence, agentId: row.agent as string, ended: true, logBytes: null as number | null }]))
     // The current attempt has ended when its job has, or when it was lost and nobody came back for it.
     if (job.fence > 0 && job.agent !== null) all.set(job.fence, { id: attemptId(job), fence: job.fence, agentId: job.agent, ended: job.state !== 'live', logBytes: job.digest === null || job.result === null ? null : (JSON.parse(job.result) as ReadResult).log_bytes })
-    return { ok: true, value: { id: jobId(job), project: project.slug, build: job.build, attempts: [...all.values()].sort((a, b) => a.fence - b.fence) } }
+    return { ok: true, value: { id: jobId(job), project: project.slug, build: job.build, ended: isFinal(job.state), attempts: [...all.values()].sort((a, b) => a.fence - b.fence) } }
   }
 
   agents(now: number): readonly AgentView[] {

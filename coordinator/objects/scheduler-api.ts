@@ -56,6 +56,8 @@ export interface JobLogs {
   readonly id: JobId
   readonly project: string
   readonly build: number
+  /** Its state is final: without an attempt by now, it never has one. */
+  readonly ended: boolean
   /** Every attempt that was ever assigned, oldest first. */
   readonly attempts: readonly { readonly id: AttemptId; readonly fence: number; readonly agentId: string; readonly ended: boolean; /** As its result announced; null without one. */ readonly logBytes: number | null }[]
 }

@@ -11,12 +11,13 @@ import { ask } from '../../support/ask.ts'
 
 let names = 0
 
-/** A running attempt, its agent, and what the agent can do with it. */
-async function runningAttempt() {
+/** A running attempt, its agent, and what the agent can do with it; `meanwhile` happens before any agent is there. */
+async function runningAttempt(meanwhile: (job: string) => Promise<void> = async () => {}) {
   const name = `log${++names}`
   const queue = name
   await ask('/api/v1/projects', { json: { slug: name, checkout: false, command: 'make' } })
   const build = (await (await ask(`/api/v1/projects/${name}/builds`, { json: { agents: { queue } } })).json()) as { jobs: [{ id: string }] }
+  await meanwhile(build.jobs[0].id)
   const id = `a_${name.padEnd(20, 'x')}` // a digit would make log1 and log10 one agent
   const secret = `kdg_sec_${name}`
   const offer = { name, queue, tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
@@ -179,6 +180,27 @@ describe('a log for people', () => {
     await ask(`/v1/attempts/${job}.2/log?offset=0`, { method: 'PUT', token: second?.token ?? '', body: 'second\n' })
     expect(await (await ask(`/api/v1/jobs/${job}/log`)).text()).toBe('second\n')
     expect(await (await ask(`/api/v1/jobs/${job}/log?attempt=1`)).text()).toBe('first\n')
+  })
+
+  it('that is followed before any agent has the job becomes that of its first attempt', async () => {
+    let reading: ReturnType<typeof followed> | null = null
+    const { print, seal, finish } = await runningAttempt(async (job) => {
+      const response = await ask(`/api/v1/jobs/${job}/log`, { headers: { accept: 'text/event-stream' } })
+      expect(response.headers.get('content-type')).toContain('text/event-stream')
+      reading = followed(response)
+    })
+    await print('one\n')
+    await finish()
+    await seal()
+    expect(await reading).toEqual({ text: 'one\n', end: { size: 4, sealed: true } })
+  })
+
+  it('of a job that is cancelled before any agent has it ends', async () => {
+    await ask('/api/v1/projects', { json: { slug: 'untaken', checkout: false, command: 'make' } })
+    const build = (await (await ask('/api/v1/projects/untaken/builds', { json: { agents: { queue: 'untaken' } } })).json()) as { jobs: [{ id: string }] }
+    const reading = followed(await ask(`/api/v1/jobs/${build.jobs[0].id}/log`, { headers: { accept: 'text/event-stream' } }))
+    await ask('/api/v1/projects/untaken/builds/1/cancel', { json: {} })
+    expect(await reading).toEqual({ text: '', end: { size: 0, sealed: true } })
   })
 
   it('that the bucket has lost is said to be gone, not shown as empty', async () => {

@@ -1,6 +1,6 @@
 /**
  * Gives a build its commit in a folder: as clean as a fresh clone, and much faster. The usual case, a commit that the
- * mirror has and a tree that is kept, is three short commands of git and no network; everything else begins when that
+ * mirror has and a tree that is kept, is two short commands of git and no network; everything else begins when that
  * fails. What one would get wrong is to ask first and act then: the act itself says what is missing.
  */
 import { appendFile, lstat, mkdir, readFile } from 'node:fs/promises'
@@ -38,7 +38,7 @@ export interface CheckoutOptions {
   readonly cacheBytes?: number
   /** A fetch that says nothing for so long is ended. */
   readonly stallMs?: number
-  readonly endGroup?: EndGroup
+  readonly endGroup: EndGroup
 }
 
 export type PrepareCheckout = (request: CheckoutRequest) => Promise<{ readonly folder: string; readonly commit: string }>
@@ -73,9 +73,9 @@ export function createCheckout({ folders, environment, machine, cacheBytes = CAC
         askpass = null // the next checkout tries again
         throw error
       })
-      const options: GitOptions = { environment, clock: machine.clock, signal, stallMs, askpass: await askpass, ...(endGroup === undefined ? {} : { endGroup }) }
-      const site: Site = { cache: folders.cache, options, machine, log, hasLargeFiles: await hasLfs(environment), used, isNew: false }
-      await mkdir(slotFolder, { recursive: true })
+      const [hasLargeFiles] = await Promise.all([hasLfs(environment), mkdir(slotFolder, { recursive: true })])
+      const options: GitOptions = { environment, clock: machine.clock, signal, stallMs, askpass: await askpass, endGroup }
+      const site: Site = { cache: folders.cache, options, machine, log, hasLargeFiles, used, isNew: false }
       const tree = worktreeAt(slotFolder, source.name)
       const commit = await bring(site, { source, wanted, tree, isFresh: checkout.fresh })
       if (site.isNew) bound()
@@ -109,7 +109,7 @@ async function bring(site: Site, target: Target): Promise<string> {
   const { source, wanted, tree } = target
   const { log, machine, options, hasLargeFiles } = site
   const { signal, environment } = options
-  const git = gitFor({ ...options, source, hasLargeFiles, largeFiles: join(site.cache, source.name, 'lfs') })
+  const { git, shell } = gitFor({ ...options, source, hasLargeFiles, largeFiles: join(site.cache, source.name, 'lfs') })
   const mirror = openMirror({ cache: site.cache, source, wanted, git, machine, signal, log })
   const find = (folder: string, expression: readonly string[]) => run('find', expression, { ...options, cwd: folder, environment: { PATH: environment['PATH'] ?? '', LC_ALL: 'C' } })
   site.used.add(source.name)
@@ -123,11 +123,11 @@ async function bring(site: Site, target: Target): Promise<string> {
       await mirror.fetchCommit(wanted.commit)
       return wanted.commit
     },
-    place: (commit) => place(tree, { mirror: mirror.folder, url: source.url, commit, git, find, hasLargeFiles }),
+    place: (commit) => place(tree, { mirror: mirror.folder, url: source.url, commit, git, shell, find, hasLargeFiles }),
   })
-  await mirror.stamp()
   if (placed.isNew) site.isNew = true
-  if (!hasLargeFiles && (await usesLargeFiles(tree, placed))) log('this repository keeps large files with git-lfs, which is not installed on this agent: they are pointers only')
+  const [isPointersOnly] = await Promise.all([!hasLargeFiles && usesLargeFiles(tree, placed), mirror.stamp()])
+  if (isPointersOnly) log('this repository keeps large files with git-lfs, which is not installed on this agent: they are pointers only')
   await withSubmodules(site, target, { placed, git })
   return placed.commit
 }

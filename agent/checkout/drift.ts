@@ -11,17 +11,24 @@ export interface Offence {
   readonly path: Buffer
 }
 
-/** What `find` says is not as git would have left it, the `.git` at the top left out. */
-export async function drifted(folder: string, find: (folder: string, expression: readonly string[]) => Promise<Buffer>): Promise<readonly Offence[]> {
+/**
+ * For `find`, to be run in the folder: names what is not as git would have left it, the `.git` at the top left out. To
+ * ask for the permissions of every file takes longer than all the rest, so it can be left out.
+ */
+export function driftExpression({ withFiles }: { readonly withFiles: boolean }): readonly string[] {
   const { file, program, directory } = expectedModes()
   const octal = (mode: number) => mode.toString(8).padStart(4, '0')
-  const output = await find(folder, [
+  return [
     '.', '-path', './.git', '-prune',
     '-o', '-name', '.git', '-prune', '-print0',
     '-o', '-type', 'd', '!', '-perm', octal(directory), '!', '-perm', octal(directory | SETGID), '-print0',
-    '-o', '-type', 'f', '!', '-perm', octal(file), '!', '-perm', octal(program), '-print0',
+    ...(withFiles ? ['-o', '-type', 'f', '!', '-perm', octal(file), '!', '-perm', octal(program), '-print0'] : []),
     '-o', '!', '-type', 'd', '!', '-type', 'f', '!', '-type', 'l', '-print0',
-  ]) // prettier-ignore
+  ] // prettier-ignore
+}
+
+/** From what `find` printed in the folder. */
+export function offencesFrom(folder: string, output: Buffer): readonly Offence[] {
   const top = Buffer.from(`${folder}/`)
   const offences: Offence[] = []
   for (let from = 0; from < output.length; ) {
@@ -30,6 +37,19 @@ export async function drifted(folder: string, find: (folder: string, expression:
     from = end + 1
   }
   return offences
+}
+
+/** Those of the files, named below the folder, whose permissions are not as git would have left them. */
+export async function driftedFiles(folder: string, names: readonly Buffer[]): Promise<readonly Offence[]> {
+  const { file, program } = expectedModes()
+  const top = Buffer.from(`${folder}/`)
+  const looked = await Promise.all(names.map(async (name) => {
+    const path = Buffer.concat([top, name])
+    const found = await lstat(path).catch(() => null) // gone: git sees that
+    const mode = found === null || !found.isFile() ? file : found.mode & 0o7777
+    return mode === file || mode === program ? [] : [{ path }]
+  }))
+  return looked.flat()
 }
 
 /** Puts them right; what is gone by now, or was cleaned away, needs nothing. */

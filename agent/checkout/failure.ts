@@ -60,7 +60,7 @@ export function isOtherObjectFormat(error: unknown): boolean {
 
 /** The mirror lacks the commit: no damage, only not fetched yet. */
 export function isNotFetched(error: unknown): boolean {
-  return error instanceof GitFailed && /Could not parse object|unknown revision|not a valid object name|ambiguous argument/i.test(error.stderr)
+  return error instanceof GitFailed && /reference is not a tree|Could not parse object|unknown revision|not a valid object name|ambiguous argument/i.test(error.stderr)
 }
 
 /** Git says so itself; what it does not notice at once, only `git fsck` may. */

@@ -13,6 +13,11 @@ export interface SubmoduleEntry {
   readonly commit: string
 }
 
+/** The object format that git wrote into a configuration. */
+export function isSha256(config: string): boolean {
+  return /objectformat = sha256/i.test(config)
+}
+
 /** For the agent's git folder. */
 export function keptConfig(mirrorsConfig: string, url: string): string {
   return `${mirrorsConfig.replace(/bare = true/, 'bare = false').trimEnd()}\n[remote "origin"]\n\turl = ${quoted(url)}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n`

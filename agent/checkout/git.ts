@@ -19,6 +19,9 @@ export interface GitPlace {
 
 export type Git = (place: GitPlace, args: readonly string[]) => Promise<string>
 
+/** Runs a fixed script of `sh` with git's environment. What varies is given as "$1" and so on, never as a part of the script. */
+export type Shell = (place: GitPlace, script: string, parameters: readonly string[]) => Promise<Buffer>
+
 export interface GitOptions {
   /** The agent's own: SSH keys, proxies and git's configuration come from it. */
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -28,10 +31,10 @@ export interface GitOptions {
   readonly stallMs: number
   /** Path of the program that `writeAskpass` made. */
   readonly askpass: string
-  readonly endGroup?: EndGroup
+  readonly endGroup: EndGroup
 }
 
-/** Signals a process group. Without it only git itself is ended, and a helper of its that hangs (`git-remote-https`) is left to `http.lowSpeedTime`. */
+/** Signals a process group: git, and whatever it started (`git-remote-https`). */
 export type EndGroup = (leader: number, signal: 'SIGTERM' | 'SIGKILL') => void
 
 export interface SourceGitOptions extends GitOptions {
@@ -50,6 +53,8 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ['core.fsmonitor', 'false'],
   ['core.untrackedCache', 'false'],
   ['core.splitIndex', 'false'], // the index is copied, so it must be one file
+  ['index.version', '2'], // `index-file.ts` reads it
+  ['index.sparse', 'false'],
   ['core.checkStat', 'default'],
   ['core.trustctime', 'true'], // the one time of a file that a build cannot set back
   ['core.logAllRefUpdates', 'false'],
@@ -66,7 +71,7 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ['http.lowSpeedTime', '60'],
 ]
 
-export function gitFor({ source, hasLargeFiles, largeFiles, ...options }: SourceGitOptions): Git {
+export function gitFor({ source, hasLargeFiles, largeFiles, ...options }: SourceGitOptions): { readonly git: Git; readonly shell: Shell } {
   const config = [
     ...CONFIG,
     // A submodule of a repository elsewhere has no business with paths of this machine; git refuses it by itself then.
@@ -86,9 +91,13 @@ export function gitFor({ source, hasLargeFiles, largeFiles, ...options }: Source
     environment['KEDGE_GIT_PASSWORD'] = source.credentials.password
     environment['GIT_ASKPASS'] = options.askpass
   }
-  return async ({ cwd, gitFolder, tree }, args) => {
+  const at = ({ cwd, gitFolder, tree }: GitPlace) => {
     const place = { ...(gitFolder === undefined ? {} : { GIT_DIR: gitFolder }), ...(tree === undefined ? {} : { GIT_WORK_TREE: tree }) }
-    return (await run('git', args, { ...options, cwd, environment: { ...environment, ...place } })).toString('utf8')
+    return { ...options, cwd, environment: { ...environment, ...place } }
+  }
+  return {
+    git: async (place, args) => (await run('git', args, at(place))).toString('utf8'),
+    shell: (place, script, parameters) => run('sh', ['-c', script, 'kedge', ...parameters], at(place)),
   }
 }
 
@@ -98,8 +107,8 @@ export function run(program: string, args: readonly string[], { cwd, environment
   if (signal.aborted) return Promise.reject(canceled())
   return new Promise((resolve, reject) => {
     // A session of its own: it has no terminal to ask on, and a group to be ended as one.
-    const child = spawn(program, args, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'], detached: endGroup !== undefined })
-    const command = `${program} ${args.find((arg) => !arg.startsWith('-')) ?? ''}`.trim()
+    const child = spawn(program, args, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    const command = `${program} ${args.find((arg) => /^[a-z][a-z-]+$/.test(arg)) ?? ''}`.trim()
     const stdout: Buffer[] = []
     let stderr = ''
     let ended: 'stalled' | 'aborted' | null = null
@@ -114,8 +123,7 @@ export function run(program: string, args: readonly string[], { cwd, environment
     }
     const send = (how: 'SIGTERM' | 'SIGKILL'): void => {
       // Only while the leader is not reaped is the group surely its own.
-      if (endGroup !== undefined && child.pid !== undefined && child.exitCode === null && child.signalCode === null) endGroup(child.pid, how)
-      else child.kill(how)
+      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) endGroup(child.pid, how)
     }
     const abort = () => end('aborted')
     const heard = (): void => {

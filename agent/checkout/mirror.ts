@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { branchMissing, commitMissing, GitFailed, isAbsent, isOtherObjectFormat, isRefConflict, isRefusedById, type Wanted } from './failure.ts'
 import type { Git } from './git.ts'
+import { isSha256 } from './git-config.ts'
 import { readersOf } from './readers.ts'
 import type { Source } from './source.ts'
 import { inTurn, type Machine, type Turn } from './turn.ts'
@@ -185,7 +186,7 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
 type ObjectFormat = 'sha1' | 'sha256'
 
 async function formatOf(folder: string): Promise<ObjectFormat> {
-  return /objectformat = sha256/i.test(await readFile(join(folder, 'config'), 'utf8')) ? 'sha256' : 'sha1'
+  return isSha256(await readFile(join(folder, 'config'), 'utf8')) ? 'sha256' : 'sha1'
 }
 
 /** A person's "branch" may be a tag, or a whole ref such as `refs/pull/7/head`. */

@@ -4,13 +4,14 @@
  * time, from nothing, so that no hook, setting, ref or flag in the index that a former build left can matter. The kept
  * index is what makes it fast: git reads only files again whose size, times or inode changed.
  */
-import { copyFile, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
-import { amend, drifted, makeWritable, removeWhole } from './drift.ts'
+import { amend, driftedFiles, driftExpression, makeWritable, offencesFrom, removeWhole, type Offence } from './drift.ts'
 import { GitFailed, isNotFetched } from './failure.ts'
-import type { Git } from './git.ts'
-import { buildsConfig, keptConfig, type SubmoduleEntry } from './git-config.ts'
+import type { Git, GitPlace, Shell } from './git.ts'
+import { buildsConfig, isSha256, keptConfig, type SubmoduleEntry } from './git-config.ts'
+import { readIndex, type IndexSummary } from './index-file.ts'
 
 export interface Worktree {
   /** Where the files are. */
@@ -26,6 +27,7 @@ export interface Placing {
   readonly url: string
   readonly commit: string
   readonly git: Git
+  readonly shell: Shell
   readonly find: (folder: string, expression: readonly string[]) => Promise<Buffer>
   readonly hasLargeFiles: boolean
 }
@@ -52,71 +54,115 @@ export function submoduleWorktree(parent: Worktree, { name, path }: SubmoduleEnt
 /** Written last and removed first: the tree is whole, and so it was written. */
 const WHOLE = 'kedge-whole'
 
-/** What a tree was written with; where any of it differs, git would not notice that files must be written again. */
-interface Whole {
-  readonly commit: string
-  /** As `ls-files --stage` lists them. */
-  readonly attributes: string
-  readonly hasLargeFiles: boolean
-}
+/** What a tree was written with; where `attributes` or `hasLargeFiles` differ, git would not notice that files must be written again. */
+const wholeText = z.object({
+  /** As `ls-files --stage -z` lists them. */
+  attributes: z.string(),
+  hasLargeFiles: z.boolean(),
+  /** Whose permissions must be looked at, as git would not notice a change (`index-file.ts`); `latin1`, one character a byte. Null: all. */
+  young: z.array(z.string()).nullable(),
+})
+type Whole = z.infer<typeof wholeText>
+
+/** With more young files than that, `find` looks at all. */
+const MOST_YOUNG = 200
 
 /** Brings the tree to the commit, clean. Throws `GitFailed` when the mirror has not all of it, or something is damaged. */
-export async function place(tree: Worktree, { mirror, url, commit, git, find, hasLargeFiles }: Placing): Promise<Placed> {
+export async function place(tree: Worktree, { mirror, url, commit, git, shell, find, hasLargeFiles }: Placing): Promise<Placed> {
   const { folder, gitFolder } = tree
   const here = { cwd: folder, gitFolder, tree: folder }
-  const kept = await readKept(tree)
+  const kept = await takeKept(tree)
   const was = kept?.whole ?? null
   if (kept === null) await removeFiles(tree)
-  const config = kept === null ? await layKeptFolder(tree, { mirror, url }) : kept.config
-  await Promise.all([mkdir(folder, { recursive: true }), rm(join(gitFolder, WHOLE), { force: true }), copyOrRemove(join(mirror, 'shallow'), join(gitFolder, 'shallow'))])
+  const config = kept === null ? await layKeptFolder(tree, { mirror, url, commit }) : kept.config
+  await copyOrRemove(join(mirror, 'shallow'), join(gitFolder, 'shallow'))
   const clean = () => git(here, ['clean', '-ffdx', '--quiet'])
-  const reset = () => withRights(folder, () => git(here, ['reset', '--hard', '--quiet', commit]))
+  const reset = () => withRights(folder, () => git(here, ['checkout', '--quiet', '--force', '--detach', commit, '--']))
+  const look = async () => offencesFrom(folder, await find(folder, driftExpression({ withFiles: true })))
 
-  // What the last build left goes first, by the index that it could not touch: a folder that became a link must be gone
-  // before the reset, which would look through it and find its files unchanged. What git does not see is looked for beside
-  // both, as there rarely is any; then the reset is made once more.
-  const cleaned = was === null ? Promise.resolve('') : withRights(folder, clean) // started first: the reset waits for it
-  const laid = layBuildsFolder(tree, { mirror, commit, config })
-  const compared = was === null ? Promise.resolve(false) : sameAttributes(git, here, was.commit, commit)
-  const looked = was === null ? Promise.resolve([]) : drifted(folder, find).catch(() => null) // a file went while it looked
-  const failure = await together([cleaned, laid]).then(reset).then(() => null, (error: unknown) => error)
-  const [hasSameAttributes, found] = await together([compared, looked]) // also before a throw: nothing may run in what is thrown away then
-  if (was !== null && isNotFetched(failure)) {
+  const placing = was === null ? reset().then(() => NONE) : placeSwiftly(shell, here, { commit, young: was.young })
+  const laying = layBuildsFolder(tree, { mirror, commit, config })
+  const looking = lstat(join(gitFolder, 'modules')).then(() => was !== null, () => false)
+  try {
+    // When the swift way fails, for whatever reason, each step is taken by itself, and what it stumbles over put right.
+    let [offences] = await together([placing, laying])
+    if (offences === null) {
+      const failure = await withRights(folder, clean).then(reset).then(() => null, (error: unknown) => error)
+      if (isNotFetched(failure)) throw failure
+      offences = await withRights(folder, look)
+      if (offences.length === 0 && failure !== null) throw failure
+    }
+    if (offences.length > 0) {
+      await amend(offences)
+      await clean()
+      await reset()
+    }
+  } catch (error) {
     // Nothing was touched yet: the tree is as it was, for the time when the commit is there.
-    await writeFile(join(gitFolder, WHOLE), JSON.stringify(was))
-    throw failure
+    if (was !== null && isNotFetched(error)) await writeFile(join(gitFolder, WHOLE), JSON.stringify(was))
+    throw error
   }
-  const offences = found ?? (await withRights(folder, () => drifted(folder, find)))
-  if (offences.length > 0) {
-    await amend(offences)
-    await clean()
-    await reset()
-  } else if (failure !== null) throw failure
   // A submodule that is no more leaves its folder behind.
-  if (was !== null && (await lstat(join(gitFolder, 'modules')).catch(() => null)) !== null) await clean()
-  const attributes = was !== null && hasSameAttributes ? was.attributes : await git(here, ['ls-files', '--stage', '-z', '--', ATTRIBUTES])
-  if (was !== null && (was.attributes !== attributes || was.hasLargeFiles !== hasLargeFiles)) {
+  if (await looking) await clean()
+  let index = await readKeptIndex(tree, config)
+  if (was !== null && (was.attributes !== index.attributes || was.hasLargeFiles !== hasLargeFiles)) {
     await rm(join(gitFolder, 'index'), { force: true })
     await reset()
+    index = await readKeptIndex(tree, config)
   }
-  await copyFile(join(gitFolder, 'index'), join(tree.buildsGitFolder, 'index'))
-  await writeFile(join(gitFolder, WHOLE), JSON.stringify({ commit, attributes, hasLargeFiles } satisfies Whole))
+  const { attributes } = index
+  const young = index.young.length > MOST_YOUNG ? null : index.young.map((name) => name.toString('latin1'))
+  await writeFile(join(tree.buildsGitFolder, 'index'), index.bytes)
+  await writeFile(join(gitFolder, WHOLE), JSON.stringify({ attributes, hasLargeFiles, young } satisfies Whole))
   return { commit, attributes: attributes.split('\0').flatMap((line) => line.split('\t')[1] ?? []), isNew: was === null }
 }
 
-const ATTRIBUTES = ':(glob)**/.gitattributes'
+const NONE: readonly Offence[] = []
 
-/** Asked of the commits, so that it need not wait for the index. When one of them is not there, the index is asked. */
-async function sameAttributes(git: Git, here: Parameters<Git>[0], was: string, commit: string): Promise<boolean> {
-  if (was === commit) return true
-  return git(here, ['diff-tree', '-r', '-z', '--name-only', was, commit, '--', ATTRIBUTES]).then((names) => names === '', () => false)
+/**
+ * What the last build left goes first, by the index that it could not touch: a folder that became a link must be gone
+ * before git compares files, as it would look through the link and find them unchanged. `checkout` and not `reset`: the
+ * same to the tree, but it looks at many files at once. What git does not see is looked for beside it, as there rarely
+ * is any. One shell starts all three, as starting a program costs this large process more than it costs git to clean.
+ * It is there until `clean` has ended, also when both are told to end, and then becomes the second git.
+ */
+const SWIFT = `
+trap 'exit 143' TERM
+commit=$1
+shift
+git clean -ffdx --quiet || exit
+{ find "$@" 2>/dev/null && printf looked; } &
+exec git checkout --quiet --force --detach "$commit" --
+`
+
+/** Null when any of it failed, or `find` could not look everywhere. The commit not being there is thrown. */
+async function placeSwiftly(shell: Shell, here: GitPlace, { commit, young }: { readonly commit: string; readonly young: Whole['young'] }): Promise<readonly Offence[] | null> {
+  const looking = young === null ? Promise.resolve(NONE) : driftedFiles(here.cwd, young.map((name) => Buffer.from(name, 'latin1')))
+  try {
+    const [output, files] = await together([shell(here, SWIFT, [commit, ...driftExpression({ withFiles: young === null })]), looking])
+    const end = output.lastIndexOf(0) + 1 // what comes after the last name is the shell's
+    return output.toString('latin1', end) === 'looked' ? [...offencesFrom(here.cwd, output.subarray(0, end)), ...files] : null
+  } catch (error) {
+    if (!(error instanceof GitFailed) || error.why === 'stalled' || isNotFetched(error)) throw error
+    return null
+  }
 }
 
-/** Null when nothing there can be used. Where the mark is, the last checkout came to its end: all is laid, and no lock is left. */
-async function readKept({ folder, gitFolder }: Worktree): Promise<{ readonly whole: Whole; readonly config: string } | null> {
-  const texts = Promise.all([WHOLE, 'config'].map((name) => readFile(join(gitFolder, name), 'utf8').catch(() => null)))
-  const isFolder = await lstat(folder).then((found) => found.isDirectory(), () => false)
-  const [whole = null, config = null] = await texts
+/** The index that git just wrote. */
+async function readKeptIndex({ gitFolder }: Worktree, config: string): Promise<IndexSummary & { readonly bytes: Buffer }> {
+  const path = join(gitFolder, 'index')
+  const [bytes, { mtimeMs }] = await Promise.all([readFile(path), stat(path)])
+  return { bytes, ...readIndex(bytes, { idBytes: isSha256(config) ? 32 : 20, since: Math.floor(mtimeMs / 1000) }) }
+}
+
+/** Null when nothing there can be used. Where the mark was, the last checkout came to its end: all is laid, and no lock is left. It is gone now. */
+async function takeKept({ folder, gitFolder }: Worktree): Promise<{ readonly whole: Whole; readonly config: string } | null> {
+  const read = (name: string) => readFile(join(gitFolder, name), 'utf8').catch(() => null)
+  const taken = read(WHOLE).then(async (text) => {
+    if (text !== null) await rm(join(gitFolder, WHOLE))
+    return text
+  })
+  const [whole, config, isFolder] = await Promise.all([taken, read('config'), lstat(folder).then((found) => found.isDirectory(), () => false)])
   if (!isFolder || whole === null || config === null) return null
   try {
     return { whole: wholeText.parse(JSON.parse(whole)), config }
@@ -124,8 +170,6 @@ async function readKept({ folder, gitFolder }: Worktree): Promise<{ readonly who
     return null // torn, as by a power failure
   }
 }
-
-const wholeText = z.object({ commit: z.string(), attributes: z.string(), hasLargeFiles: z.boolean() })
 
 /** All of them; when one fails, the others have ended too, so that nothing writes into what is thrown away next. */
 async function together<T extends readonly unknown[]>(works: readonly [...{ [K in keyof T]: Promise<T[K]> }]): Promise<readonly [...{ [K in keyof T]: Awaited<T[K]> }]> {
@@ -150,11 +194,11 @@ export async function removeFiles({ folder, gitFolder }: Worktree): Promise<void
 }
 
 /** The agent's own git folder. Returns the configuration that its mirror was made with, which fits this file system. */
-async function layKeptFolder({ gitFolder }: Worktree, { mirror, url }: { readonly mirror: string; readonly url: string }): Promise<string> {
-  await Promise.all([mkdir(join(gitFolder, 'objects', 'info'), { recursive: true }), mkdir(join(gitFolder, 'refs', 'heads'), { recursive: true })])
+async function layKeptFolder({ folder, gitFolder }: Worktree, { mirror, url, commit }: { readonly mirror: string; readonly url: string; readonly commit: string }): Promise<string> {
+  await Promise.all([folder, join(gitFolder, 'objects', 'info'), join(gitFolder, 'refs')].map((path) => mkdir(path, { recursive: true })))
   const config = keptConfig(await readFile(join(mirror, 'config'), 'utf8'), url)
   await Promise.all([
-    writeFile(join(gitFolder, 'HEAD'), 'ref: refs/heads/checkout\n'),
+    writeFile(join(gitFolder, 'HEAD'), `${commit}\n`),
     writeFile(join(gitFolder, 'config'), config),
     writeFile(join(gitFolder, 'objects', 'info', 'alternates'), `${join(mirror, 'objects')}\n`),
   ])

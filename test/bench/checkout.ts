@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createCheckout } from '../../agent/checkout/checkout.ts'
 import { nodePlatform, nodeProcesses } from '../../agent/node-platform.ts'
+import { endGroup } from '../../agent/runner/process-tree.ts'
 import { plainEnvironment, repositoryAt } from '../support/repository.ts'
 import { median, ms, timed, type Bar } from './row.ts'
 import { ownFolder } from './stage.ts'
@@ -36,7 +37,7 @@ export const checkout: Bar = {
     const git = async (...args: readonly string[]) => void (await promisify(execFile)('git', [...args], { env: environment, cwd: folder }))
     const mirror = join(folder, 'floor.git')
     await git('clone', '--quiet', '--mirror', repository.path, mirror)
-    const prepare = createCheckout({ folders: { cache: join(folder, 'cache'), worktrees: join(folder, 'trees') }, environment, machine: { ...nodePlatform(), processes: nodeProcesses() } })
+    const prepare = createCheckout({ folders: { cache: join(folder, 'cache'), worktrees: join(folder, 'trees') }, environment, machine: { ...nodePlatform(), processes: nodeProcesses() }, endGroup })
     const place = (slot: number, commit: string) => timed(() => prepare({ checkout: { repository: repository.path, commit, branch: null, fresh: false }, slot, project: 'bench', log: () => undefined, signal: new AbortController().signal }))
     for (const commit of [commits.at(-1), commits[0]]) await place(0, commit ?? '') // the mirror and the kept tree are warm
     const took = { clone: [] as number[], worktree: [] as number[], first: [] as number[], kept: [] as number[] }

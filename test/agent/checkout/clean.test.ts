@@ -144,6 +144,30 @@ describe('a kept work tree is what a fresh clone would hold after a build left',
     expect(await listing(folder)).toEqual(await freshClone(work.path, next, scratch))
   })
 
+  it('permissions changed in the second in which files were written, of few files and of many', async () => {
+    const { work, agent, scratch } = await project()
+    for (const count of [3, 400]) {
+      const commit = await work.commit(Object.fromEntries(Array.from({ length: count }, (_, at) => [`many/${count}-${at}`, `${at}\n`])))
+      const { folder } = await agent.prepare({ repository: work.path, commit })
+      await chmod(join(folder, `many/${count}-2`), 0o666)
+      await agent.prepare({ repository: work.path, commit })
+      expect(await listing(folder)).toEqual(await freshClone(work.path, commit, scratch))
+    }
+  })
+
+  it('permissions changed in a later second', async () => {
+    const { work, agent, commit, scratch } = await project()
+    const { folder } = await agent.prepare({ repository: work.path, commit })
+    const writtenAt = Math.floor((await lstat(join(folder, 'readme'))).ctimeMs / 1000)
+    await expect.poll(() => Math.floor(Date.now() / 1000), { timeout: 10_000 }).toBeGreaterThan(writtenAt + 1)
+    // Once more, so that no file is younger than the index.
+    await agent.prepare({ repository: work.path, commit })
+    await chmod(join(folder, 'readme'), 0o666)
+    await chmod(join(folder, 'run.sh'), 0o4755)
+    await agent.prepare({ repository: work.path, commit })
+    expect(await listing(folder)).toEqual(await freshClone(work.path, commit, scratch))
+  })
+
   it('attributes that change how files are written, from commit to commit', async () => {
     const { work, agent, commit: plain } = await project()
     const crlf = await work.commit({ '.gitattributes': 'readme text eol=crlf\n' })
@@ -182,7 +206,7 @@ it('what a checkout that was killed left behind is no obstacle', async () => {
   await agent.prepare({ repository: work.path, commit: next })
   const mirror = (await readFile(join(`${folder}.git`, 'objects/info/alternates'), 'utf8')).trim().replace(/\/objects$/, '')
   await writeFile(join(`${folder}.git`, 'index.lock'), '')
-  await copyFile(join(`${folder}.git`, 'index'), join(`${folder}.git`, 'refs/heads/checkout.lock'))
+  await copyFile(join(`${folder}.git`, 'index'), join(`${folder}.git`, 'HEAD.lock'))
   await writeFile(join(mirror, 'packed-refs.lock'), '')
   await mkdir(`${mirror}.new`)
   await rm(join(`${folder}.git`, 'kedge-whole'))
@@ -193,7 +217,7 @@ it('what a checkout that was killed left behind is no obstacle', async () => {
 it('settings of the agent\'s user that would change the work tree or run programs do not', async () => {
   const { work, commit, scratch } = await project()
   const settings = join(await ownFolder(), 'gitconfig')
-  await writeFile(settings, '[core]\n\thooksPath = /tmp/hooks\n\tfsmonitor = /bin/false\n\tsplitIndex = true\n\tuntrackedCache = true\n\tcheckStat = minimal\n[submodule]\n\trecurse = true\n[fetch]\n\tprune = true\n\tpruneTags = true\n[protocol "ext"]\n\tallow = always\n')
+  await writeFile(settings, '[core]\n\thooksPath = /tmp/hooks\n\tfsmonitor = /bin/false\n\tsplitIndex = true\n\tuntrackedCache = true\n\tcheckStat = minimal\n[index]\n\tversion = 4\n\tsparse = true\n[feature]\n\tmanyFiles = true\n[submodule]\n\trecurse = true\n[fetch]\n\tprune = true\n\tpruneTags = true\n[protocol "ext"]\n\tallow = always\n')
   const agent = await checkouts({ environment: { GIT_CONFIG_GLOBAL: settings, GIT_DIR: '/nowhere', GIT_WORK_TREE: '/nowhere', GIT_INDEX_FILE: '/nowhere' } })
   await agent.prepare({ repository: work.path, commit })
   const { folder } = await agent.prepare({ repository: work.path, branch: 'main' })

@@ -129,8 +129,8 @@ describe('a damaged work tree is made anew when', () => {
       await rm(gitFolder(folder), { recursive: true })
       await writeFile(gitFolder(folder), '')
     },
-    'its ref is nonsense': (folder) => writeFile(join(gitFolder(folder), 'refs', 'heads', 'checkout'), 'nonsense'),
-    'its ref is empty': (folder) => truncate(join(gitFolder(folder), 'refs', 'heads', 'checkout')),
+    'its HEAD is nonsense': (folder) => writeFile(join(gitFolder(folder), 'HEAD'), 'nonsense'),
+    'its HEAD is empty': (folder) => truncate(join(gitFolder(folder), 'HEAD')),
     'it is locked by a git that was killed': (folder) => writeFile(join(gitFolder(folder), 'index.lock'), ''),
     'its files are gone': (folder) => rm(folder, { recursive: true }),
     'it is a file': async (folder) => {

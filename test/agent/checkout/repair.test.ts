@@ -25,7 +25,7 @@ async function packsOf(mirror: string): Promise<readonly string[]> {
 it.each([
   ['a torn index', async (gitFolder: string) => truncate(join(gitFolder, 'index'), 20)],
   ['no index', async (gitFolder: string) => rm(join(gitFolder, 'index'))],
-  ['a torn head', async (gitFolder: string) => writeFile(join(gitFolder, 'refs/heads/checkout'), 'nonsense')],
+  ['a torn head', async (gitFolder: string) => writeFile(join(gitFolder, 'HEAD'), 'nonsense')],
   ['no git folder', async (gitFolder: string) => rm(gitFolder, { recursive: true })],
   ['a torn mark', async (gitFolder: string) => writeFile(join(gitFolder, 'kedge-whole'), '{')],
 ])('a work tree with %s is made anew', async (_what, damage) => {

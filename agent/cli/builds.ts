@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
-import type { BuildSummary, BuildView, ProjectView } from '../../schema/api.ts'
+import { createBuildRequest, LIMITS, type BuildSummary, type BuildView, type ProjectView } from '../../schema/api.ts'
 import { postOnce, type Client } from './client.ts'
 import { EXIT, Failure, type ExitCode } from './output.ts'
 import { followBuild, type FollowOutput } from './follow.ts'
@@ -38,7 +38,6 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
   const source = options.repo === undefined ? null : await sourceOf(options)
   const slug = options.project ?? (source ? slugFrom(source.repository) : null)
   if (slug === null) throw new Failure(EXIT.usage, 'say what to build: --repo PATH or URL, or --project SLUG of a project that exists')
-  if (source) await ensureProject(client, slug, source.repository)
   if (source?.isDirty) output.note(`changes that are not committed in ${source.repository} are not built`)
   const commit = source?.commit ?? options.commit
   const branch = options.branch ?? source?.branch
@@ -52,6 +51,7 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
     ...(options.timeout === undefined ? {} : { timeout_s: options.timeout }),
     ...(options.queue === undefined && options.tag === undefined ? {} : { agents: { ...(options.queue ? { queue: options.queue } : {}), ...(options.tag ? { tags: options.tag } : {}) } }),
   }
+  if (source) await ensureProject(client, slug, { repository: source.repository, body })
   const build = await postOnce(client, `/api/v1/projects/${slug}/builds`, BUILD, { body, pause })
   if (!options.follow) {
     if (options.json) output.json(build)
@@ -125,13 +125,18 @@ export function slugFrom(repository: string): string {
   return slug
 }
 
-/** A project of that name is made at its first build; one with another repository is not silently built instead. */
-async function ensureProject(client: Client, slug: string, repository: string): Promise<void> {
+/**
+ * A project of that name is made at its first build; one with another repository is not silently built instead. It is not
+ * made for a build that would then be refused: the coordinator looks at the body first and names what is wrong with it.
+ */
+async function ensureProject(client: Client, slug: string, { repository, body }: { readonly repository: string; readonly body: { readonly command?: string } }): Promise<void> {
   const existing = await client.get(`/api/v1/projects/${slug}`, PROJECT).catch((error: unknown) => {
     if (error instanceof Failure && error.exitCode === EXIT.usage) return null
     throw error
   })
   if (existing === null) {
+    if (body.command === undefined) throw new Failure(EXIT.usage, `there is no project ${slug} yet, and so no command of its own; say what to run with --command`)
+    if (!createBuildRequest.safeParse(body).success || Buffer.byteLength(JSON.stringify(body)) > LIMITS.bodyBytes) return
     try {
       await client.post('/api/v1/projects', ANY, { slug, repository })
     } catch (error) {

@@ -91,6 +91,17 @@ test('what the coordinator refuses is told by the flag, in one line, also with -
   expect(await kedge(['token', 'revoke', 'nope'], people())).toMatchObject({ code: 2, ...oneLine('There is no token with the id nope. "kedge token list" shows them.') })
 })
 
+test('a refused first build of a repository leaves no project behind', async () => {
+  const repository = await createRepository()
+  await commitFile(repository, 'a.txt', 'a\n')
+  const build = (...args: readonly string[]) => kedge(['build', '--repo', repository, '--project', 'left-behind', ...args], people())
+  expect(await build('--command', ' ')).toMatchObject({ code: 2, ...oneLine('--command must not be empty.') })
+  expect(await build('--command', 'true', '--tag', 'gpu')).toMatchObject({ code: 2, ...oneLine('--tag must be KEY=VALUE without spaces.') })
+  expect(await build('--command', 'true', '--env', 'A')).toMatchObject({ code: 2, ...oneLine('--env takes NAME=VALUE, not "A"') })
+  expect(await build()).toMatchObject({ code: 2, ...oneLine('there is no project left-behind yet, and so no command of its own; say what to run with --command') })
+  expect(await kedge(['builds', '--project', 'left-behind'], people())).toMatchObject({ code: 2, stderr: expect.stringMatching(/^kedge: There is no project left-behind\./) })
+})
+
 test('a misplaced token is told by its kind and ends with 5: of an agent at the API, of the API at an agent', async () => {
   const { url, registrationToken, adminToken } = coordinator()
   expect(await kedge(['builds'], people(registrationToken))).toMatchObject({ code: 5, ...oneLine('This takes an admin or API token; the one presented is a registration token.') })

@@ -131,6 +131,7 @@ test('a state folder that cannot be used ends agent and coordinator with 2 and o
     expect(await dev(state)).toMatchObject({ code: 2, ...oneLine(`cannot write the state folder ${state}: ${why}. The coordinator keeps everything there: ${remedy}, or name another with --state.`) })
   }
   expect(await readFile(file, 'utf8')).toBe('precious')
+  if (process.platform === 'linux') expect(await agent('/proc/kedge')).toMatchObject({ code: 2, ...oneLine('cannot write the state folder /proc/kedge: it is not there and cannot be made. The agent keeps its identity and its unsent results there: make it, or name another with --state.') })
 
   for (const [name, run, advice] of [['agent.json', agent, 'give this one a folder of its own'], ['coordinator.json', dev, 'name another folder']] as const) {
     const state = join(folder, name.replace('.json', ''))

@@ -5,14 +5,14 @@ import { mayMount } from './test/support/mounting.ts'
 import { STRETCH } from './test/support/scale.ts'
 
 // Five kinds of test by where they run: plain Node, the Workers runtime, whole processes end to end, those under faults, and those before a browser.
-// Of the rooms that need the Workers runtime, what does not need it says so by its name: `*.node.test.ts`.
+// Rooms that need the Workers runtime keep the tests that do not need it in a folder `in-node`.
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts', 'test/faults/rows.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/**/!(*.node).test.ts'], testTimeout: 60_000, maxWorkers: Math.max(4, availableParallelism()) } },
+      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,simulation}/**/*.test.ts', 'test/faults/rows.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/*.test.ts'], testTimeout: 60_000, maxWorkers: Math.max(4, availableParallelism()) } },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
-        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/**/!(*.node).test.ts'], testTimeout: 60_000 },
+        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/*.test.ts'], testTimeout: 60_000 },
       },
       { test: { name: 'end-to-end', include: ['test/end-to-end/**/*.test.ts'], testTimeout: 180_000 * STRETCH, hookTimeout: 60_000 * STRETCH, maxWorkers: 2 } },
       // Real processes under the faults of docs/faults.md; `npm run faults -- --full` lives through them at the times of production.

@@ -7,10 +7,17 @@ import { PROTOCOL, PROTOCOL_HEADER, REFUSALS, type RefusalBody, type RefusalCode
 /** The headers that make a reply ours. */
 export const PROTOCOL_HEADERS: Readonly<Record<string, string>> = { [PROTOCOL_HEADER]: String(PROTOCOL.max), 'cache-control': 'no-store' }
 
-type Extra = Omit<RefusalBody['error'], 'code' | 'message' | 'retry'>
+/** A refusal as it is decided: a value, of which whoever answers makes a response. */
+export interface Refusal {
+  readonly ok: false
+  readonly code: RefusalCode
+  readonly message: string
+  readonly extra?: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'>
+  /** Differs from the code's own only for people and proxies on the way: agents go by the code. */
+  readonly status?: number
+}
 
-/** `status` differs from the code's own only for people and proxies on the way: agents go by the code. */
-export function refusal(code: RefusalCode, message: string, extra: Extra = {}, { status = REFUSALS[code].status }: { readonly status?: number } = {}): Response {
+export function refusal({ code, message, extra = {}, status = REFUSALS[code].status }: Refusal): Response {
   const { retry } = REFUSALS[code]
   const body: RefusalBody = { error: { code, message, retry, ...extra } }
   return Response.json(body, { status, headers: PROTOCOL_HEADERS })

@@ -1,6 +1,6 @@
 /**
  * Who calls, and may they: people and scripts by bearer token, browsers by session cookie. Agents prove themselves in
- * `agent.ts` and `attempt.ts`; their tokens open nothing here, and ours nothing there.
+ * `agent-credentials.ts`; their tokens open nothing here, and ours nothing there.
  *
  * A cookie is sent by the browser whoever asked for the request, so a cookie alone never changes anything: whatever is
  * not a GET must also come from our own pages. Loopback is no exception, or any website could start commands.

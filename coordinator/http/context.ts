@@ -5,6 +5,7 @@
 import type { Context } from 'hono'
 import type { Environment } from '../environment.ts'
 import type { Principal, SchedulerApi } from '../objects/scheduler-api.ts'
+import type { Verification } from './agent-credentials.ts'
 
 export interface HttpEnvironment {
   Bindings: Environment
@@ -23,6 +24,11 @@ export function scheduler({ SCHEDULER }: Environment): SchedulerApi {
     ids.set(SCHEDULER, id)
   }
   return SCHEDULER.get(id)
+}
+
+/** What an agent's signed token is checked with. */
+export function verification(c: HttpContext): Verification {
+  return { key: c.env.KEDGE_SIGNING_KEY ?? '', now: Date.now() }
 }
 
 /** Scheme, host and port under which the caller reached us, for absolute URLs and for the check of `Origin`. */

@@ -39,8 +39,7 @@ export class JobLog extends DurableObject<Environment> implements JobLogApi {
 
   constructor(state: DurableObjectState, env: Environment) {
     super(state, env)
-    const { storage } = state
-    this.#log = new LogStore({ ...sqlOf(storage.sql), transaction: (run) => storage.transactionSync(run) })
+    this.#log = new LogStore(sqlOf(state.storage))
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -65,7 +64,7 @@ export class JobLog extends DurableObject<Environment> implements JobLogApi {
     const before = this.#log.known
     const answer = this.#log.put(put)
     if (this.#log.known !== before) this.#wake()
-    return answer.ok ? reply({ ...answer.value, watched: this.#followers > 0 }) : refusal(answer.code, answer.message, answer.extra)
+    return answer.ok ? reply({ ...answer.value, watched: this.#followers > 0 }) : refusal(answer)
   }
 
   async #seal(attempt: string, epoch: number, seal: SealRequest): Promise<Response> {
@@ -76,7 +75,7 @@ export class JobLog extends DurableObject<Environment> implements JobLogApi {
       await this.ctx.storage.setAlarm(Date.now() + ARCHIVE_AFTER_MS)
       this.#wake()
     }
-    return answer.ok ? reply(answer.value) : refusal(answer.code, answer.message, answer.extra)
+    return answer.ok ? reply(answer.value) : refusal(answer)
   }
 
   override async alarm(): Promise<void> {

@@ -1,15 +1,11 @@
-/** The SQLite of a Durable Object, as the code that also runs without one knows it. */
-import type { Binding } from '../store/sql.ts'
+/** The SQLite of a Durable Object, as the code knows it that also runs without one: for tables (`Sql`) and for logs. */
+import type { LogStorage } from './log-rows.ts'
 
-/** Fills `Sql` of the store, and binds bytes too. */
-export interface ObjectSql {
-  all(query: string, bindings: readonly (Binding | Uint8Array)[]): readonly (readonly unknown[])[]
-  run(query: string, bindings: readonly (Binding | Uint8Array)[]): void
-}
-
-export function sqlOf(storage: SqlStorage): ObjectSql {
+export function sqlOf(storage: DurableObjectStorage): LogStorage {
+  const { sql } = storage
   return {
-    all: (query, bindings) => [...storage.exec(query, ...bindings).raw()],
-    run: (query, bindings) => void storage.exec(query, ...bindings),
+    all: (query, bindings) => [...sql.exec(query, ...bindings).raw()],
+    run: (query, bindings) => void sql.exec(query, ...bindings),
+    transaction: (run) => storage.transactionSync(run),
   }
 }

@@ -7,14 +7,14 @@
  */
 import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
 import type { AttemptId, JobId } from '../../schema/job.ts'
-import type { RefusalBody, RefusalCode } from '../../schema/refusal.ts'
 import type { RegisterReply, RegisterRequest } from '../../schema/sync.ts'
+import type { Refusal } from '../refusal.ts'
 
 /** How the message of an error begins that says why the Scheduler serves nothing: only its text survives RPC. */
 export const STORAGE_NOT_READY = 'storage not ready: '
 
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem }
-export type AgentAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: RefusalCode; readonly message: string; readonly extra?: Omit<RefusalBody['error'], 'code' | 'message' | 'retry'> }
+export type AgentAnswer<T> = { readonly ok: true; readonly value: T } | Refusal
 
 export function problem(status: number, code: string, title: string, detail: string): { readonly ok: false; readonly problem: Problem } {
   return { ok: false, problem: { status, code, title, detail } }

@@ -26,7 +26,7 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
   constructor(state: DurableObjectState, env: Environment) {
     super(state, env)
     const { storage } = state
-    const sql = sqlOf(storage.sql)
+    const sql = sqlOf(storage)
     const scaled = numbers(Number(env.KEDGE_TIME_SCALE ?? '1'))
     const doorbell = new Doorbell(
       () => this.#attached(),
@@ -35,7 +35,7 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     const cluster = new Cluster({
       sql,
       numbers: scaled,
-      transaction: (run) => storage.transactionSync(run),
+      transaction: sql.transaction,
       newId: () => crypto.randomUUID(),
       adminId: adminIdOf(env.KEDGE_ADMIN_TOKEN ?? ''),
       attached: () => doorbell.agents(),
@@ -45,7 +45,7 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
       cluster,
       doorbell,
       alarm: { get: () => storage.getAlarm(), set: (at) => void storage.setAlarm(at) },
-      migrate: () => storage.transactionSync(() => migrate(sql, migrations)),
+      migrate: () => sql.transaction(() => migrate(sql, migrations)),
       now: () => Date.now(),
     })
     void state.blockConcurrencyWhile(() => this.#upkeep.wake())
@@ -79,7 +79,7 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     if (request.url === 'https://scheduler/sync') {
       const sync = (await request.json()) as ParsedSync // parsed and validated by the Worker
       const answer = this.#upkeep.sync(sync, caller)
-      return answer.ok ? Response.json(answer.value, { headers: PROTOCOL_HEADERS }) : refusal(answer.code, answer.message, answer.extra)
+      return answer.ok ? Response.json(answer.value, { headers: PROTOCOL_HEADERS }) : refusal(answer)
     }
     if (request.url === 'https://scheduler/doorbell') return this.#openDoorbell(caller)
     return new Response('not found', { status: 404 })
@@ -87,7 +87,7 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
 
   #openDoorbell(caller: Caller): Response {
     const admitted = admit(this.#cluster, caller)
-    if (!admitted.ok) return refusal(admitted.code, admitted.message)
+    if (!admitted.ok) return refusal(admitted)
     const { value } = admitted
     for (const old of this.ctx.getWebSockets(`agent:${value.agent}`)) old.close(1000, 'replaced by a newer connection')
     const pair = new WebSocketPair()

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { LogStore, type SealedLog } from '../../../coordinator/objects/log-store.ts'
-import type { LogStorage } from '../../../coordinator/objects/log-rows.ts'
+import { LogStore, type SealedLog } from '../../../../coordinator/objects/log-store.ts'
+import type { LogStorage } from '../../../../coordinator/objects/log-rows.ts'
 
 const ATTEMPT = 'J1-1-1.1'
 

@@ -3,11 +3,11 @@
  * calls it so is seen by the tests that go through the Worker.
  */
 import { describe, expect, it, vi } from 'vitest'
-import { Doorbell, type Attached } from '../../../coordinator/objects/doorbell.ts'
-import { STORAGE_NOT_READY } from '../../../coordinator/objects/scheduler-api.ts'
-import { Upkeep } from '../../../coordinator/objects/upkeep.ts'
-import { createBuildRequest } from '../../../schema/api.ts'
-import { ORIGIN, TestCluster } from '../../support/cluster.ts'
+import { Doorbell, type Attached } from '../../../../coordinator/objects/doorbell.ts'
+import { STORAGE_NOT_READY } from '../../../../coordinator/objects/scheduler-api.ts'
+import { Upkeep } from '../../../../coordinator/objects/upkeep.ts'
+import { createBuildRequest } from '../../../../schema/api.ts'
+import { ORIGIN, TestCluster } from '../../../support/cluster.ts'
 
 /** An upkeep of a cluster with one live job, so that something falls due; `log` is what it did to the outside, in order. */
 function kept({ migrate = () => {}, armed = null as number | null } = {}) {

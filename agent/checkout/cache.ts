@@ -2,6 +2,7 @@
  * Keeps the cache within its size: the repositories that were used longest ago go, each with the work trees that borrow
  * from it, as those would be worth nothing without it. One that any slot had last is never taken: its build may still run.
  */
+import { execFile } from 'node:child_process'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeWhole } from './drift.ts'
@@ -21,13 +22,12 @@ export interface CacheBound {
 /** Returns the names of what was removed. */
 export async function boundCache({ cache, worktrees, limitBytes, isInUse, machine, signal }: CacheBound): Promise<readonly string[]> {
   const slots = await list(worktrees)
-  const kept: { readonly name: string; readonly usedAt: number; readonly bytes: number }[] = []
-  for (const name of (await list(cache)).filter(isMirrorName)) {
-    const places = placesOf(name, { cache, worktrees, slots })
-    let bytes = 0
-    for (const place of places) bytes += await bytesIn(place)
-    kept.push({ name, bytes, usedAt: await stat(join(cache, name, STAMP)).then((found) => found.mtimeMs, () => 0) })
-  }
+  const mirrors = (await list(cache)).filter(isMirrorName).map((name) => ({ name, places: placesOf(name, { cache, worktrees, slots }) }))
+  const bytesOf = await sizes(mirrors.flatMap(({ places }) => places), signal)
+  const kept = await Promise.all(mirrors.map(async ({ name, places }) => {
+    const usedAt = await stat(join(cache, name, STAMP)).then((found) => found.mtimeMs, () => 0)
+    return { name, usedAt, bytes: places.reduce((sum, place) => sum + (bytesOf.get(place) ?? 0), 0) }
+  }))
   let total = kept.reduce((sum, { bytes }) => sum + bytes, 0)
   const removed: string[] = []
   for (const { name, bytes } of kept.sort((a, b) => a.usedAt - b.usedAt)) {
@@ -53,13 +53,14 @@ async function list(folder: string): Promise<readonly string[]> {
   return readdir(folder).catch(() => [])
 }
 
-/** What it takes on the disk; what changes meanwhile is counted or not. */
-async function bytesIn(folder: string): Promise<number> {
-  let bytes = 0
-  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) bytes += await bytesIn(path)
-    else if (entry.isFile()) bytes += await stat(path).then((found) => found.blocks * 512, () => 0)
-  }
-  return bytes
+/** What each takes on the disk. By `du`, as it is beside builds, and to ask for each file from here would take ten times the time. */
+function sizes(places: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+  if (places.length === 0) return Promise.resolve(new Map())
+  return new Promise((resolve, reject) => {
+    execFile('du', ['-sk', '--', ...places], { signal, maxBuffer: Infinity }, (error, output) => {
+      // A status only says that it did not find all: what changes meanwhile, or is not there, is counted or not.
+      if (error !== null && typeof error.code !== 'number') return reject(error)
+      resolve(new Map(output.split('\n').map((line) => [line.slice(line.indexOf('\t') + 1), Number.parseInt(line, 10) * 1024])))
+    })
+  })
 }

@@ -9,7 +9,7 @@ import { registerAgent } from './agent.ts'
 import { registerDev } from './dev.ts'
 import { registerPeople } from './people.ts'
 import { didYouMean } from '../../schema/nearest.ts'
-import { EXIT, Failure, oneLine, type Surroundings } from './output.ts'
+import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
 const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople]
@@ -61,19 +61,27 @@ function assertKnown(word: string | undefined): void {
   if (!names.includes(word)) throw new Failure(EXIT.usage, `there is no command "${word}"${didYouMean(word, names) || '.'} "kedge --help" lists them.`)
 }
 
-function report(error: unknown): number {
+/** Looked at in the arguments themselves: they may be what is wrong. */
+function isJsonAsked(): boolean {
+  const end = process.argv.indexOf('--')
+  return process.argv.slice(2, end < 0 ? undefined : end).includes('--json')
+}
+
+function say(exitCode: ExitCode, message: string): ExitCode {
+  surroundings.note(message)
+  if (isJsonAsked()) surroundings.print(errorLine(exitCode, message))
+  return exitCode
+}
+
+function report(error: unknown): ExitCode {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok // --help, --version
     if (error.code === 'commander.help') return EXIT.usage // a group of commands without one of them: help was printed
     const sentence = error.message.replace(/^error: /, '').replace(/\s*\(Did you mean (.*?)\?\)/, '; did you mean $1?').replace(/[.\s]+$/, '')
-    surroundings.note(`${sentence}${sentence.endsWith('?') ? '' : '.'} Add --help to see what there is.`)
-    return EXIT.usage
+    return say(EXIT.usage, `${sentence}${sentence.endsWith('?') ? '' : '.'} Add --help to see what there is.`)
   }
-  if (error instanceof Failure) {
-    surroundings.note(error.message)
-    return error.exitCode
-  }
-  surroundings.note(`something went wrong that nobody foresaw: ${error instanceof Error ? error.message : String(error)}`)
+  if (error instanceof Failure) return say(error.exitCode, error.message)
+  say(EXIT.failed, `something went wrong that nobody foresaw: ${error instanceof Error ? error.message : String(error)}`)
   if (error instanceof Error && error.stack !== undefined) process.stderr.write(`${error.stack}\n`)
   return EXIT.failed
 }

@@ -1,6 +1,7 @@
 /**
  * How the command line speaks: results on stdout, everything else on stderr behind `kedge: `; and what its exit codes
- * mean. Scripts read stdout and the code, people read the sentence.
+ * mean. Scripts read stdout and the code, people read the sentence. With --json a script finds on stdout also why there
+ * is no result, in the place of the answer.
  */
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, canceled: 3, unreachable: 4, notAllowed: 5 } as const
@@ -34,6 +35,11 @@ export interface Surroundings {
   /** Messages of a `kedge dev` that started this process; `gone` when it ended without a word. */
   onParent(call: (message: 'stop' | 'gone') => void): void
   exit(code: ExitCode): void
+}
+
+/** What stands on stdout instead of the answer of a command that was asked for JSON. */
+export function errorLine(exitCode: ExitCode, message: string): string {
+  return JSON.stringify({ error: { exit_code: exitCode, message: oneLine(message) } })
 }
 
 /** A control character in a sentence could move the cursor or colour the terminal. */

@@ -36,6 +36,8 @@ async function kedge(args: readonly string[], environment: Readonly<Record<strin
 const people = (token = coordinator().adminToken) => ({ KEDGE_URL: coordinator().url, KEDGE_TOKEN: token })
 /** One line on stderr, behind the program's name, and nothing for a script to take for an answer. */
 const oneLine = (said: string): Pick<Said, 'stdout' | 'stderr'> => ({ stdout: '', stderr: `kedge: ${said}\n` })
+/** The same with --json: the script finds it where it looks for the answer. */
+const oneLineOfJson = (said: string): Pick<Said, 'stdout' | 'stderr'> => ({ stdout: `${JSON.stringify({ error: { exit_code: 2, message: said } })}\n`, stderr: `kedge: ${said}\n` })
 
 test('a repository or commit that cannot be had ends its build with one sentence and 1, and the next build passes', async () => {
   const root = await ownFolder()
@@ -81,10 +83,10 @@ test('what is no repository, or names no commit, is said before anything is sent
 test('what the coordinator refuses is told by the flag, in one line, also with --json, and starts no build', async () => {
   const project = await client(coordinator()).project({ command: 'true' })
   const build = (...args: readonly string[]) => kedge(['build', '--project', project.slug, ...args, '--json'], people())
-  expect(await build('--command', ' ')).toMatchObject({ code: 2, ...oneLine('--command must not be empty.') })
-  expect(await build('--env', 'A B=1', '--tag', 'gpu')).toMatchObject({ code: 2, ...oneLine('--env "A B" is not an environment name: letters, digits and "_", not beginning with a digit; --tag must be KEY=VALUE without spaces.') })
-  expect(await build('--commit', 'HEAD')).toMatchObject({ code: 2, ...oneLine('--commit must be a full commit id: 40 (or 64) hex digits.') })
-  expect(await kedge(['build', '--project', 'no-such', '--json'], people())).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^kedge: There is no project no-such\. .*\n$/) })
+  expect(await build('--command', ' ')).toMatchObject({ code: 2, ...oneLineOfJson('--command must not be empty.') })
+  expect(await build('--env', 'A B=1', '--tag', 'gpu')).toMatchObject({ code: 2, ...oneLineOfJson('--env "A B" is not an environment name: letters, digits and "_", not beginning with a digit; --tag must be KEY=VALUE without spaces.') })
+  expect(await build('--commit', 'HEAD')).toMatchObject({ code: 2, ...oneLineOfJson('--commit must be a full commit id: 40 (or 64) hex digits.') })
+  expect(await kedge(['build', '--project', 'no-such', '--json'], people())).toMatchObject({ code: 2, stdout: expect.stringMatching(/^\{"error":\{"exit_code":2,"message":"There is no project no-such\. .*"\}\}\n$/), stderr: expect.stringMatching(/^kedge: There is no project no-such\. .*\n$/) })
   expect(await kedge(['logs', `${project.slug}#7`], people())).toMatchObject({ code: 2, ...oneLine(`Project ${project.slug} has no builds yet.`) })
   expect(await kedge(['cancel', `${project.slug}#0`], people())).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^kedge: "0" cannot be a build: .*\n$/) })
   expect(await kedge(['builds', '--state', 'passd'], people())).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^kedge: --state must be .*; did you mean "passed"\?\n$/) })

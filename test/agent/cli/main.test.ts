@@ -41,6 +41,21 @@ test.each([
   expect(await kedge(args)).toMatchObject({ status: 2, stdout: '', stderr: `kedge: ${said}\n` })
 })
 
+test.each([
+  [['builds', '--json', '--url', 'http://127.0.0.1:3'], 4, 'cannot reach the coordinator at http://127.0.0.1:3: nobody listens there. Start it with: npx kedge dev'],
+  [['builds', '--json', '--token-file', 'nope'], 2, 'cannot read the token from nope: there is no such file. Name another file with --token-file.'],
+  [['build', '--json', '--priority', 'high'], 2, "option '--priority <n>' argument 'high' is invalid. It must be a whole number. Add --help to see what there is."],
+  [['dev', '--agents', '99', '--json'], 2, '--agents must be a whole number from 0 to 32, not "99".'],
+  [['buidl', '--json'], 2, 'there is no command "buidl"; did you mean "build"? "kedge --help" lists them.'],
+])('with --json what went wrong is one line of JSON on stdout, too: kedge %j', async (args, exit_code, message) => {
+  const { status, stdout, stderr } = await kedge(args)
+  expect({ status, stderr, json: JSON.parse(stdout) as unknown }).toEqual({ status: exit_code, stderr: `kedge: ${message}\n`, json: { error: { exit_code, message } } })
+})
+
+test('a command that is given --json to run is no wish for JSON', async () => {
+  expect(await kedge(['builds', '--url', 'http://127.0.0.1:3', '--', '--json'])).toMatchObject({ stdout: '' })
+})
+
 test('KEDGE_TOKEN that no header can hold is told as that, without showing it', async () => {
   expect(await kedge(['builds'], { KEDGE_TOKEN: 'kdg_adm_secret\nkdg_adm_other' })).toMatchObject({ status: 2, stdout: '', stderr: 'kedge: KEDGE_TOKEN must hold one token and nothing else, such as kdg_….\n' })
 })

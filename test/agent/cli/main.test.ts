@@ -42,7 +42,7 @@ test.each([
 })
 
 test.each([
-  [['builds', '--json', '--url', 'http://127.0.0.1:3'], 4, 'cannot reach the coordinator at http://127.0.0.1:3: nobody listens there. Start it with: npx kedge dev'],
+  [['builds', '--json', '--url', 'http://127.0.0.1:3'], 4, 'cannot reach the coordinator at http://127.0.0.1:3: connection refused. Start it with: npx kedge dev'],
   [['builds', '--json', '--token-file', 'nope'], 2, 'cannot read the token from nope: there is no such file. Name another file with --token-file.'],
   [['build', '--json', '--priority', 'high'], 2, "option '--priority <n>' argument 'high' is invalid. It must be a whole number. Add --help to see what there is."],
   [['dev', '--agents', '99', '--json'], 2, '--agents must be a whole number from 0 to 32, not "99".'],

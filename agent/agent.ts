@@ -65,25 +65,23 @@ interface Stops {
 
 async function live(config: AgentConfig, platform: Platform, terminal: Terminal, machine: Machine, stops: Stops): Promise<number> {
   const { disk, clock } = platform
-  let state: State
+  let state: State | null = null
   let spool: Spool | null = null
   try {
     state = await openState(config.stateFolder, platform, machine.processes)
-  } catch (error) {
-    if (!(error instanceof StateError)) throw error
-    terminal.line(error.message)
-    return 2
-  }
-  try {
     spool = await openSpool(state.folder, disk, clock)
     // Nothing of an earlier boot may still run when its loss is told: the job may start elsewhere at once [I23].
     const left = await machine.killLeftovers(state.agentId, spool.replayed.lost.map(({ attempt, process }) => ({ attempt, process })))
     for (const { attempt, survivors } of left) if (survivors.length > 0) terminal.line(unended(attempt, survivors))
     for (const { attempt, detail } of spool.replayed.lost) terminal.line(`lost ${attempt}: ${detail}`)
     return await work(config, platform, terminal, machine, stops, state, spool)
+  } catch (error) {
+    if (!(error instanceof StateError)) throw error
+    terminal.line(error.message)
+    return 2
   } finally {
     await spool?.close() // nothing is written to the folder once another process may take it
-    await state.release()
+    await state?.release()
   }
 }
 

@@ -24,13 +24,17 @@ export interface LockHolder {
 const lockText = z.object({ pid: z.number().int(), start: z.string().nullable(), host: z.string(), nonce: z.string() })
 type LockText = z.infer<typeof lockText>
 
-export type Locked = { readonly ok: true; readonly release: () => Promise<void> } | { readonly ok: false; readonly holder: LockHolder }
+export type Locked = { readonly ok: true; /** Never rejects. */ readonly release: () => Promise<void> } | { readonly ok: false; readonly holder: LockHolder }
 
 /** Takes the lock at `path`, or says who holds it. `nonce` is random text. */
 export async function takeLock(path: string, { disk, processes, nonce }: { readonly disk: Disk; readonly processes: Processes; readonly nonce: string }): Promise<Locked> {
   const own: LockText = { pid: processes.pid, start: await processes.startTime(processes.pid), host: processes.host, nonce }
   const release = async (): Promise<void> => {
-    if ((await readLock(disk, path))?.nonce === nonce) await disk.remove(path)
+    try {
+      if ((await readLock(disk, path))?.nonce === nonce) await disk.remove(path)
+    } catch {
+      // A disk that fails: as after a `kill -9`, whoever comes next finds the lock of a dead one.
+    }
   }
   for (;;) {
     // Leaves: it is ours, or somebody alive holds it. Each further round has put one dead holder's file away.

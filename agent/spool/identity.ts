@@ -47,14 +47,7 @@ export async function openState(folder: string, platform: Platform, processes: P
   const { disk, chance } = platform
   const path = join(folder, 'agent.json')
   const save = (text: StateText) => withReserve(disk, folder, () => disk.writeDurably(path, new TextEncoder().encode(`${JSON.stringify(text)}\n`)))
-  const writable = async <T>(write: () => Promise<T>): Promise<T> => {
-    try {
-      return await write()
-    } catch (error) {
-      const { why, remedy } = diskTrouble(error)
-      throw new StateError('unwritable', `cannot write the state folder ${folder}: ${why}. The agent keeps its identity and its unsent results there: ${remedy}, or name another with --state.`, { cause: error })
-    }
-  }
+  const writable = async <T>(write: () => Promise<T>): Promise<T> => write().catch((error: unknown) => Promise.reject(unwritable(folder, error)))
 
   await writable(() => disk.makeFolder(folder))
   const lock = await writable(() => withReserve(disk, folder, () => takeLock(join(folder, 'agent.lock'), { disk, processes, nonce: hex(chance.bytes(8)) })))
@@ -82,6 +75,11 @@ export async function openState(folder: string, platform: Platform, processes: P
     await lock.release()
     throw error
   }
+}
+
+export function unwritable(folder: string, error: unknown): StateError {
+  const { why, remedy } = diskTrouble(error)
+  return new StateError('unwritable', `cannot write the state folder ${folder}: ${why}. The agent keeps its identity and its unsent results there: ${remedy}, or name another with --state.`, { cause: error })
 }
 
 async function readState(disk: Disk, path: string): Promise<StateText | null> {

@@ -12,6 +12,7 @@ import type { Assignment, AttemptResult, Verdict } from '../../schema/sync.ts'
 import { measureLog, type LogEnd } from '../log/measure.ts'
 import type { Clock, Disk } from '../platform.ts'
 import { encodeResult, encodeSpec, encodeStarted, encodeVerdict, spoolResult, type SpooledResult, type StartedProcess } from './entry.ts'
+import { unwritable } from './identity.ts'
 import { openKnown } from './known.ts'
 import { replaySpool, type Held, type LostAttempt } from './replay.ts'
 import { fillReserve, withReserve } from './reserve.ts'
@@ -59,8 +60,16 @@ export interface Spool {
 const GATHER_MS = 1000
 const KEPT_FOR_MS = 7 * 24 * 3600 * 1000
 
-/** Opens `folder/spool`, reads it back, and makes the reserve. Damaged entries are moved to `folder/corrupt` [D34]. */
+/** Opens `folder/spool`, reads it back, and makes the reserve. Damaged entries are moved to `folder/corrupt` [D34]. Throws `StateError` when the disk does not let it. */
 export async function openSpool(folder: string, disk: Disk, clock: Clock): Promise<Spool> {
+  try {
+    return await open(folder, disk, clock)
+  } catch (error) {
+    throw error instanceof Error && 'code' in error ? unwritable(folder, error) : error // what has no code is a mistake of ours
+  }
+}
+
+async function open(folder: string, disk: Disk, clock: Clock): Promise<Spool> {
   const spoolFolder = join(folder, 'spool')
   const folderOf = (attempt: AttemptId) => join(spoolFolder, attempt)
   for (const name of ['spool', 'rejected', 'corrupt']) await withReserve(disk, folder, () => disk.makeFolder(join(folder, name)))
@@ -71,7 +80,10 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
   let snapshot: readonly SpooledResult[] | null = null
   let total = [...held.values()].reduce((sum, each) => sum + each.bytes, 0)
   const waiting = new Map(replay.finished.map((spooled) => [spooled.attempt, spooled]))
-  let settled: AttemptId[] = []
+  /** What nothing is needed of any more, until its folder has gone. */
+  const left = new Set<AttemptId>()
+  /** Whose journal could not be written: something of its folder may be there. */
+  const unbegun = new Set<AttemptId>()
   let takeBack: (() => void) | null = null
   let clearing: Promise<void> = Promise.resolve()
   let isClosed = false
@@ -89,7 +101,7 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
   const isDone = (each: Held): boolean => each.isLogSealed && (each.verdict !== null || each.isGivenUp)
   const gather = (attempt: AttemptId, each: Held): void => {
     if (!isDone(each) || isClosed) return // the next start puts away what is settled after the close
-    settled.push(attempt)
+    left.add(attempt)
     takeBack ??= clock.after(GATHER_MS, () => void clear())
   }
   /** One after the other. What could not be put away stays in the list for the next time. */
@@ -97,20 +109,18 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
     takeBack?.()
     takeBack = null
     clearing = clearing.then(async () => {
-      const batch = settled
-      settled = []
-      try {
-        if (batch.length > 0) await known.add(batch)
-      } catch (error) {
-        settled.push(...batch)
-        throw error
-      }
+      const batch = [...left]
+      if (batch.length > 0) await known.add(batch)
       for (const attempt of batch) await putAway(attempt)
+      for (const attempt of unbegun) {
+        if (!held.has(attempt)) await disk.remove(folderOf(attempt))
+        unbegun.delete(attempt)
+      }
       await fillReserve(disk, folder)
       await purge()
     }).catch(() => {
       // A disk that is full or read-only: nothing is lost, and the claim gate tells people [C15.2].
-      if (settled.length > 0 && !isClosed) takeBack ??= clock.after(30 * GATHER_MS, () => void clear())
+      if (left.size + unbegun.size > 0 && !isClosed) takeBack ??= clock.after(30 * GATHER_MS, () => void clear())
     })
     return clearing
   }
@@ -119,6 +129,7 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
     if (each?.verdict && each.verdict.verdict !== 'accepted') await disk.rename(folderOf(attempt), join(folder, 'rejected', `${attempt}@${each.verdict.at}`))
     else await disk.remove(folderOf(attempt))
     held.delete(attempt)
+    left.delete(attempt)
     total -= each?.bytes ?? 0
   }
   const purge = async (): Promise<void> => {
@@ -142,10 +153,13 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
       if (held.has(attempt) || known.has(attempt)) return 'known'
       held.set(attempt, { token: assignment.token, spooled: null, verdict: null, isStarted: false, isLogSealed: false, isGivenUp: false, bytes: 0 }) // at once: a second call must not start it either
       try {
+        if (unbegun.has(attempt)) await clearing // its folder may be going this very moment
         await disk.makeFolder(folderOf(attempt))
         await Promise.all([disk.syncFolder(spoolFolder), disk.writeDurably(join(folderOf(attempt), 'spec.json'), encodeSpec(assignment))])
       } catch (error) {
         held.delete(attempt) // nothing was done for it, so it may be offered again
+        unbegun.add(attempt)
+        takeBack ??= clock.after(GATHER_MS, () => void clear())
         throw error
       }
       return 'new'

@@ -184,6 +184,7 @@ export class Watch implements Onlooker {
     if (!process.isAlive || !spoken.held.has(attempt)) return
     const quiet = this.quietFor('coordinator', process.machine.plan.name)
     if (quiet > LEASE_MS) this.violate('I9', `${attempt} was taken from ${process.machine.plan.name} (${why}), which holds it, and nothing has been wrong for ${Math.round(quiet / SECOND)} s`)
+    if (why === 'restarted' && [...this.#machines()].some((other) => other.isCloneOf === process.machine)) return // a copy of its identity is a boot of it
     if (why === 'restarted') return this.violate('I12', `${attempt} was taken from the very boot that holds it`)
     // One outage of any length, and GRACE after it: a holder that stayed up keeps its attempt.
     const since = job.namedAt ?? job.since
@@ -395,7 +396,6 @@ export class Watch implements Onlooker {
 
   #machineOf(agent: string | null, bootSeq: number | null): readonly [SimProcess, Spoken] | null {
     for (const [process, spoken] of this.#processes) if (spoken.agent === agent && spoken.bootSeq === bootSeq) return [process, spoken]
-    void this.#machines
     return null
   }
 

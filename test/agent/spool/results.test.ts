@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { attemptId, type AttemptId } from '../../../schema/job.ts'
 import type { Assignment, AttemptResult } from '../../../schema/sync.ts'
 import { nodePlatform } from '../../../agent/node-platform.ts'
@@ -317,6 +317,29 @@ describe('a full disk [D33]', () => {
     disk.refuse = () => null
     await spool.close()
     expect(await readdir(join(folder, 'spool'))).toEqual([])
+  })
+
+  test('nor is one kept for ever that could not be removed, or whose journal failed', async () => {
+    const { open, disk, clock, folder } = await bench()
+    const spool = await open()
+    await finished(spool, A)
+    await spool.settle(A, 'accepted')
+    disk.refuse = (verb, path) => ((verb === 'remove' && path.endsWith(A)) || (verb === 'syncFolder' && path.endsWith('spool')) ? 'EIO' : null)
+    await spool.logSealed(A)
+    await expect(spool.journal(assignmentOf(id(2)))).rejects.toMatchObject({ code: 'EIO' })
+    await clock.turn(1000)
+    await vi.waitFor(() => expect(disk.done.some((line) => line.includes('known'))).toBe(true))
+    disk.refuse = () => null
+    await vi.waitFor(async () => {
+      await clock.turn(30_000)
+      expect(await readdir(join(folder, 'spool'))).toEqual([])
+    })
+  })
+
+  test('a spool that cannot be opened says so in a sentence about its folder', async () => {
+    const { open, disk } = await bench()
+    disk.refuse = (verb) => (verb === 'allocate' ? 'EIO' : null)
+    await expect(open()).rejects.toMatchObject({ name: 'StateError', message: expect.stringContaining('cannot write the state folder') })
   })
 
   test('a disk too full for a reserve does not keep the agent from starting', async () => {

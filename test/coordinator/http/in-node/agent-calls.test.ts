@@ -87,6 +87,7 @@ describe('a registration', () => {
 
   it('is told what is wrong with it before it is asked for its token', () => {
     expect(readRegister(undefined, bodyOf({ ...registration, agent_id: 'a_short' }))).toMatchObject({ code: 'bad_request', message: expect.stringContaining('agent_id: ') })
+    expect(readRegister('Bearer kdg_sec_abc', bodyOf(registration))).toMatchObject({ code: 'token_invalid', message: expect.stringContaining("this is the agent's secret") })
     expect(readRegister(undefined, bodyOf(registration))).toMatchObject({ code: 'token_invalid', message: 'a registration token (kdg_reg_…) is needed here, but none was sent' })
   })
 })

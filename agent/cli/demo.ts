@@ -93,7 +93,7 @@ async function prepareCommits(folder: string): Promise<Commits> {
 async function buildable(head: string): Promise<readonly string[]> {
   const found: string[] = []
   for (const commit of (await git(['-C', root, 'rev-list', '--max-count=60', head])).split('\n')) {
-    const paths = ['vitest.config.mts', 'schema/tsconfig.json', 'coordinator/core/tsconfig.json', 'test/schema/job.test.ts', 'test/conformance/protocol.test.ts']
+    const paths = ['vitest.config.mts', 'schema/tsconfig.json', 'coordinator/core/tsconfig.json', 'test/schema/job.test.ts', 'test/conformance']
     const hasAll = await git(['-C', root, 'rev-parse', ...paths.map((path) => `${commit}:${path}`)]).then(() => true, () => false)
     if (hasAll && found.push(commit) === 4) break
   }

@@ -152,7 +152,7 @@ describe('two real agent loops with one identity [C1.8]', () => {
         const token = (headers['authorization'] ?? '').replace('Bearer ', '')
         record.session = token === record.secret ? null : token
         const answer = c.sync({ ...parsed, finished: [] }, record.caller())
-        if (!answer.ok) return refusal(answer.code, answer.message, answer.extra) as never // a Response is what an agent looks at
+        if (!answer.ok) return refusal(answer) as never // a Response is what an agent looks at
         boots.push(parsed.boot_seq)
         return Response.json(answer.value, { headers: PROTOCOL_HEADERS }) as never
       },

@@ -26,7 +26,6 @@ export interface FaultRow {
 }
 
 const processes: Proof = { by: 'processes' }
-const PROTOCOL = 'test/conformance/protocol.test.ts'
 
 export const ROWS: readonly FaultRow[] = [
   { id: 'D1', fault: 'The reply to joining is lost, and the token was for one use: asked again, the answer is the same', shown: [processes] },
@@ -52,7 +51,7 @@ export const ROWS: readonly FaultRow[] = [
   {
     id: 'D17',
     fault: 'The coordinator forgets its memory between any two requests: nothing changes',
-    shown: [processes, { by: 'unit', file: PROTOCOL, test: 'keeps a build that is named through evictions between all messages', why: 'workerd on a machine evicts when it likes; here it happens between all messages' }],
+    shown: [processes, { by: 'unit', file: 'test/conformance/leases.test.ts', test: 'keeps a build that is named through evictions between all messages', why: 'workerd on a machine evicts when it likes; here it happens between all messages' }],
   },
   { id: 'D18', fault: 'The coordinator killed among the writes of a sync: all of them or none', shown: [processes] },
   {
@@ -60,7 +59,7 @@ export const ROWS: readonly FaultRow[] = [
     fault: 'The coordinator away for 1 s to a day: no build is lost, results come after it, and not all at once',
     shown: [
       processes,
-      { by: 'unit', file: PROTOCOL, test: 'loses no attempt by an outage of its own of %i ms [I10]', why: 'a day' },
+      { by: 'unit', file: 'test/conformance/leases.test.ts', test: 'loses no attempt by an outage of its own of %i ms [I10]', why: 'a day' },
       { by: 'unit', file: 'test/agent/loop/backoff.test.ts', test: 'takes its whole wait by chance, so that a fleet does not return at once', why: 'the spread of a fleet is a property of its dice, not of some run' },
     ],
   },
@@ -68,7 +67,7 @@ export const ROWS: readonly FaultRow[] = [
   {
     id: 'D21',
     fault: 'The alarm comes early, late or twice, and one item always throws: the others proceed, and it stays armed',
-    shown: [{ by: 'unit', file: PROTOCOL, test: 'ends every due lease on its own: one that cannot be ended holds up neither the others nor the alarm [I21]', why: 'no row of a sound database throws, and workerd does not let its alarms be turned' }],
+    shown: [{ by: 'unit', file: 'test/conformance/leases.test.ts', test: 'ends every due lease on its own: one that cannot be ended holds up neither the others nor the alarm [I21]', why: 'no row of a sound database throws, and workerd does not let its alarms be turned' }],
   },
   { id: 'D22', fault: 'The alarm was deleted by hand: the next wake arms it again', shown: [processes] },
   { id: 'D23', fault: "The coordinator's clock jumps five minutes back or forward: later, or graced; never two live", shown: [{ by: 'unit', file: 'test/conformance/clock.test.ts', test: "the coordinator's clock jumps five minutes %s: the build that is named goes on, and is given to nobody else [D23]", why: "workerd's clock is the machine's, which tests may not set" }] },
@@ -82,19 +81,19 @@ export const ROWS: readonly FaultRow[] = [
     id: 'D26',
     fault: 'An agent too old or too new: it idles, keeps its results, and says what to update',
     shown: [
-      { by: 'unit', file: 'test/agent/agent.test.ts', test: 'idles and says what to update when the protocol does not fit [D26]', why: 'it asks again after 5 to 10 minutes' },
+      { by: 'unit', file: 'test/agent/agent/identity.test.ts', test: 'idles and says what to update when the protocol does not fit [D26]', why: 'it asks again after 5 to 10 minutes' },
       { by: 'workers', file: 'test/coordinator/http/agent.test.ts', test: '%i is told to "%s" before its shapes are looked at', why: 'the other side of it' },
     ],
   },
   {
     id: 'D27',
     fault: '429 with every form of Retry-After: obeyed within 1 s to 10 min, spread by chance',
-    shown: [{ by: 'unit', file: 'test/agent/agent.test.ts', test: 'obeys Retry-After, even when a build ends meanwhile [D27]', why: 'waits of minutes, on a clock that is turned' }],
+    shown: [{ by: 'unit', file: 'test/agent/agent/network.test.ts', test: 'obeys Retry-After, even when a build ends meanwhile [D27]', why: 'waits of minutes, on a clock that is turned' }],
   },
   { id: 'D28', fault: 'Whatever else answers than a coordinator (5xx, HTML, cut, empty, redirects): no answer, and everything is kept', shown: [processes] },
   { id: 'D29', fault: 'Half-open connections for sync, log and doorbell: given up in time, and tried again', shown: [processes] },
   { id: 'D30', fault: 'Replies of one byte a second: the deadline is for the whole call', shown: [processes] },
-  { id: 'D31', fault: 'An agent revoked in the middle of a build: it finishes, keeps the result, and takes no more', shown: [processes, { by: 'unit', file: 'test/agent/agent.test.ts', test: 'presents its secret at once, once, when its session has ended [C1.3]', why: 'a session lasts 15 minutes' }] },
+  { id: 'D31', fault: 'An agent revoked in the middle of a build: it finishes, keeps the result, and takes no more', shown: [processes, { by: 'unit', file: 'test/agent/agent/network.test.ts', test: 'presents its secret at once, once, when its session has ended [C1.3]', why: 'a session lasts 15 minutes' }] },
   { id: 'D32', fault: "A forged token, another attempt's, one whose time is over: refused, and nothing stored", shown: [{ by: 'workers', file: 'test/coordinator/http/attempt.test.ts', test: "refuses another attempt's token by name, for the log, its seal and the spec, and stores nothing [D32]", why: 'an agent never sends one' }] },
   { id: 'D33', fault: 'A disk full at the claim, in the build, at the result; read-only; without inodes; no file left to open', shown: [processes] },
   { id: 'D34', fault: 'Spool entries half-written, garbled or of a newer version: put aside and told lost, and the agent starts', shown: [processes] },
@@ -103,9 +102,9 @@ export const ROWS: readonly FaultRow[] = [
     id: 'D36',
     fault: 'A result twice, a different one, one of an unknown job or of a final one: accepted again, conflict, superseded, final',
     shown: [
-      { by: 'unit', file: PROTOCOL, test: 'accepts the same result again without a change of any row [I2]', why: 'our agent sends only one result of an attempt' },
-      { by: 'unit', file: PROTOCOL, test: 'keeps the first of two different results of one attempt', why: 'as above' },
-      { by: 'unit', file: PROTOCOL, test: 'answers an unknown attempt with superseded', why: 'as above' },
+      { by: 'unit', file: 'test/conformance/results.test.ts', test: 'accepts the same result again without a change of any row [I2]', why: 'our agent sends only one result of an attempt' },
+      { by: 'unit', file: 'test/conformance/results.test.ts', test: 'keeps the first of two different results of one attempt', why: 'as above' },
+      { by: 'unit', file: 'test/conformance/results.test.ts', test: 'answers an unknown attempt with superseded', why: 'as above' },
     ],
   },
   { id: 'D37', fault: 'A cancel in each phase, twice, with its reply lost, with the agent dead: cancelled, never queued again', shown: [processes] },
@@ -127,7 +126,7 @@ export const ROWS: readonly FaultRow[] = [
   { id: 'D49', fault: 'Twenty restarts in two minutes: held back, its jobs run elsewhere, and it is taken back', shown: [processes] },
   { id: 'D50', fault: 'SIGTERM once, twice, three times, in each phase', shown: [processes] },
   { id: 'D51', fault: 'An artifact stalls, fails, or differs from its checksum', shown: [{ by: 'later', why: 'there are no artifacts yet' }] },
-  { id: 'D52', fault: 'The rows of a scripted day stay within the budget', shown: [{ by: 'bench', bar: 'rows', why: 'a count and no fault' }, { by: 'unit', file: PROTOCOL, test: 'an idle agent writes no row [I19]', why: 'the largest part of any day' }] },
+  { id: 'D52', fault: 'The rows of a scripted day stay within the budget', shown: [{ by: 'bench', bar: 'rows', why: 'a count and no fault' }, { by: 'unit', file: 'test/conformance/cost.test.ts', test: 'an idle agent writes no row [I19]', why: 'the largest part of any day' }] },
   { id: 'D53', fault: 'The object is overloaded: 503 with Retry-After, and agents spread', shown: [{ by: 'workers', file: 'test/coordinator/http/overloaded.test.ts', test: 'an object that has too much to do is a 503 with a time to come back, for people and agents alike [D53]', why: 'workerd on a machine never says so; the refusal is planted' }] },
   { id: 'D54', fault: 'A hundred faults at once, for hours', shown: [{ by: 'simulation', why: 'hours of virtual time in seconds, replayable by seed: no machine could be made to fail the same way twice' }] },
 ]

@@ -1,0 +1,100 @@
+/** Who is given what, and when [C4.10]. Against the real steps of the Scheduler, with the numbers of docs/protocol.md. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import { attemptId } from '../../schema/job.ts'
+import { TestCluster } from '../support/cluster.ts'
+
+let c: TestCluster
+beforeEach(() => {
+  c = new TestCluster()
+  c.project()
+})
+
+const first = (n = 1, fence = 1) => attemptId({ project: 1, build: n, n: 1, fence })
+
+describe('assignment [C4.10]', () => {
+  it('gives an idle agent the waiting job, and its result ends the build', () => {
+    const a = c.agent('a')
+    c.build()
+    expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first()])
+    a.finish(first())
+    expect(a.sync().verdicts).toEqual([{ attempt: first(), verdict: 'accepted' }])
+    expect(c.view(1).state).toBe('passed')
+  })
+
+  it('takes the next job in the very sync that delivers a result', () => {
+    const a = c.agent('a')
+    c.build()
+    c.build()
+    a.join()
+    a.finish(first())
+    expect(a.sync().assignments.map(({ attempt }) => attempt)).toEqual([first(2)])
+  })
+
+  it('fills all free slots in one sync, the highest priority first, then the oldest', () => {
+    const a = c.agent('a', { slots: 2 })
+    c.build()
+    c.pass(5)
+    c.build()
+    c.build({ priority: 5 })
+    expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first(3), first(1)])
+  })
+
+  it('never gives an agent more than its slots, and less when it lowered them', () => {
+    const a = c.agent('a', { slots: 3 })
+    for (let i = 0; i < 5; i++) c.build()
+    expect(a.join().assignments).toHaveLength(3)
+    a.finish(first(1))
+    expect(a.sync({ slots: 1 }).assignments).toHaveLength(0)
+  })
+
+  it('respects queue and tags', () => {
+    const plain = c.agent('plain')
+    const mac = c.agent('mac', { tags: ['os=mac', 'xcode=16'] })
+    const gpu = c.agent('gpu', { queue: 'gpu' })
+    c.build({ agents: { tags: ['os=mac'] } })
+    c.build({ agents: { queue: 'gpu' } })
+    expect(plain.join().assignments).toEqual([])
+    expect(mac.join().assignments.map(({ attempt }) => attempt)).toEqual([first(1)])
+    expect(gpu.join().assignments.map(({ attempt }) => attempt)).toEqual([first(2)])
+  })
+
+  it('gives nothing to an agent that has not proved that it hears, at most two batches over [I27]', () => {
+    const a = c.agent('a', { slots: 2 })
+    for (let i = 0; i < 9; i++) c.build()
+    a.join()
+    c.pass(c.numbers.hearingMs + 1)
+    for (let i = 0; i < 5; i++) a.syncUnheard({ running: [] })
+    expect(c.cluster.agents(c.now)[0]?.running).toHaveLength(2)
+  })
+
+  it('gives nothing to an agent that drains, is unhealthy, or was told to drain', () => {
+    const a = c.agent('a')
+    a.join()
+    c.build()
+    expect(a.sync({ state: 'draining' }).assignments).toEqual([])
+    expect(a.sync({ state: 'unhealthy', reason: 'disk full' }).assignments).toEqual([])
+    c.cluster.changeAgent(c.now, a.id, 'drain')
+    expect(a.sync()).toMatchObject({ assignments: [], drain: true })
+    c.cluster.changeAgent(c.now, a.id, 'resume')
+    expect(a.sync().assignments).toHaveLength(1)
+  })
+
+  it('avoids the agent that lost the last attempt while another can run it', () => {
+    const a = c.agent('a')
+    const b = c.agent('b')
+    b.join()
+    c.build()
+    a.join()
+    a.restart()
+    expect(a.join().assignments).toEqual([])
+    expect(b.sync().assignments.map(({ attempt }) => attempt)).toEqual([first(1, 2)])
+  })
+
+  it('gives the job back to the agent that lost it when there is no other', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    a.restart()
+    expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first(1, 2)])
+  })
+})

@@ -1,0 +1,207 @@
+/** Who still holds what: silence, outages, lost replies, time limits [C4.6, C4.8, C10]. Against the real steps of the Scheduler, with the numbers of docs/protocol.md. */
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { attemptId } from '../../schema/job.ts'
+import { TestCluster } from '../support/cluster.ts'
+
+let c: TestCluster
+beforeEach(() => {
+  c = new TestCluster()
+  c.project()
+})
+
+const first = (n = 1, fence = 1) => attemptId({ project: 1, build: n, n: 1, fence })
+
+describe('leases [C4.6, C10]', () => {
+  it('requeues the job of an agent that fell silent, by the alarm alone [I6]', () => {
+    const a = c.agent('a')
+    const b = c.agent('b')
+    c.build()
+    a.join()
+    a.sync()
+    for (let i = 0; i < 8; i++) {
+      c.pass(15_000)
+      b.sync()
+    }
+    c.pass(c.numbers.leaseMs + c.numbers.graceMs - 8 * 15_000)
+    expect(c.view(1).jobs[0]?.attempts[0]).toMatchObject({ state: 'lost', reason: { code: 'silent' } })
+  })
+
+  it('keeps the start of the build when its first attempt is lost', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    a.sync()
+    const before = c.view(1).started_at
+    c.pass(1_000)
+    a.restart()
+    a.join()
+    a.sync()
+    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'running'])
+    expect(c.view(1).started_at).toBe(before)
+  })
+
+  it('is renewed only by a sync that names the attempt', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    a.sync()
+    for (let i = 0; i < 12; i++) {
+      c.pass(15_000)
+      a.syncUnheard({ running: [] }) // alive, but knows nothing of the job
+    }
+    expect(c.view(1).jobs[0]?.attempts.some(({ state, fence }) => state === 'lost' && fence === 1)).toBe(true)
+  })
+
+  it('keeps a build that is named through evictions between all messages', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    for (let i = 0; i < 40; i++) {
+      c.pass(15_000)
+      c.restart()
+      a.sync()
+    }
+    expect(c.view(1).jobs[0]).toMatchObject({ state: 'running', attempts: [{ fence: 1 }] })
+  })
+
+  it('stores a lease by its own age: another agent cannot starve it of the flush [C7.3]', () => {
+    const a = c.agent('a')
+    const b = c.agent('b')
+    c.build()
+    c.build()
+    a.join()
+    b.join()
+    for (let i = 0; i < 40; i++) {
+      c.pass(7000)
+      b.sync()
+      c.restart()
+      c.pass(7000)
+      a.sync()
+      c.restart()
+    }
+    expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ fence: 1, state: 'running' }])
+    expect(c.view(2).jobs[0]?.attempts).toMatchObject([{ fence: 1, state: 'running' }])
+  })
+
+  it.each([1_000, 40_000, 70_000, 600_000, 86_400_000])('loses no attempt by an outage of its own of %i ms [I10]', (ms) => {
+    const a = c.agent('a')
+    c.build({ timeout_s: 7 * 24 * 3600 })
+    a.join()
+    a.sync()
+    c.pass(ms, { away: true })
+    c.restart()
+    c.pass(0) // an overdue alarm fires before any agent is back
+    c.pass(20_000)
+    a.sync()
+    c.pass(60_000)
+    a.sync()
+    expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ fence: 1, state: 'running' }])
+  })
+
+  it('takes an expired attempt back while nobody else has the job, with the same fence', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    a.sync()
+    c.pass(400_000)
+    expect(c.view(1).jobs[0]?.state).toBe('queued')
+    expect(a.sync().directives).toEqual([])
+    expect(c.view(1).jobs[0]).toMatchObject({ state: 'running', attempts: [{ fence: 1, state: 'running' }] })
+  })
+
+  it('tells the holder of a superseded attempt to abandon it', () => {
+    const a = c.agent('a')
+    const b = c.agent('b')
+    c.build()
+    a.join()
+    c.pass(400_000)
+    b.join()
+    expect(a.sync().directives).toMatchObject([{ attempt: first(), directive: 'abandon' }])
+  })
+
+  it('delivers an assignment again, the same one, when its reply was lost [I11]', () => {
+    const a = c.agent('a')
+    c.build()
+    a.sync()
+    a.syncUnheard()
+    expect(a.sync().assignments.map(({ attempt }) => attempt)).toEqual([first()])
+  })
+
+  it('does not count an attempt that never arrived towards the cap', () => {
+    const a = c.agent('a')
+    c.build()
+    for (let i = 0; i < 5; i++) {
+      a.sync({ running: [] })
+      a.syncUnheard({ running: [] })
+      c.pass(400_000)
+    }
+    expect(c.view(1).jobs[0]?.state).not.toBe('errored')
+  })
+
+  it('always has an alarm armed at or before the next deadline [I20]', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    for (let i = 0; i < 30; i++) {
+      c.pass(9_000)
+      a.sync()
+      const { deadline } = c.cluster.peek()
+      expect(deadline === null || (c.alarmAt !== null && c.alarmAt <= deadline)).toBe(true)
+      if (i % 3 === 0) c.restart()
+    }
+  })
+
+  it('ends every due lease on its own: one that cannot be ended holds up neither the others nor the alarm [I21]', () => {
+    const [a, b, other] = [c.agent('a'), c.agent('b'), c.agent('other')]
+    c.build()
+    a.join()
+    c.build()
+    b.join()
+    for (const agent of [a, b]) agent.sync()
+    const damage = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    c.sql.database.exec(`create trigger damaged before update on job when old.build = 1 begin select raise(abort, 'the row is damaged'); end`)
+    for (let i = 0; i < 14; i++) {
+      c.pass(15_000)
+      other.sync()
+    }
+    expect(damage).toHaveBeenCalled()
+    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).not.toContain('lost')
+    expect(c.view(2).jobs[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'running'])
+    expect([...other.running]).toEqual([first(2, 2)])
+    expect(c.alarmAt).not.toBeNull()
+    const tries = damage.mock.calls.length
+    for (let i = 0; i < 40; i++) {
+      c.pass(15_000)
+      other.sync()
+    }
+    expect(damage.mock.calls.length - tries).toBeLessThan(6) // in ten minutes: each wait is twice the one before
+    c.sql.database.exec('drop trigger damaged')
+    c.pass(3_600_000)
+    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).toContain('lost')
+    damage.mockRestore()
+  })
+
+  it('ends an attempt whose agent does not keep its time limit', () => {
+    const a = c.agent('a')
+    c.build({ timeout_s: 60 })
+    a.join()
+    for (let i = 0; i < 60; i++) {
+      c.pass(15_000)
+      a.sync()
+    }
+    expect(c.view(1).jobs[0]?.state).toBe('timed_out')
+    expect(a.running.size).toBe(0)
+  })
+
+  it('hands back without counting what an agent gives back', () => {
+    const a = c.agent('a')
+    c.build()
+    for (let i = 0; i < 5; i++) {
+      a.join()
+      const attempt = a.only()
+      a.running.clear()
+      a.sync({ lost: [{ attempt, why: 'handed_back' }], state: 'draining' })
+    }
+    expect(c.view(1).jobs[0]?.state).toBe('queued')
+  })
+})

@@ -69,7 +69,6 @@ const run =
     : startRun({
         files: [...new Set(planned.map(({ file }) => file))],
         names: [...new Set(planned.map(({ pattern }) => pattern))],
-        atOnce: values.full ? 6 : 2,
         environment: {
           KEDGE_FAULTS_SCALE: values.full ? '1' : '20',
           ...(values.minutes === undefined ? (values.full ? { KEDGE_FAULTS_MINUTES: '10' } : {}) : { KEDGE_FAULTS_MINUTES: values.minutes }),

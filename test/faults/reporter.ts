@@ -24,6 +24,11 @@ export default class JsonLines implements Reporter {
     for (const { message, stack } of module.errors()) this.#tell({ file: module.relativeModuleId, name: '(the file itself)', state: 'failed', seconds: 0, notes: [], message: `${message}\n${stack ?? ''}` })
   }
 
+  /** What no test is to blame for is said as it is. */
+  onTestRunEnd(_modules: readonly TestModule[], errors: readonly { readonly message?: string; readonly stack?: string | undefined }[]): void {
+    for (const { message, stack } of errors) process.stderr.write(`${stack ?? message ?? 'an error without a message'}\n`)
+  }
+
   #tell(told: Told): void {
     process.stdout.write(`${JSON.stringify(told)}\n`)
   }

@@ -15,7 +15,6 @@ export interface RunRequest {
   /** Regular expressions, one of which the full name of a test must fit. */
   readonly names: readonly string[]
   readonly environment: Readonly<Record<string, string>>
-  readonly atOnce: number
   told(told: Told): void
 }
 
@@ -26,9 +25,9 @@ export interface Run {
   stop(): Promise<void>
 }
 
-export function startRun({ files, names, environment, atOnce, told }: RunRequest): Run {
+export function startRun({ files, names, environment, told }: RunRequest): Run {
   const folder = mkdtempSync(join(tmpdir(), 'kedge-faults-'))
-  const words = ['run', ...files, '--testNamePattern', names.map((name) => `(?:${name})`).join('|'), '--maxWorkers', String(atOnce), '--reporter', join(import.meta.dirname, 'reporter.ts')]
+  const words = ['run', ...files, '--testNamePattern', names.map((name) => `(?:${name})`).join('|'), '--reporter', join(import.meta.dirname, 'reporter.ts')]
   const child = spawn(join(ROOT, 'node_modules/.bin/vitest'), words, { cwd: ROOT, detached: true, env: { ...process.env, ...environment, TMPDIR: folder, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
   let rest = ''
   let other = ''

@@ -72,8 +72,9 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
       if (dropped > 0) await append(marker(dropped, limits))
       for (const piece of pieces) await append(piece)
       await file?.sync()
-    }).catch((error: unknown) => {
+    }).catch(async (error: unknown) => {
       failure ??= { error } // what the disk took is what the log is; a result must not be lost for its log
+      await file?.sync().catch(() => undefined) // and it is to be that after a power failure too
     })
     await file?.close().catch(() => undefined) // an error of an earlier write, told once more
     return failure === null ? { bytes, sha256: hash.digest('hex') } : await measureLog(path, disk)

@@ -40,8 +40,6 @@ export interface Surroundings {
   printed(attempt: AttemptId, text: string): void
   ended(machine: SimMachine, code: number): void
   killedByJob(machine: SimMachine): void
-  /** Its disk still is as it was. */
-  losesPower(machine: SimMachine): void
   crashed(machine: SimMachine, error: unknown): void
 }
 
@@ -157,7 +155,6 @@ export class SimMachine {
     this.process?.die()
     for (const command of this.table) command.kill('SIGKILL')
     this.table.clear()
-    this.#around.losesPower(this)
     this.disk.losePower()
   }
 

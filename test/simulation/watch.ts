@@ -317,15 +317,9 @@ export class Watch implements Onlooker {
     const spooled = machine.disk.contents(`${STATE}/spool/${attempt}/log`)
     const log = this.#coordinator().logs.bytes(attempt)
     if (spooled === null || log === null) return
-    if (![spooled, ...(this.#formerLogs.get(attempt) ?? [])].some((file) => isPrefix(log, file))) this.violate('I16', `the log of ${attempt} has ${log.byteLength} bytes that are not the first of the ${spooled.byteLength} that ${machine.plan.name} spooled`)
-  }
-
-  /** What was spooled and sent may be spooled no more. */
-  losesPower(machine: SimMachine): void {
-    for (const path of machine.disk.below(`${STATE}/spool`)) {
-      const [attempt = '', name] = path.slice(`${STATE}/spool/`.length).split('/')
-      if (name === 'log') this.#formerLogs.set(attempt, [...(this.#formerLogs.get(attempt) ?? []), machine.disk.contents(path) ?? new Uint8Array()])
-    }
+    // A disk that was rolled back, or lost what was not synced, may hold less than was sent.
+    if ([spooled, ...(this.#formerLogs.get(attempt) ?? [])].some((file) => isPrefix(log, file))) this.#formerLogs.set(attempt, [log])
+    else this.violate('I16', `the log of ${attempt} has ${log.byteLength} bytes that are not the first of the ${spooled.byteLength} that ${machine.plan.name} spooled`)
   }
 
   // Bounds of time, looked at now and then.

@@ -33,8 +33,8 @@ export interface Report {
   readonly trace: readonly string[]
 }
 
-export async function live(script: Script, { trace = false } = {}): Promise<Report> {
-  const world = new World(script, trace)
+export async function live(script: Script, { trace = false, steps = Infinity } = {}): Promise<Report> {
+  const world = new World(script, trace, steps)
   const { error } = console
   console.error = (text: unknown) => world.tell('coordinator', String(text)) // as its platform keeps what it says
   try {
@@ -56,14 +56,16 @@ class World {
   readonly #printed = new Map<string, string>()
   readonly #images = new Map<string, Map<string, Uint8Array>>()
   readonly #trace: string[] | null
+  readonly #steps: number
   #pids = 1000
   #head = 1
   #heals = false
   #clones = 0
   readonly #around
 
-  constructor(script: Script, trace: boolean) {
+  constructor(script: Script, trace: boolean, steps: number) {
     this.#script = script
+    this.#steps = steps
     this.#trace = trace ? [] : null
     const time = this.#time
     this.#watch = new Watch(time, () => this.#machines.values(), () => this.#coordinator)
@@ -92,7 +94,6 @@ class World {
         this.tell(machine.plan.name, `ended with ${code}`)
         time.after(SUPERVISED_AFTER_MS, () => machine.start())
       },
-      losesPower: (machine: SimMachine) => this.#watch.losesPower(machine),
       killedByJob: (machine: SimMachine) => {
         this.tell(machine.plan.name, 'was killed by its job')
         this.#watch.fault(machine.plan.name, 60 * SECOND)
@@ -118,12 +119,12 @@ class World {
     const most = this.#script.faultsUntil + HEALS_WITHIN_MS
     let lookedAt = 0
     await time.run(most, () => {
-      if (this.#watch.violations.length > 0) return true
+      if (this.#watch.violations.length > 0 || time.steps >= this.#steps) return true
       if (!this.#heals || time.now - lookedAt < SECOND) return false
       lookedAt = time.now
       return this.#isOver()
     })
-    if (this.#watch.violations.length === 0) {
+    if (this.#watch.violations.length === 0 && time.steps < this.#steps) {
       if (!this.#isOver()) this.#watch.violate('I8', this.#whatIsLeft())
       else this.#checkEnd()
     }
@@ -291,7 +292,9 @@ class World {
         machine.losePower()
         this.#forget(machine, image)
         machine.disk.restore(image)
-        return startAgainAfter(3 * SECOND)
+        startAgainAfter(3 * SECOND)
+        watch.fault(name, 10 * MINUTE) // with a boot number that was used already it stands by like a copy
+        return
       }
       case 'link': {
         const link = this.#wire.link(name)
@@ -405,8 +408,9 @@ class World {
   /** The log of an accepted attempt is what its command printed, and nothing of another. */
   #checkLog(id: string, attempt: string): void {
     const job = this.#watch.jobs.get(id)
-    const result = job?.result === null || job === undefined ? null : (parseJson(job.result) as { log_bytes: number; log_sha256: string }) // as the agent made it
+    const result = job?.result === null || job === undefined ? null : (parseJson(job.result) as { log_bytes: number; log_sha256: string; reason: { code: string } | null }) // as the agent made it
     const stored = this.#coordinator.logs.bytes(attempt)
+    if (result?.reason?.code === 'agent_disk') return // it says itself that its log is not whole
     if (result === null || result.log_bytes === 0) {
       if (stored !== null && stored.byteLength > 0) this.#watch.violate('I16', `${attempt} says that it has no log, and ${stored.byteLength} bytes are stored`)
       return
@@ -414,7 +418,6 @@ class World {
     if (stored === null || stored.byteLength !== result.log_bytes || !this.#coordinator.logs.isSealed(attempt)) return this.#watch.violate('I16', `the log of ${attempt} has ${stored?.byteLength ?? 0} bytes${this.#coordinator.logs.isSealed(attempt) ? '' : ', not sealed'}; its result says ${result.log_bytes}`)
     const text = new TextDecoder().decode(stored)
     if (/kdg_(sec|att)_/.test(text)) this.#watch.violate('I22', `the log of ${attempt} holds a secret`)
-    if ((parseJson(job?.result ?? '') as { reason: { code: string } | null }).reason?.code === 'agent_disk') return // it says that its log is not whole
     const own = text.split('\n').filter((line) => !line.startsWith('kedge: ')).join('\n')
     const printed = (this.#printed.get(attempt) ?? '').replace(/kdg_(sec|att)_[\w.-]+/g, '***')
     if (own !== printed) this.#watch.violate('I16', `the log of ${attempt} is not what was printed:\n${own}\ninstead of\n${printed}`)

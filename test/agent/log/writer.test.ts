@@ -101,6 +101,22 @@ test('a disk that fills up: the write rejects, nothing follows it, and the end t
   expect(await log.end()).toEqual({ bytes: 4, sha256: sha256(Buffer.from('kept')) })
 })
 
+test('what a disk took before it failed is made to stay, so that the result speaks of what is there after a power failure [D33]', async () => {
+  const path = join(await ownFolder(), 'log')
+  const watched = watchDisk(disk)
+  let syncs = 0
+  const syncing = { ...watched, append: async (at: string) => {
+    const file = await watched.append(at)
+    return { ...file, sync: () => file.sync().then(() => void (syncs += 1)) }
+  } }
+  const log = openLog(path, { mask: plain(), disk: syncing })
+  await log.write(Buffer.from('kept'))
+  watched.refuse = (verb) => (verb === 'append' ? 'ENOSPC' : null)
+  await log.write(Buffer.from('lost')).catch(() => undefined)
+  await log.end()
+  expect(syncs).toBe(1)
+})
+
 test('the tail is the end of whatever went in, however it was cut', () => {
   fc.assert(
     fc.property(fc.nat(20), fc.array(fc.uint8Array({ maxLength: 30 })), (capacity, chunks) => {

@@ -1,0 +1,96 @@
+/**
+ * Every rule of the protocol, taken out of the real code one at a time. Each mutant is a text in one file and what stands
+ * there instead; `npm run simulate -- --mutations` shows by which seed each is caught. One that is never caught says that
+ * a check is missing here, or that the rule is not needed.
+ */
+import type { ProfileName } from './script.ts'
+
+export interface Mutant {
+  readonly name: string
+  /** Of docs/protocol.md. */
+  readonly rule: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  /** Worlds in which the rule matters most. */
+  readonly profile: ProfileName
+}
+
+const SYNC = 'coordinator/objects/sync.ts'
+const LEASE = 'coordinator/core/lease.ts'
+const UPKEEP = 'coordinator/objects/upkeep.ts'
+const ATTEMPT = 'agent/runner/attempt.ts'
+const HOLDINGS = 'agent/loop/holdings.ts'
+const LOG_STORE = 'coordinator/objects/log-store.ts'
+
+export const MUTANTS: readonly Mutant[] = [
+  // Who may speak, and of what.
+  { name: 'no fence', rule: 'C4.5', file: 'coordinator/core/judge.ts', from: 'job === null || job.fence !== key.fence', to: 'job === null', profile: 'network' },
+  { name: 'a final job takes another result', rule: 'C5.1', file: 'coordinator/core/judge.ts', from: 'if (isFinal(job.state)) {', to: 'if (false) {', profile: 'network' },
+  { name: 'the same result is not accepted again', rule: 'I2', file: 'coordinator/core/judge.ts', from: "if (job.digest === delivered.digest) return { verdict: 'accepted', set: null }", to: 'if (false) return { verdict: "accepted", set: null }', profile: 'network' },
+  { name: 'stale boots are heard', rule: 'C1.5', file: 'coordinator/core/boot.ts', from: "if (sync.boot_seq < agent.bootSeq) return { kind: 'stale', current: agent.bootSeq }", to: "if (sync.boot_seq < agent.bootSeq) return { kind: 'same' }", profile: 'restarts' },
+  { name: 'a stale boot is a new one', rule: 'C1.5', file: 'coordinator/core/boot.ts', from: "if (sync.boot_seq < agent.bootSeq) return { kind: 'stale', current: agent.bootSeq }", to: '', profile: 'network' },
+  { name: 'stale messages are given work', rule: 'C1.7', file: SYNC, from: 'const isStale = !isNewBoot && presence !== undefined', to: 'const isStale = false && presence !== undefined', profile: 'network' },
+  { name: 'the fence rises when a lease ends', rule: 'C1.4', file: LEASE, from: ": { state: 'queued', lostCount, avoidAgent: job.agent }", to: ": { state: 'queued', lostCount, avoidAgent: job.agent, fence: job.fence + 1 }", profile: 'network' },
+
+  // Leases and silence.
+  { name: 'a lease of the agent, not of the attempt', rule: 'C4.6', file: SYNC, from: '  const named: Lease[] = []\n', to: '  const named: Lease[] = []\n  for (const lease of event.memory.leases.of(agent.id)) lease.seenAt = now\n', profile: 'deaf' },
+  { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '        redelivered = true\n        assignments.push(assignmentOf(event, job, agent.id))', to: '        redelivered = true', profile: 'network' },
+  { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '        redelivered = true\n        assignments.push(assignmentOf(event, job, agent.id))', to: '        redelivered = true\n        const other = event.memory.leases.get(jobId(job))\n        if (other) other.seenAt = now', profile: 'network' },
+  { name: 'a new boot loses nothing', rule: 'C4.7', file: SYNC, from: 'if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt', to: 'if (false) loseAttempt', profile: 'restarts' },
+  { name: 'what is reported lost is not', rule: 'C4.9', file: SYNC, from: 'else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.', to: '', profile: 'people' },
+  { name: 'no hearing gate', rule: 'C4.10', file: SYNC, from: "const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)", to: 'const isHearing = true', profile: 'deaf' },
+  { name: 'no gap rule', rule: 'C10.3', file: LEASE, from: 'return any && now - heard > numbers.gapMs ?', to: 'return any && now - heard > Infinity ?', profile: 'outages' },
+  { name: 'the gap rule only in alarms', rule: 'C10.3', file: SYNC, from: '  // 2. Our own silence must not look like everybody\'s death.\n  applyGapRule(event)', to: '', profile: 'outages' },
+  { name: 'a grace is given again and again', rule: 'C10.3', file: LEASE, from: 'let heard = grace?.givenAt ?? Number.NEGATIVE_INFINITY', to: 'let heard = Number.NEGATIVE_INFINITY', profile: 'mixed' },
+  { name: 'waking renews leases', rule: 'C10.2', file: 'coordinator/store/memory.ts', from: 'this.#setLease(job, at, at)', to: 'this.#setLease(job, (job.assignedAt ?? 0) + 86_400_000, at)', profile: 'coordinator' },
+  { name: 'last-seen only in memory', rule: 'C7.3', file: SYNC, from: '  flush(event.on, snapshot)\n', to: '', profile: 'coordinator' },
+  { name: 'one flush for all', rule: 'C7.3', file: SYNC, from: 'if (mustFlush(named, now, numbers)', to: 'if (mustFlush([...event.memory.leases.values()].sort((a, b) => (b.storedAt ?? 0) - (a.storedAt ?? 0)).slice(0, 1), now, numbers)', profile: 'coordinator' },
+  { name: 'no taking back', rule: 'C4.6', file: SYNC, from: "if (job.state === 'queued') for (const change of readopt(job, agent.id, agent.bootSeq, event.now).changes) event.apply(change)", to: "if (job.state === 'queued') return abandon('the lease has ended')", profile: 'network' },
+  { name: 'no lost cap', rule: 'C5.2', file: LEASE, from: 'lostCount >= LOST_CAP', to: 'lostCount >= Infinity', profile: 'restarts' },
+  { name: 'leases never end', rule: 'C7.2', file: LEASE, from: 'if (end <= now) due.push', to: 'if (end <= -1) due.push', profile: 'restarts' },
+
+  // Alarms.
+  { name: 'the alarm is not armed after an event', rule: 'C10.1', file: UPKEEP, from: '    this.#arm(outcome.deadline)\n    this.#parts', to: '    this.#parts', profile: 'mixed' },
+  { name: 'the alarm is not armed again after it fired', rule: 'C10.1', file: UPKEEP, from: '      this.follow(cluster.alarm(now()))', to: '      cluster.alarm(now()); return', profile: 'mixed' },
+  { name: 'a missing alarm is not noticed', rule: 'C10.1', file: UPKEEP, from: '    this.#armed = await this.#parts.alarm.get()\n    this.#arm(this.cluster.peek().deadline)', to: '    this.#armed = this.cluster.peek().deadline', profile: 'coordinator' },
+  { name: 'only the alarm ends what is due', rule: 'C4.11', file: 'coordinator/objects/cluster.ts', from: 'return this.#withExpired(now, synced)', to: 'return synced', profile: 'coordinator' },
+
+  // Cancel, order, room.
+  { name: 'a cancel is not told', rule: 'C13.1', file: SYNC, from: "return job.cancel ? { directive: 'cancel'", to: "return false ? { directive: 'cancel'", profile: 'people' },
+  { name: 'a lost attempt of a cancelled job is queued', rule: 'C5.2', file: LEASE, from: 'const set: Partial<JobRow> = job.cancel\n', to: 'const set: Partial<JobRow> = false\n', profile: 'people' },
+  { name: 'slots are given twice', rule: 'I15', file: SYNC, from: 'let free = Math.max(0, request.slots - occupied)', to: 'let free = request.slots', profile: 'mixed' },
+  { name: 'the youngest first', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: '.sort((a, b) => a.ord - b.ord', to: '.sort((a, b) => b.ord - a.ord', profile: 'mixed' },
+  { name: 'unfit agents get work', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: "if (agent.state === 'draining') return", to: "if (agent.state === 'working') return", profile: 'restarts' },
+  { name: 'a build is of no commit', rule: 'I29', file: SYNC, from: 'if (commit !== null && build.commit === null) event.apply', to: 'if (commit === "never") event.apply', profile: 'restarts' },
+  { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', profile: 'people' },
+  { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: '    if (effects.length === 0) return\n', to: '    if (effects.length >= 0) return\n', profile: 'calm' },
+  { name: 'memory keeps the leases of what ended', rule: 'I15', file: 'coordinator/store/memory.ts', from: 'else this.leases.delete(jobId(job))', to: 'else this.leases.size', profile: 'mixed' },
+
+  // The agent's promises.
+  { name: 'a command before its journal', rule: 'C15.1', file: ATTEMPT, from: "if ((await parts.journal({ ...assignment, spec })) === 'known') return { kind: 'known' }", to: 'void parts.journal({ ...assignment, spec }).catch(() => undefined)', profile: 'disks' },
+  { name: 'a result is sent before it is durable', rule: 'C15.1', file: 'agent/spool/results.ts', from: "await durably(attempt, 'result.json', encodeResult(spooled))", to: "void durably(attempt, 'result.json', encodeResult(spooled)).catch(() => undefined)", profile: 'disks' },
+  { name: 'a file is renamed without its bytes', rule: 'C15.1', file: 'agent/durable-write.ts', from: 'await files.writeSynced(temporary, bytes)', to: 'await files.write(temporary, bytes)', profile: 'disks' },
+  { name: 'a name is not made durable', rule: 'C15.1', file: 'agent/durable-write.ts', from: '      await files.syncFolder(dirname(path))\n', to: '', profile: 'disks' },
+  { name: 'the folder of a journal is not made durable', rule: 'C15.1', file: 'agent/spool/results.ts', from: 'await Promise.all([disk.syncFolder(spoolFolder), disk.writeDurably', to: 'await Promise.all([disk.writeDurably', profile: 'disks' },
+  { name: 'results go without a verdict', rule: 'I5', file: HOLDINGS, from: '    if (verdict === \'conflict\')', to: '    if (verdict === \'never\')', profile: 'mixed' },
+  { name: 'the first no answer ends a result', rule: 'C2.1', file: 'agent/exchange.ts', from: 'const foreign = whoElse(question.url, response)', to: 'const foreign = null as ReturnType<typeof whoElse>', profile: 'network' },
+  { name: 'no time limit on a call', rule: 'C7', file: 'agent/exchange.ts', from: 'question.clock.after(question.timeoutMs, () => {', to: 'question.clock.after(1e12, () => {', profile: 'network' },
+  { name: 'an abandoned build goes on', rule: 'C4.6', file: HOLDINGS, from: "else if (directive === 'abandon') held?.life.stop('abandoned', graceMs)", to: "else if (directive === 'abandon') void held", profile: 'network' },
+  { name: 'a cancelled build goes on', rule: 'C13.1', file: HOLDINGS, from: "      held.life.stop('canceled', graceMs)\n", to: '', profile: 'people' },
+  { name: 'what an earlier boot left runs on', rule: 'I23', file: 'agent/agent.ts', from: 'spool.replayed.lost.map(({ attempt, process }) => ({ attempt, process }))', to: '[]', profile: 'restarts' },
+  { name: 'a finish does not kick', rule: 'C8', file: HOLDINGS, from: '    parts.kick()\n    if (attempts.size === 0)', to: '    if (attempts.size === 0)', profile: 'calm' },
+  { name: 'no self-fence', rule: 'C16.2', file: 'agent/agent.ts', from: "fence: () => holdings.stop('self_fence'", to: "fence: () => void ((..._: unknown[]) => undefined)('self_fence'", profile: 'network' },
+  { name: 'a superseded process goes on', rule: 'C1.5', file: 'agent/agent.ts', from: "superseded: () => holdings.stop('superseded'),", to: 'superseded: () => undefined,', profile: 'restarts' },
+  { name: 'a rolled-back agent never jumps', rule: 'C1.5', file: 'agent/loop/sync.ts', from: 'await identity.jumpTo(error.current + 1)', to: 'await Promise.resolve(error.current + 1)', profile: 'restarts' },
+  { name: 'secrets are printed as they are', rule: 'C12.4', file: 'agent/attempt-logs.ts', from: 'mask: createMask([...secrets, token])', to: 'mask: createMask([])', profile: 'calm' },
+  { name: 'a draining agent takes work', rule: 'C14', file: HOLDINGS, from: '    if (isClosed) {', to: '    if (false) {', profile: 'restarts' },
+
+  // Logs.
+  { name: 'an overlap is appended', rule: 'C12.1', file: LOG_STORE, from: 'const fresh = bytes.subarray(size - offset)', to: 'const fresh = bytes', profile: 'network' },
+  { name: 'a gap is closed', rule: 'C12.1', file: LOG_STORE, from: "if (offset > size) return { ok: false, code: 'log_gap'", to: "if (offset > Infinity) return { ok: false, code: 'log_gap'", profile: 'network' },
+  { name: 'a seal is believed', rule: 'C12.2', file: LOG_STORE, from: '!== sha256) return', to: '=== null) return', profile: 'disks' },
+  { name: 'bytes after the seal', rule: 'C12.1', file: LOG_STORE, from: "if (this.known.state !== 'open') return sealed(size)", to: '', profile: 'network' },
+  { name: 'the log goes on where it was sent to', rule: 'C12.1', file: 'agent/log/upload.ts', from: 'await goOnAt(answer.value.size)\n    return', to: 'await goOnAt(stored + piece.byteLength)\n    return', profile: 'network' },
+  { name: 'a log is not sent again from its start', rule: 'C12.2', file: 'agent/log/upload.ts', from: '        epoch = 2\n        await goOnAt(0)', to: "        return giveUp('it differs')", profile: 'disks' },
+]

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { RESERVE_BYTES } from '../../agent/spool/reserve.ts'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
-import { ownQueue, pidsOf, sharedCoordinator, startAgent, testFolder } from '../support/installation.ts'
+import { ownQueue, pidsOf, sharedCoordinator, startAgent, startCoordinator, testFolder } from '../support/installation.ts'
 import { PASS, RESET, startProxy } from '../support/proxy.ts'
 import { smallDisk } from '../support/small-disk.ts'
 import { hasFile, spooled } from '../support/spool.ts'
@@ -155,4 +155,35 @@ test('an agent that may open no more files fails the build that it cannot start,
   const build = await (await people.project()).build({ command: 'true', agents: { queue } })
   expect((await build.over()).jobs[0]).toMatchObject({ state: 'errored', reason: { code: expect.stringMatching(/^agent_/), message: expect.stringMatching(/too many open files/) } })
   await people.agent(agent.name, ({ running }) => running.length === 0)
+})
+
+test('the disk of the coordinator fills up: agents keep what they have, people are refused what cannot be stored, and all goes on when there is room [D33, I5]', async () => {
+  const disk = await smallDisk()
+  const own = await startCoordinator({ folder: disk.folder })
+  const people = client(own)
+  const proxy = await startProxy(own)
+  const agent = await startAgent({ url: proxy.url, token: own.registrationToken, slots: 2 })
+  const project = await people.project()
+  const gates = [await createGate(), await createGate()]
+  const builds = []
+  for (const gate of gates) builds.push(await project.build({ command: gate.command('exit 7'), agents: { queue: agent.queue } }))
+  for (const gate of gates) await gate.hasBegun()
+  for (const build of builds) await build.running()
+  disk.fill()
+  gates[0]?.open()
+  const ask = async () => (await people.ask('POST', `/api/v1/projects/${project.slug}/builds`, { command: 'true', agents: { queue: agent.queue } })).status
+  const asked = await eventually('something cannot be stored', async (saw) => {
+    const status = await ask()
+    saw(status)
+    return status >= 500
+  })
+  expect(asked).toBe(true)
+  await eventually('the result is sent again and again', () => proxy.syncs().filter(({ sync, status }) => sync.finished.length > 0 && (status ?? 599) >= 500).length >= 2)
+  disk.recover()
+  gates[1]?.open()
+  for (const build of builds) expect((await build.over()).jobs[0]).toMatchObject({ state: 'failed', exit_status: 7, attempts: [{ fence: 1 }] })
+  expect(gates.map((gate) => gate.passed().length)).toEqual([1, 1])
+  await eventually('the spool is empty', () => spooled(agent.state).length === 0)
+  for (const build of builds) expect(await build.log()).toBe('begun\nthrough\n')
+  expect((await (await project.build({ command: 'true', agents: { queue: agent.queue } })).over()).state).toBe('passed')
 })

@@ -115,6 +115,7 @@ test('an agent is told to stop while work is on its way to it: handed back uncou
   come()
   expect(await agent.ended).toEqual({ code: 0, signal: null })
   expect(gate.began()).toEqual([])
+  expect((await build.job()).attempts[0]).toMatchObject({ state: 'lost', reason: { code: 'handed_back' } })
   await startAgent({ ...joining(), queue, name: `${queue}-other` })
   gate.open()
   const [job] = (await build.over()).jobs

@@ -3,9 +3,11 @@
  * processes, each shown by the tests that `rows.ts` names. Everyday runs divide the times of production by 20; `--full`
  * lives through them, which takes hours. Exit 0: all held, 1: one did not, 2: no such name, 130: stopped.
  */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { mayMount, NO_MOUNTING } from '../support/mounting.ts'
-import { choose, patternOf, processTests } from './names.ts'
+import { choose, patternOf, processTests, ROOT } from './names.ts'
 import type { Told } from './reporter.ts'
 import { ROWS, type FaultRow } from './rows.ts'
 import { startRun } from './stage.ts'
@@ -60,6 +62,9 @@ const planned: readonly Planned[] = rows.flatMap((row) =>
 )
 /** The last words of an `it.each` or a describe around a name are not part of how it is written. */
 const isOf = ({ file, pattern }: Planned, told: Told): boolean => told.file === file && new RegExp(`${pattern}$`).test(told.name)
+
+// Tests in the Workers runtime take the scripts of the pages as files.
+if (planned.some(({ file }) => file.startsWith('test/coordinator/'))) execFileSync(process.execPath, [join(ROOT, 'coordinator/build.ts'), 'islands'], { stdio: ['ignore', 'ignore', 'inherit'] })
 
 const done: Told[] = []
 const began = performance.now()

@@ -54,7 +54,7 @@ test(`workerd killed at random moments under steady load, seed ${SEED}: nothing 
       await lasting(least + (most - least) * chance())
       if (performance.now() > until) return
       if (chance() < 0.8) {
-        coordinator.killRuntime()
+        coordinator.signalRuntime('SIGKILL')
         kills.workerd += 1
       } else {
         await coordinator.kill9()

@@ -35,8 +35,8 @@ export interface Coordinator {
   output(): string
   /** The process and workerd below it, both at once, as a power cut would; `alone` leaves workerd to notice by itself. */
   kill9(options?: { readonly alone?: boolean }): Promise<void>
-  /** workerd alone, as when it runs out of memory. */
-  killRuntime(): void
+  /** To workerd alone: killed, as when it runs out of memory, or frozen. */
+  signalRuntime(name: NodeJS.Signals): void
   stop(): Promise<void>
   /** On the same folder and port. */
   restart(): Promise<void>
@@ -123,8 +123,8 @@ async function openCoordinator(folder: string, wantedPort = 0): Promise<Coordina
     registrationToken: said.registration_token,
     output: () => printed + program.output(),
     stop,
-    killRuntime: () => {
-      for (const pid of childrenOf(program.pid)) if (procFile(pid, 'cmdline').includes('workerd')) end(pid)
+    signalRuntime: (name) => {
+      for (const pid of childrenOf(program.pid)) if (procFile(pid, 'cmdline').includes('workerd')) end(pid, name)
     },
     kill9: async ({ alone = false } = {}) => {
       const below = alone ? [] : childrenOf(program.pid)
@@ -245,9 +245,9 @@ function procFile(pid: number, file: string): string {
   }
 }
 
-function end(pid: number): void {
+function end(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, signal)
   } catch {
     // gone already
   }

@@ -5,7 +5,7 @@ import { mayMount } from './test/support/mounting.ts'
 import { STRETCH, TIME_SCALE } from './test/support/scale.ts'
 
 /** Files of tests with whole processes at a time. At the times of production they mostly wait. */
-const AT_ONCE = TIME_SCALE === 1 ? 8 : 2
+const AT_ONCE = TIME_SCALE === 1 ? 6 : 2
 
 // Where several kinds run at once, they do so one after the other.
 // Five kinds of test by where they run: plain Node, the Workers runtime, whole processes end to end, those under faults, and those before a browser.

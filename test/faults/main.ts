@@ -111,24 +111,21 @@ process.exit(isWell ? 0 : 1)
 /** One line a row; whether each that can be shown was. */
 function summarize(): boolean {
   console.log('')
-  let held = 0
-  let failed = 0
+  const count = { held: 0, FAILED: 0, 'not run': 0, none: 0 }
   for (const row of rows) {
     const mine = planned.filter((one) => one.row === row)
     const told = done.filter((one) => mine.some((plan) => isOf(plan, one)))
     const missing = mine.filter((plan) => !told.some((one) => isOf(plan, one)))
     const cannot = missing.length > 0 && missing.every(({ file }) => file.endsWith('/disks.test.ts')) && !mayMount()
-    const isBroken = told.some(({ state }) => state === 'failed') || (missing.length > 0 && !cannot)
     const seconds = told.reduce((sum, one) => sum + one.seconds, 0)
     const notes = row.shown.flatMap((proof) => (proof.by === 'bench' ? [`npm run bench -- ${proof.bar}`] : proof.by === 'simulation' ? [`simulation only: ${proof.why}`] : proof.by === 'later' ? [`not yet: ${proof.why}`] : []))
     if (cannot) notes.push(NO_MOUNTING)
     if (missing.length > 0 && !cannot) notes.push(`not run: ${missing.length}`)
-    if (mine.length > 0 && isBroken) failed += 1
-    else if (told.length > 0) held += 1
-    const word = mine.length === 0 || cannot ? 'none' : isBroken ? (told.some(({ state }) => state === 'failed') ? 'FAILED' : 'not run') : 'held'
+    const word = told.some(({ state }) => state === 'failed') ? 'FAILED' : mine.length === 0 || cannot ? 'none' : missing.length > 0 ? 'not run' : 'held'
+    count[word] += 1
     console.log(`${row.id.padEnd(4)} ${word.padEnd(8)} ${told.length > 0 ? `${told.length} tests, ${seconds.toFixed(1)} s` : ''}${notes.length > 0 ? `  (${notes.join('; ')})` : ''}`.trimEnd())
   }
   const strangers = done.filter((one) => one.state === 'failed' && !planned.some((plan) => isOf(plan, one)))
-  console.log(`${held} faults held, ${failed} did not, ${rows.length - held - failed} have nothing to run here; ${((performance.now() - began) / 1000).toFixed(0)} s`)
-  return failed === 0 && strangers.length === 0
+  console.log(`${count.held} faults held, ${count.FAILED} did not, ${count['not run'] > 0 ? `${count['not run']} were not run or not to the end, ` : ''}${count.none} have nothing to run here; ${((performance.now() - began) / 1000).toFixed(0)} s`)
+  return count.FAILED + count['not run'] + strangers.length === 0
 }

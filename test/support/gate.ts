@@ -5,6 +5,7 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { testFolder } from './installation.ts'
+import { STRETCH } from './scale.ts'
 import { eventually } from './wait.ts'
 
 export interface Gate {
@@ -19,6 +20,9 @@ export interface Gate {
   hasBegun(times?: number): Promise<void>
 }
 
+/** Each look starts a process, fifty a second and build. */
+const PAUSE_S = 0.02 * STRETCH
+
 export async function createGate(): Promise<Gate> {
   const folder = await testFolder()
   const [open, began, passed] = ['open', 'began', 'passed'].map((name) => join(folder, name)) as [string, string, string] // one for each name
@@ -26,7 +30,7 @@ export async function createGate(): Promise<Gate> {
   const lines = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter((line) => line !== '') : [])
   return {
     // Ends by itself should its test be killed, and with it whoever would have cleared it away.
-    command: (after = 'exit 0') => `echo "$KEDGE_ATTEMPT" >> '${began}'; echo begun; until [ -e '${open}' ]; do [ -e '${began}' ] || exit 99; sleep 0.02; done; echo "$KEDGE_ATTEMPT" >> '${passed}'; echo through; ${after}`,
+    command: (after = 'exit 0') => `echo "$KEDGE_ATTEMPT" >> '${began}'; echo begun; until [ -e '${open}' ]; do [ -e '${began}' ] || exit 99; sleep ${PAUSE_S}; done; echo "$KEDGE_ATTEMPT" >> '${passed}'; echo through; ${after}`,
     open: () => writeFileSync(open, ''),
     began: () => lines(began),
     passed: () => lines(passed),

@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { STRETCH } from './scale.ts'
 
-const LOOK_EVERY_MS = 20
+const LOOK_EVERY_MS = 20 * STRETCH
 /** Generous: a deadline is there to end a test that has failed, never to measure. */
 const DEADLINE_MS = 30_000 * STRETCH
 const LINES_OF_OUTPUT = 40

@@ -100,9 +100,9 @@ export class SimCoordinator {
         this.#statement(query).run(...bindings)
       },
     }
-    this.#database.exec('begin')
+    this.#statement('begin').run()
     migrate(this.#sql, MIGRATIONS)
-    this.#database.exec('commit')
+    this.#statement('commit').run()
     this.#prepared.clear()
     this.#watchRows()
     this.logs = new LogHouse(time)
@@ -160,13 +160,14 @@ export class SimCoordinator {
       numbers: this.numbers,
       sign: signing(KEY, now),
       transaction: (run) => {
-        this.#database.exec('savepoint event')
+        this.#statement('savepoint event').run()
         try {
           const value = run()
-          this.#database.exec('release event')
+          this.#statement('release event').run()
           return value
         } catch (error) {
-          this.#database.exec('rollback to event; release event')
+          this.#statement('rollback to event').run()
+          this.#statement('release event').run()
           throw error
         }
       },
@@ -192,24 +193,24 @@ export class SimCoordinator {
     const upkeep = await this.#awake()
     const alarm = this.alarmAt
     if (this.#doom !== null) this.#undoomed += 1
-    this.#database.exec('begin')
+    this.#statement('begin').run()
     this.#isInEvent = true
     try {
       const value = act(upkeep)
       if (this.#doom?.writes === null) {
-        this.#database.exec('commit')
+        this.#statement('commit').run()
         this.#onlooker.eventEnded('committed')
         this.#sent = []
         this.#die()
         return null
       }
       if (this.#undoomed > 3) this.#doom = null // no event wrote so much
-      this.#database.exec('commit')
+      this.#statement('commit').run()
       this.#onlooker.eventEnded('committed')
       for (const send of this.#sent.splice(0)) send()
       return value
     } catch (error) {
-      this.#database.exec('rollback')
+      this.#statement('rollback').run()
       this.#onlooker.eventEnded('undone')
       this.#sent = []
       this.alarmAt = null

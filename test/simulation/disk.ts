@@ -23,6 +23,48 @@ class SimFile {
   }
 }
 
+/** Files by folder and name: what is asked for most is one folder. */
+class Names {
+  readonly folders = new Map<string, Map<string, SimFile>>()
+
+  get(path: string): SimFile | undefined {
+    const [folder, name] = split(path)
+    return this.folders.get(folder)?.get(name)
+  }
+
+  set(path: string, file: SimFile): void {
+    const [folder, name] = split(path)
+    const files = this.folders.get(folder)
+    if (files === undefined) this.folders.set(folder, new Map([[name, file]]))
+    else files.set(name, file)
+  }
+
+  delete(path: string): void {
+    const [folder, name] = split(path)
+    this.folders.get(folder)?.delete(name)
+  }
+
+  *entries(): Generator<readonly [string, SimFile]> {
+    for (const [folder, files] of this.folders) for (const [name, file] of files) yield [`${folder}/${name}`, file]
+  }
+
+  /** All of a folder and of those in it. */
+  *below(folder: string): Generator<readonly [string, SimFile]> {
+    for (const [path, files] of this.folders) if (path === folder || path.startsWith(`${folder}/`)) for (const [name, file] of files) yield [`${path}/${name}`, file]
+  }
+
+  copy(): Names {
+    const copy = new Names()
+    for (const [folder, files] of this.folders) copy.folders.set(folder, new Map(files))
+    return copy
+  }
+}
+
+function split(path: string): readonly [string, string] {
+  const at = path.lastIndexOf('/')
+  return [path.slice(0, at), path.slice(at + 1)]
+}
+
 /** The process at whose hand an act happens. */
 export interface DiskUser extends Owner {
   /** Counts down with each act that changes the disk; at zero the process dies within it. Null: not planned. */
@@ -46,9 +88,9 @@ export class SimDisk {
   readonly #time: VirtualTime
   readonly #dice: Dice
   readonly #events: DiskEvents
-  #names = new Map<string, SimFile>()
+  #names = new Names()
   #folders = new Set<string>()
-  #durableNames = new Map<string, SimFile>()
+  #durableNames = new Names()
   #durableFolders = new Set<string>()
 
   constructor(time: VirtualTime, dice: Dice, events: DiskEvents) {
@@ -64,29 +106,29 @@ export class SimDisk {
 
   /** Names of files below a folder, in their order of creation. */
   below(folder: string): readonly string[] {
-    return [...this.#names.keys()].filter((path) => path.startsWith(`${folder}/`))
+    return [...this.#names.below(folder)].map(([path]) => path)
   }
 
   used(): number {
     let bytes = 0
-    for (const file of this.#names.values()) bytes += file.size
+    for (const [, file] of this.#names.entries()) bytes += file.size
     return bytes
   }
 
   /** Everything as it is now, as a copied or rolled-back image has it: all of it synced. */
   image(): Map<string, Uint8Array> {
-    return new Map([...this.#names].map(([path, file]) => [path, file.bytes]))
+    return new Map([...this.#names.entries()].map(([path, file]) => [path, file.bytes]))
   }
 
   restore(image: ReadonlyMap<string, Uint8Array>): void {
-    this.#names = new Map()
+    this.#names = new Names()
     for (const [path, bytes] of image) {
       const file = new SimFile()
       file.bytes = file.synced = bytes
       this.#names.set(path, file)
     }
     this.#folders = new Set([...image.keys()].flatMap((path) => parents(path)))
-    this.#durableNames = new Map(this.#names)
+    this.#durableNames = this.#names.copy()
     this.#durableFolders = new Set(this.#folders)
   }
 
@@ -95,14 +137,14 @@ export class SimDisk {
     const dice = this.#dice
     for (const path of this.#folders) if (!this.#durableFolders.has(path) && dice.chance(0.5)) this.#folders.delete(path)
     for (const path of this.#durableFolders) if (!this.#folders.has(path) && dice.chance(0.5)) this.#folders.add(path)
-    const after = new Map<string, SimFile>()
-    for (const path of new Set([...this.#names.keys(), ...this.#durableNames.keys()])) {
+    const after = new Names()
+    for (const path of new Set([...this.#names.entries(), ...this.#durableNames.entries()].map(([name]) => name))) {
       const [now, then] = [this.#names.get(path), this.#durableNames.get(path)]
       const file = now === then || dice.chance(0.5) ? now : then
       if (file === undefined || !parents(path).every((folder) => this.#folders.has(folder))) continue
       after.set(path, file)
     }
-    for (const file of after.values()) {
+    for (const [, file] of after.entries()) {
       const synced = file.synced ?? NOTHING
       if (file.bytes === synced || file.hollow > 0) continue
       // A part of what was written later may have come through, or all of it, or nothing.
@@ -111,7 +153,7 @@ export class SimDisk {
       file.synced = file.bytes
     }
     this.#names = after
-    this.#durableNames = new Map(after)
+    this.#durableNames = after.copy()
     this.#durableFolders = new Set(this.#folders)
   }
 
@@ -153,7 +195,7 @@ export class SimDisk {
   /** Creates the file unless it is there. */
   claim(user: DiskUser, path: string, text: string): Promise<boolean> {
     return this.#act(user, (part) => {
-      if (this.#names.has(path)) return false
+      if (this.#names.get(path) !== undefined) return false
       this.#write(path, new TextEncoder().encode(text), part)
       return true
     })
@@ -188,10 +230,8 @@ export class SimDisk {
   }
 
   #list(folder: string): readonly string[] {
-    const start = `${folder}/`
-    const names = new Set<string>()
-    for (const path of this.#names.keys()) if (path.startsWith(start)) names.add(path.slice(start.length).split('/', 1)[0] ?? '')
-    for (const path of this.#folders) if (path.startsWith(start)) names.add(path.slice(start.length).split('/', 1)[0] ?? '')
+    const names = new Set<string>(this.#names.folders.get(folder)?.keys())
+    for (const path of this.#folders) if (path.startsWith(folder) && path[folder.length] === '/') names.add(path.slice(folder.length + 1).split('/', 1)[0] ?? '')
     return [...names]
   }
 
@@ -254,8 +294,7 @@ export class SimDisk {
     }
     if (!this.#folders.has(from)) throw trouble('ENOENT', `no such file or directory, rename '${from}'`)
     this.#events.going(from)
-    for (const [path, each] of [...this.#names]) {
-      if (!path.startsWith(`${from}/`)) continue
+    for (const [path, each] of [...this.#names.below(from)]) {
       this.#names.delete(path)
       this.#names.set(to + path.slice(from.length), each)
     }
@@ -268,16 +307,17 @@ export class SimDisk {
 
   #remove(path: string, part: number): void {
     if (this.#folders.has(path)) this.#events.going(path)
-    const inside = [...this.#names.keys()].filter((name) => name === path || name.startsWith(`${path}/`))
+    const inside = this.#names.get(path) === undefined ? [...this.#names.below(path)].map(([name]) => name) : [path]
     for (const name of inside.slice(0, Math.ceil(part * inside.length))) this.#names.delete(name)
-    if (part === 1) for (const folder of [...this.#folders]) if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder)
+    if (part < 1) return
+    for (const folder of this.#folders) if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder)
+    for (const folder of this.#names.folders.keys()) if (folder === path || folder.startsWith(`${path}/`)) this.#names.folders.delete(folder)
   }
 
   /** The names in it are as they are now, for good; what the files hold is another matter. */
   #syncFolder(folder: string): void {
-    const isIn = (path: string) => path.startsWith(`${folder}/`) && !path.slice(folder.length + 1).includes('/')
-    for (const path of this.#durableNames.keys()) if (isIn(path) && !this.#names.has(path)) this.#durableNames.delete(path)
-    for (const [path, file] of this.#names) if (isIn(path)) this.#durableNames.set(path, file)
+    this.#durableNames.folders.set(folder, new Map(this.#names.folders.get(folder)))
+    const isIn = (path: string) => path.startsWith(folder) && path[folder.length] === '/' && !path.includes('/', folder.length + 1)
     for (const path of this.#durableFolders) if (isIn(path) && !this.#folders.has(path)) this.#durableFolders.delete(path)
     for (const path of this.#folders) if (isIn(path) || path === folder) this.#durableFolders.add(path)
   }

@@ -7,10 +7,12 @@ import type { LogReply, SealReply, SealRequest } from '../../schema/attempt.ts'
 import type { VirtualTime } from './time.ts'
 
 interface House {
-  readonly database: DatabaseSync
   readonly storage: LogStorage
   store: LogStore | null
 }
+
+/** Empty ones that a former world has left: making one costs more than all that a log does with it. */
+const empty: LogStorage[] = []
 
 export class LogHouse {
   /** The blob store does not answer. */
@@ -55,7 +57,7 @@ export class LogHouse {
 
   #store(attempt: string): LogStore {
     let house = this.#houses.get(attempt)
-    if (house === undefined) this.#houses.set(attempt, (house = { ...openStorage(), store: null }))
+    if (house === undefined) this.#houses.set(attempt, (house = { storage: empty.pop() ?? openStorage(), store: null }))
     return (house.store ??= new LogStore(house.storage))
   }
 
@@ -81,7 +83,10 @@ export class LogHouse {
   }
 
   close(): void {
-    for (const { database } of this.#houses.values()) database.close()
+    for (const { storage } of this.#houses.values()) {
+      if (storage.all("select 1 from sqlite_master where name = 'log'", []).length > 0) for (const table of ['log', 'piece']) storage.run(`delete from ${table}`, [])
+      empty.push(storage)
+    }
   }
 }
 
@@ -89,7 +94,7 @@ export class BlobStoreAway extends Error {
   override readonly message = 'the blob store is away'
 }
 
-function openStorage(): { readonly database: DatabaseSync; readonly storage: LogStorage } {
+function openStorage(): LogStorage {
   const database = new DatabaseSync(':memory:')
   const prepared = new Map<string, StatementSync>()
   const statement = (query: string): StatementSync => {
@@ -102,21 +107,18 @@ function openStorage(): { readonly database: DatabaseSync; readonly storage: Log
     return known
   }
   return {
-    database,
-    storage: {
-      all: (query, bindings) => statement(query).all(...bindings) as unknown as unknown[][], // as set when it was prepared
-      run: (query, bindings) => void statement(query).run(...bindings),
-      transaction: (run) => {
-        database.exec('begin')
-        try {
-          const value = run()
-          database.exec('commit')
-          return value
-        } catch (error) {
-          database.exec('rollback')
-          throw error
-        }
-      },
+    all: (query, bindings) => statement(query).all(...bindings) as unknown as unknown[][], // as set when it was prepared
+    run: (query, bindings) => void statement(query).run(...bindings),
+    transaction: (run) => {
+      statement('begin').run()
+      try {
+        const value = run()
+        statement('commit').run()
+        return value
+      } catch (error) {
+        statement('rollback').run()
+        throw error
+      }
     },
   }
 }

@@ -36,6 +36,7 @@ export interface Surroundings {
   trace(machine: SimMachine, text: string): void
   going(machine: SimMachine, path: string): void
   spawned(machine: SimMachine, attempt: AttemptId, commit: string | null): void
+  commandEnds(attempt: AttemptId): void
   /** The agent took these bytes of the attempt's output. */
   printed(attempt: AttemptId, text: string): void
   ended(machine: SimMachine, code: number): void
@@ -51,6 +52,8 @@ export class SimProcess implements DiskUser {
   readonly pid: number
   readonly machine: SimMachine
   agent: Agent | null = null
+  /** When it was first told to stop. */
+  stoppedAt: number | null = null
   /** What follows its death within a write. */
   mourned: (() => void) | null = null
 
@@ -80,6 +83,10 @@ export class SimMachine {
   /** Cleared when a person has switched it off for good. */
   isWanted = true
   isCloneOf: SimMachine | null = null
+  /** Its disk went back in time once. */
+  isRolledBack = false
+  /** When it last stood still. */
+  thawedAt = 0
   starts = 0
   /** Its commands stand still with it. */
   readonly power: Owner = { isAlive: true, frozenUntil: 0 }
@@ -167,6 +174,7 @@ export class SimMachine {
     this.freeze(ms)
     this.power.frozenUntil = Math.max(this.power.frozenUntil, this.#around.time.now + ms)
     this.sleptMs += ms
+    this.thawedAt = this.power.frozenUntil
   }
 
   #clock(process: SimProcess): Clock {
@@ -234,6 +242,7 @@ export class SimMachine {
       if (!command.isAlive) return
       command.isAlive = false
       this.table.delete(command)
+      around.commandEnds(attempt)
       // Whoever waits for it hears of it when it can.
       time.after(0.1, () => void Promise.all(taken).then(() => resolve({ exitStatus, signal, stoppedBy, leftovers: [], survivors: [] })), process)
     }

@@ -21,6 +21,7 @@ interface Job {
   readonly id: string
   readonly build: string
   readonly class: number
+  readonly ord: number
   readonly avoidAgent: string | null
   readonly state: string
   readonly fence: number
@@ -68,6 +69,15 @@ export class Watch implements Onlooker {
   /** Verdicts that left the coordinator. */
   readonly verdicts = new Map<string, string>()
   readonly spawned = new Set<string>()
+  /** By build: the first commit that a current attempt named. */
+  readonly #reported = new Map<string, string>()
+  /** Attempts whose result was sent once. */
+  readonly #resultsSent = new Map<string, SimMachine>()
+  /** Attempts that a process heard to abandon, and when. */
+  readonly #abandoned = new Map<string, { readonly process: SimProcess; readonly at: number }>()
+  /** When each attempt's assignment was first heard. */
+  readonly #heardAt = new Map<string, number>()
+  readonly #endedAt = new Map<string, number>()
   lost = 0
   redelivered = 0
   readonly #time: VirtualTime
@@ -116,13 +126,13 @@ export class Watch implements Onlooker {
 
   jobChanged(before: readonly unknown[] | null, row: readonly unknown[]): void {
     this.#isInEvent = true
-    const [project, build, n, state, fence, agent, bootSeq, cancel, , digest, jobClass, , avoidAgent, spec, result] = row as [number, number, number, string, number, string | null, number | null, number, number, string | null, number, number, string | null, string, string | null]
+    const [project, build, n, state, fence, agent, bootSeq, cancel, , digest, jobClass, ord, avoidAgent, spec, result] = row as [number, number, number, string, number, string | null, number | null, number, number, string | null, number, number, string | null, string, string | null]
     const id = `J${project}-${build}-${n}`
     const was = this.jobs.get(id)
     const now = this.#time.now
     const isNewState = was === undefined || was.state !== state || was.fence !== fence
     const job: Job = {
-      id, build: `${project}-${build}`, class: jobClass, avoidAgent, state, fence, agent, bootSeq, cancel: cancel === 1, digest, spec, result,
+      id, build: `${project}-${build}`, class: jobClass, ord, avoidAgent, state, fence, agent, bootSeq, cancel: cancel === 1, digest, spec, result,
       since: isNewState ? now : was.since,
       canceledAt: cancel === 1 ? (was?.canceledAt ?? now) : null,
       namedAt: was !== undefined && was.fence === fence ? was.namedAt : null,
@@ -155,6 +165,9 @@ export class Watch implements Onlooker {
     if (before !== undefined) this.violate('I1', `${attempt} was given to ${before} and to ${holder}`)
     this.owners.set(attempt, holder)
     this.#undo.push(() => this.owners.delete(attempt))
+    for (const other of this.jobs.values()) {
+      if (other.state === 'queued' && other.class === job.class && other.ord < job.ord && other.avoidAgent !== job.agent) this.violate('I28', `${job.agent} was given ${job.id}, and ${other.id} waits before it`)
+    }
     const held = [...this.jobs.values()].filter((other) => other.state === 'live' && other.agent === job.agent).length
     const most = this.#spokenOf(job.agent, job.bootSeq)?.slots ?? Infinity
     if (held > most) this.violate('I15', `${job.agent} has ${most} slots and holds ${held} attempts`)
@@ -221,6 +234,11 @@ export class Watch implements Onlooker {
     if (isIdle && !anyLive && last?.key === key && rowsWritten > 0 && !this.#undo.length && request.offer === undefined) this.violate('I19', `an idle sync of ${machine.plan.name} wrote ${rowsWritten} rows`)
 
     const named = new Set<string>([...request.running.map(({ attempt }) => attempt), ...request.finished.map(({ attempt }) => attempt), ...request.spooled])
+    for (const { attempt, commit } of [...request.running, ...request.finished.map(({ attempt: of, result }) => ({ attempt: of, commit: result.commit }))]) {
+      const job = this.#jobOf(attempt)
+      const isCurrent = job !== null && `${job.id}.${job.fence}` === attempt && job.agent === request.agent
+      if (isCurrent && commit !== null && !this.#reported.has(job.build)) this.#reported.set(job.build, commit)
+    }
     for (const attempt of named) {
       const job = this.#jobOf(attempt)
       if (job !== null && job.state === 'live' && `${job.id}.${job.fence}` === attempt && job.agent === request.agent) this.jobs.set(job.id, { ...job, namedAt: this.#time.now })
@@ -240,7 +258,7 @@ export class Watch implements Onlooker {
     }
     for (const { attempt, spec } of reply.assignments) {
       const job = this.#jobOf(attempt)
-      const pin = job === null ? undefined : this.pins.get(job.build)
+      const pin = job === null ? undefined : (this.#reported.get(job.build) ?? this.pins.get(job.build))
       if (pin !== undefined && spec?.checkout && spec.checkout.commit !== pin) this.violate('I29', `${attempt} is to check out ${spec.checkout.commit}, and its build is of ${pin}`)
       if (this.owners.get(attempt) !== `${request.agent}/${request.boot_seq}`) this.violate('I1', `${attempt} was sent to ${request.agent}/${request.boot_seq}, and was given to ${this.owners.get(attempt)}`)
     }
@@ -260,13 +278,27 @@ export class Watch implements Onlooker {
       return
     }
     this.#processes.set(process, { agent: request.agent, bootSeq: request.boot_seq, held: named, lastReplyAt: null, lastReply: null, givenSinceReply: 0, state: request.state, slots: request.slots, tags: process.machine.plan.tags, doorbell: request.doorbell })
-    // A result or a loss is told by a process whose earlier boots have nothing running any more.
-    for (const { attempt } of request.lost) if ([...process.machine.table].some((command) => command.attempt === attempt)) this.violate('I23', `${process.machine.plan.name} says that ${attempt} is lost, and its command runs`)
+    // It speaks of what its earlier boots left: nothing of that may run any more.
+    for (const { attempt } of process.machine.table) if (!named.has(attempt)) this.violate('I23', `${process.machine.plan.name} begins to speak, and the command of ${attempt} still runs there`)
+    for (const { attempt } of request.lost) {
+      const machine = this.#resultsSent.get(attempt)
+      if (machine === process.machine && !machine.isRolledBack && !this.verdicts.has(attempt)) this.violate('I5', `${machine.plan.name} had a result of ${attempt}, and now says that it is lost`)
+    }
   }
 
-  /** It finished: nothing of it may run. */
+  /** It finished: nothing of it may run, and whoever waits for the slot waits for no more than this message. */
   sendsResult(process: SimProcess, attempt: string): void {
-    if ([...process.machine.table].some((command) => command.attempt === attempt)) this.violate('I23', `${process.machine.plan.name} delivers ${attempt}, and its command runs`)
+    const { table, plan } = process.machine
+    if ([...table].some((command) => command.attempt === attempt)) this.violate('I23', `${plan.name} delivers ${attempt}, and its command runs`)
+    if (this.#resultsSent.has(attempt)) return
+    this.#resultsSent.set(attempt, process.machine)
+    const endedAt = this.#endedAt.get(attempt)
+    const late = endedAt === undefined ? 0 : Math.min(this.#time.now - endedAt, this.quietFor('coordinator', plan.name) - 60 * SECOND)
+    if (late > 12 * SECOND) this.violate('I7', `${plan.name} tells that ${attempt} ended ${Math.round(late / SECOND)} s after it did, and nothing is wrong`)
+  }
+
+  commandEnds(attempt: string): void {
+    this.#endedAt.set(attempt, this.#time.now)
   }
 
   hears(process: SimProcess, reply: SyncReply): void {
@@ -275,7 +307,11 @@ export class Watch implements Onlooker {
     spoken.lastReply = reply
     spoken.lastReplyAt = this.#time.now
     spoken.givenSinceReply = 0
-    for (const { attempt } of reply.assignments) spoken.held.add(attempt)
+    for (const { attempt } of reply.assignments) {
+      spoken.held.add(attempt)
+      if (!this.#heardAt.has(attempt)) this.#heardAt.set(attempt, this.#time.now)
+    }
+    for (const { attempt, directive } of reply.directives) if (directive === 'abandon' && !this.#abandoned.has(attempt)) this.#abandoned.set(attempt, { process, at: this.#time.now })
   }
 
   /** The reply is on its way, heard or not. */
@@ -299,11 +335,17 @@ export class Watch implements Onlooker {
   starts(machine: SimMachine, attempt: string, commit: string | null): void {
     if (this.spawned.has(attempt)) this.violate('I1', `${attempt} was started twice, the second time on ${machine.plan.name}`)
     this.spawned.add(attempt)
+    const stoppedAt = machine.process?.stoppedAt ?? null
+    const heardAt = this.#heardAt.get(attempt) ?? 0
+    if (stoppedAt !== null && heardAt > stoppedAt) this.violate('C14', `${machine.plan.name} was told to stop, was given ${attempt} after that, and starts it`)
     const job = this.#jobOf(attempt)
-    if (job !== null && commit !== null && job.namedAt !== null) {
-      const pin = this.pins.get(job.build)
-      void pin // an attempt may have begun before another one's commit was known
+    if (job === null || !job.spec.includes('"onPartition":"stop"')) return
+    for (const other of this.#machines()) {
+      // What stands still cannot end anything, and neither can a dead agent; everybody else had the time.
+      const canAct = other.process !== null && other.process.isAlive && Math.max(other.process.frozenUntil, other.thawedAt) + 60 * SECOND < this.#time.now
+      for (const command of other.table) if (canAct && command.attempt !== attempt && command.attempt.startsWith(`${job.id}.`)) this.violate('D16', `${attempt} starts on ${machine.plan.name} while ${command.attempt} runs on ${other.plan.name}, and it may not run in two places`)
     }
+    void commit
   }
 
   going(machine: SimMachine, path: string): void {
@@ -343,6 +385,11 @@ export class Watch implements Onlooker {
       const quiet = this.quietFor('coordinator', process.machine.plan.name)
       if (!spoken.held.has(attempt)) this.#bound(`unheard ${attempt}`, Math.min(now - job.since, quiet), 30 * SECOND, 'I11', `${process.machine.plan.name} was given ${attempt}, nothing is wrong, and it does not have it`)
       if (job.canceledAt !== null) this.#bound(`cancel ${attempt}`, Math.min(now - job.canceledAt, quiet), HEARTBEAT_MS + 40 * SECOND, 'I18', `${job.id} was cancelled, nothing is wrong, and it is still live`)
+    }
+    for (const [attempt, { process, at }] of this.#abandoned) {
+      if (!process.isAlive || process.frozenUntil > now - 60 * SECOND) this.#abandoned.delete(attempt)
+      else if ([...process.machine.table].some((command) => command.attempt === attempt)) this.#bound(`abandoned ${attempt}`, now - at, 20 * SECOND, 'I23', `${process.machine.plan.name} was told to abandon ${attempt}, and its command still runs`)
+      else this.#abandoned.delete(attempt)
     }
     for (const [process, spoken] of this.#processes) {
       if (!process.isAlive) {

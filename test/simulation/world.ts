@@ -89,6 +89,7 @@ class World {
         this.tell(machine.plan.name, `starts the command of ${attempt}`)
         this.#watch.starts(machine, attempt, commit)
       },
+      commandEnds: (attempt: AttemptId) => this.#watch.commandEnds(attempt),
       printed: (attempt: AttemptId, text: string) => void this.#printed.set(attempt, (this.#printed.get(attempt) ?? '') + text),
       ended: (machine: SimMachine, code: number) => {
         this.tell(machine.plan.name, `ended with ${code}`)
@@ -261,6 +262,7 @@ class World {
         watch.fault(name, what.forMs + 60 * SECOND)
         return machine.suspend(what.forMs)
       case 'stop':
+        if (machine.process !== null) machine.process.stoppedAt ??= time.now
         for (let times = what.times; times > 0; times -= 1) machine.process?.agent?.stop()
         watch.fault(name, what.awayMs + 5 * MINUTE)
         return
@@ -292,6 +294,7 @@ class World {
         machine.losePower()
         this.#forget(machine, image)
         machine.disk.restore(image)
+        machine.isRolledBack = true
         startAgainAfter(3 * SECOND)
         watch.fault(name, 10 * MINUTE) // with a boot number that was used already it stands by like a copy
         return

@@ -5,6 +5,7 @@
  * The answer is taken from the last look, so that a sync never waits for a disk or a process.
  */
 import { spawn } from 'node:child_process'
+import { join } from 'node:path'
 import { diskTrouble } from '../disk-trouble.ts'
 import type { Clock, Disk } from '../platform.ts'
 
@@ -35,6 +36,8 @@ export interface HealthOptions {
 export interface Health {
   /** Null: fit. */
   reason(): string | null
+  /** What must be durable could not be written: not fit until the next look has written something itself. */
+  suspect(why: string): void
   /** The first look is over. */
   readonly looked: Promise<void>
   stop(): void
@@ -46,11 +49,20 @@ export function startHealth({ disk, clock, folder, limits, everyMs, spoolBytes, 
   let tools: string | null = 'untested'
   let takeBack: (() => void) | null = null
   let isOver = false
+  /** Rises with each suspicion: a look that began before one does not end it. */
+  let suspicions = 0
+  let isSuspect = false
 
   async function look(): Promise<void> {
+    const before = suspicions
     if (tools !== null) tools = await selfTest() // repeated only until it passes
-    const found = tools ?? (await diskProblem(disk, folder, limits)) ?? spoolProblem(spoolBytes(), limits)
-    if (isOver || found === reason) return
+    const found = tools ?? (await diskProblem(disk, folder, limits)) ?? spoolProblem(spoolBytes(), limits) ?? (isSuspect ? await writingProblem(disk, folder) : null)
+    if (isOver || suspicions > before) return
+    isSuspect = found !== null && isSuspect
+    become(found)
+  }
+  function become(found: string | null): void {
+    if (found === reason) return
     reason = found
     changed(found)
   }
@@ -60,6 +72,11 @@ export function startHealth({ disk, clock, folder, limits, everyMs, spoolBytes, 
   }
   return {
     reason: () => reason,
+    suspect: (why) => {
+      suspicions += 1
+      isSuspect = true
+      become(why)
+    },
     looked: again(),
     stop: () => {
       isOver = true
@@ -77,6 +94,17 @@ async function diskProblem(disk: Disk, folder: string, limits: HealthLimits): Pr
     return null
   } catch (error) {
     return `disk of ${folder} cannot be used: ${diskTrouble(error).why}`
+  }
+}
+
+async function writingProblem(disk: Disk, folder: string): Promise<string | null> {
+  const path = join(folder, 'probe')
+  try {
+    await disk.writeDurably(path, new Uint8Array(1))
+    await disk.remove(path)
+    return null
+  } catch (error) {
+    return `cannot write to ${folder}: ${diskTrouble(error).why}`
   }
 }
 

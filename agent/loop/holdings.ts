@@ -24,6 +24,8 @@ export interface HoldingsParts {
   watch(attempt: AttemptId): void
   /** Something to tell the coordinator at once. */
   kick(): void
+  /** An attempt could not be begun for a reason that the next one would meet too. */
+  suspect(why: string): void
   /** A build begins or ends, or something odd happens: for the terminal. */
   note(text: string): void
 }
@@ -86,6 +88,7 @@ export function createHoldings(parts: HoldingsParts, lostAtStart: readonly { rea
         break
       case 'refused':
         parts.note(`hands ${attempt} back: ${end.message}`)
+        parts.suspect(end.message) // or it would be given the same job again at once, and hand it back, for ever
         lost.set(attempt, 'handed_back')
         void parts.giveUp(attempt)
         break

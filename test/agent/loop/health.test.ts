@@ -1,8 +1,9 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { HEALTH_LIMITS, startHealth, testTools } from '../../../agent/loop/health.ts'
 import { nodePlatform } from '../../../agent/node-platform.ts'
+import { watchDisk } from '../../support/watched-disk.ts'
 import { turnedClock } from '../../support/turned-clock.ts'
 import { ownFolder } from '../../support/folder.ts'
 
@@ -72,5 +73,27 @@ describe('the self-test of shell and git', () => {
     const folder = await ownFolder()
     await writeFile(join(folder, 'git'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
     expect(await testTools({ PATH: folder })).toMatch(/git does not start: it ended with status 3/)
+  })
+
+  it('not after something could not be written, until a look has written something itself', async () => {
+    const clock = turnedClock()
+    const folder = await ownFolder()
+    const disk = watchDisk(nodePlatform().disk)
+    const told: (string | null)[] = []
+    const health = startHealth({ disk, clock, folder, limits: { ...HEALTH_LIMITS, freeBytes: 0, freeShare: 0, freeInodes: 0 }, everyMs: 10_000, spoolBytes: () => 0, selfTest: async () => null, changed: (reason) => told.push(reason) })
+    await health.looked
+    health.suspect('cannot write its journal: EIO')
+    expect(health.reason()).toBe('cannot write its journal: EIO')
+    disk.refuse = () => 'EROFS'
+    await clock.turn(10_000)
+    await vi.waitFor(() => expect(health.reason()).toBe(`cannot write to ${folder}: its file system is read-only`))
+    disk.refuse = () => null
+    await vi.waitFor(async () => {
+      await clock.turn(10_000)
+      expect(health.reason()).toBeNull()
+    })
+    expect(told).toEqual([null, 'cannot write its journal: EIO', `cannot write to ${folder}: its file system is read-only`, null])
+    expect(await readdir(folder)).toEqual([])
+    health.stop()
   })
 })

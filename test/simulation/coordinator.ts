@@ -74,6 +74,8 @@ export class SimCoordinator {
   readonly sockets = new Set<DoorbellSocket>()
   readonly logs: LogHouse
   syncs = 0
+  /** How often the object began anew, with an empty memory. */
+  lives = 0
   readonly numbers = numbers()
   readonly #time: VirtualTime
   readonly #onlooker: Onlooker
@@ -149,6 +151,7 @@ export class SimCoordinator {
     if (this.#instance !== null && this.#time.now - this.#lastEventAt > SLEEPS_AFTER_MS) this.evict()
     this.#lastEventAt = this.#time.now
     if (this.#instance !== null) return this.#instance.upkeep
+    this.lives += 1
     const owner: Owner = { isAlive: true, frozenUntil: 0 }
     const doorbell = new Doorbell(
       () => [...this.sockets].filter(({ isOpen }) => isOpen).map(({ agent, queue, tags, send }) => ({ agent: agent as AgentId, queue, tags, send })), // signed by the cluster

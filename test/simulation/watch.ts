@@ -77,6 +77,12 @@ export class Watch implements Onlooker {
   readonly #abandoned = new Map<string, { readonly process: SimProcess; readonly at: number }>()
   /** When each attempt's assignment was first heard. */
   readonly #heardAt = new Map<string, number>()
+  /** By agent, boot and life of the object: the newest message. */
+  readonly #seqs = new Map<string, number>()
+  /** The newest boot of each agent that was answered. */
+  readonly #boots = new Map<string, number>()
+  /** By agent: when it handed attempts back. */
+  readonly #handedBack = new Map<string, readonly number[]>()
   readonly #endedAt = new Map<string, number>()
   lost = 0
   redelivered = 0
@@ -188,6 +194,7 @@ export class Watch implements Onlooker {
     const [project, build, n, fence, agent, bootSeq, detail] = row as [number, number, number, number, string, number, string]
     this.lost += 1
     const why = (JSON.parse(detail) as { code: string }).code
+    if (why === 'handed_back') this.#handBack(agent)
     if (why !== 'silent' && why !== 'restarted') return
     const job = this.jobs.get(`J${project}-${build}-${n}`)
     const machine = this.#machineOf(agent, bootSeq)
@@ -204,6 +211,12 @@ export class Watch implements Onlooker {
     const outages = this.#outages.filter(({ to }) => to > since)
     const other = this.quietFor(process.machine.plan.name)
     if (outages.length === 1 && other > this.#time.now - since && this.quietFor('object') > this.#time.now - since) this.violate('I10', `${attempt} was taken from ${process.machine.plan.name}, which holds it, for an outage of ${Math.round(((outages[0]?.to ?? 0) - (outages[0]?.from ?? 0)) / SECOND)} s`)
+  }
+
+  #handBack(agent: string): void {
+    const lately = [...(this.#handedBack.get(agent) ?? []).filter((at) => at > this.#time.now - 10 * SECOND), this.#time.now]
+    this.#handedBack.set(agent, lately)
+    if (lately.length > 12) this.violate('C15', `${agent} was given work ${lately.length} times within 10 s and handed it back each time`)
   }
 
   eventEnded(how: 'committed' | 'undone'): void {
@@ -224,9 +237,16 @@ export class Watch implements Onlooker {
 
   synced({ machine, request, caller, answer, rowsWritten }: { readonly machine: SimMachine; readonly request: ParsedSync; readonly caller: Caller; readonly answer: AgentAnswer<SyncReply>; readonly rowsWritten: number }): void {
     this.#isInEvent = true
+    const seen = `${request.agent}/${request.boot_seq}/${this.#coordinator().lives}`
+    const before = this.#seqs.get(seen) ?? 0
+    if (request.seq > before) this.#seqs.set(seen, request.seq)
+    else if (answer.ok && answer.value.assignments.length > 0) this.violate('C1.7', `message ${request.seq} of ${machine.plan.name} came after message ${before}, and was given ${answer.value.assignments.map(({ attempt }) => attempt).join(', ')}`)
     const key = JSON.stringify([request.boot_id, request.state, request.reason, request.slots, request.offer_rev])
     if (!answer.ok) return
     const { value: reply } = answer
+    const newest = this.#boots.get(request.agent) ?? 0
+    if (request.boot_seq < newest) this.violate('I12', `boot ${request.boot_seq} of ${request.agent} was answered after boot ${newest} had spoken`)
+    else this.#boots.set(request.agent, request.boot_seq)
     const last = this.#lastSync.get(request.agent)
     this.#lastSync.set(request.agent, { key })
     const isIdle = request.running.length + request.finished.length + request.spooled.length + request.lost.length + reply.assignments.length === 0
@@ -253,7 +273,8 @@ export class Watch implements Onlooker {
       if (verdict === 'accepted') {
         const recorded = job === null ? undefined : this.accepted.get(job.id)
         if (recorded?.attempt !== attempt || recorded.digest !== digest) this.violate('I2', `${attempt} was told "accepted", and that is not what is recorded`)
-      } else if (job !== null && !FINAL.has(job.state) && `${job.id}.${job.fence}` === attempt) this.violate('I5', `the current result of ${attempt} was refused: ${verdict}`)
+      } else if (job !== null && this.accepted.get(job.id)?.attempt === attempt && this.accepted.get(job.id)?.digest === digest) this.violate('I2', `the accepted result of ${attempt} was told "${verdict}" when it came again`)
+      else if (job !== null && !FINAL.has(job.state) && `${job.id}.${job.fence}` === attempt) this.violate('I5', `the current result of ${attempt} was refused: ${verdict}`)
       this.verdicts.set(attempt, verdict)
     }
     for (const { attempt, spec } of reply.assignments) {

@@ -2,7 +2,7 @@
 import type { SimCoordinator } from './coordinator.ts'
 import type { BuildPlan, JobPlan } from './script.ts'
 import type { VirtualTime } from './time.ts'
-import { createBuildRequest, createProjectRequest, type BuildView } from '../../schema/api.ts'
+import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'
 
 const ORIGIN = 'http://kedge'
 /** How soon a person tries again when nobody answers. */
@@ -18,6 +18,8 @@ export class People {
   readonly builds = new Map<string, Asked>()
   /** By command. */
   readonly #jobs = new Map<string, JobPlan>()
+  /** By agent. */
+  readonly #wishes = new Map<string, 'drain' | 'resume' | 'revoke'>()
   readonly #time: VirtualTime
   readonly #coordinator: SimCoordinator
 
@@ -88,20 +90,14 @@ export class People {
     return cluster.watch(now, attempt as Parameters<typeof cluster.watch>[1]) // an id of the cluster's own
   }
 
+  /** The last wish counts, also when an earlier one is still being asked for. */
   agent(id: string, action: 'drain' | 'resume' | 'revoke'): void {
+    this.#wishes.set(id, action)
     const ask = async (): Promise<void> => {
-      const answer = await this.#coordinator.ask((cluster, now) => cluster.changeAgent(now, id, action))
+      const wish = this.#wishes.get(id) ?? action
+      const answer = await this.#coordinator.ask((cluster, now) => cluster.changeAgent(now, id, wish))
       if (answer === null) this.#time.after(PATIENCE_MS, ask)
     }
     void this.#time.after(0, ask)
-  }
-
-  /** As a person would see it now; null while nobody answers. */
-  async view(key: string): Promise<BuildView | null> {
-    const asked = this.builds.get(key)
-    const [number] = asked?.numbers ?? []
-    if (asked === undefined || number === undefined) return null
-    const answer = await this.#coordinator.event((upkeep) => upkeep.cluster.build(this.#coordinator.now(), asked.plan.project, number, ORIGIN))
-    return answer?.ok === true ? answer.value : null
   }
 }

@@ -53,6 +53,8 @@ class World {
   readonly #watch: Watch
   readonly #wire: Wire
   readonly #people: People
+  /** Attempts of which a disk that was rolled back holds less than it did. */
+  readonly #forgotten = new Set<string>()
   readonly #printed = new Map<string, string>()
   readonly #images = new Map<string, Map<string, Uint8Array>>()
   readonly #trace: string[] | null
@@ -358,7 +360,11 @@ class World {
 
   /** What a disk that is rolled back forgets is not the agent's doing. */
   #forget(machine: SimMachine, image: ReadonlyMap<string, Uint8Array>): void {
-    for (const path of machine.disk.below(`${STATE}/spool`)) if (path.endsWith('/result.json') && !image.has(path)) this.tell(machine.plan.name, `forgets ${path}`)
+    for (const path of machine.disk.below(`${STATE}/spool`)) {
+      if (image.has(path)) continue
+      this.#forgotten.add(path.slice(`${STATE}/spool/`.length).split('/', 1)[0] ?? '')
+      this.tell(machine.plan.name, `forgets ${path}`)
+    }
   }
 
   // Messages.
@@ -413,6 +419,7 @@ class World {
     const job = this.#watch.jobs.get(id)
     const result = job?.result === null || job === undefined ? null : (parseJson(job.result) as { log_bytes: number; log_sha256: string; reason: { code: string } | null }) // as the agent made it
     const stored = this.#coordinator.logs.bytes(attempt)
+    if (this.#forgotten.has(attempt)) return
     if (result?.reason?.code === 'agent_disk') return // it says itself that its log is not whole
     if (result === null || result.log_bytes === 0) {
       if (stored !== null && stored.byteLength > 0) this.#watch.violate('I16', `${attempt} says that it has no log, and ${stored.byteLength} bytes are stored`)

@@ -147,9 +147,9 @@ export function createAttemptLogs({ spool, platform: { disk, network, clock }, u
     try {
       parcel.end ??= await spool.logEnd(parcel.attempt)
     } catch (error) {
-      note(`the log of ${parcel.attempt} cannot be read, so it stays here until the next start: ${error instanceof Error ? error.message : String(error)}`)
-      place.isTaken = false
-      return fill()
+      // Too many open files, or a disk that fails for a while: the others go first, and then it is tried again.
+      note(`the log of ${parcel.attempt} cannot be read, and is tried again later: ${error instanceof Error ? error.message : String(error)}`)
+      return stepAside(parcel, place.backoff.next())
     }
     if (!isStopped) begin(parcel, place.backoff).finish(parcel.end)
   }

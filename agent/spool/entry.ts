@@ -9,7 +9,7 @@
  *     verdict       what the coordinator said of the result, durable before anything is deleted [I5]
  *
  * Reading never throws for what it finds: a damaged file costs no more than that file can tell. A result that is whole
- * is delivered even when everything around it is broken.
+ * is delivered even when everything around it is broken. It throws when the disk does not let it look.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -120,6 +120,7 @@ async function readFile<T>(disk: Disk, path: string, schema: z.ZodType<T>): Prom
   try {
     bytes = await disk.read(path)
   } catch (error) {
+    if (isOfTheDisk(error)) throw error
     return { state: 'damaged', why: `${name} cannot be read: ${error instanceof Error ? error.message : String(error)}` }
   }
   if (bytes === null) return ABSENT
@@ -129,6 +130,11 @@ async function readFile<T>(disk: Disk, path: string, schema: z.ZodType<T>): Prom
   const format = z.object({ format: z.number() }).safeParse(json)
   if (format.success && format.data.format > FORMAT) return { state: 'damaged', why: `${name} was written by a newer kedge (format ${format.data.format})` }
   return { state: 'damaged', why: `${name} is damaged` }
+}
+
+/** What is there may be whole, and be read at another time or by another user: it must not pass for damage. */
+export function isOfTheDisk(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(EIO|EMFILE|ENFILE|ENOMEM|EAGAIN|EACCES|EPERM|ESTALE|ETIMEDOUT)$/.test(String(error.code))
 }
 
 /** Undefined for what is no JSON; every schema here refuses that. */

@@ -77,6 +77,10 @@ export async function openState(folder: string, platform: Platform, processes: P
   }
 }
 
+export function unreadable(path: string, error: unknown): StateError {
+  return new StateError('unreadable', `cannot read ${path}: ${diskTrouble(error).why}. It may hold a result that the coordinator has not got, so this agent does not start without it. Make it readable, or move it away.`, { cause: error })
+}
+
 export function unwritable(folder: string, error: unknown): StateError {
   const { why, remedy } = diskTrouble(error)
   return new StateError('unwritable', `cannot write the state folder ${folder}: ${why}. The agent keeps its identity and its unsent results there: ${remedy}, or name another with --state.`, { cause: error })

@@ -1,12 +1,13 @@
 /**
  * Reads the spool back at a start. Every folder becomes exactly one of: a result to deliver, an attempt that is lost, a
  * leftover to put away, or an entry moved to `corrupt/`, whose attempt is lost as well [D34]. Nothing that is found here
- * may stop the agent from starting.
+ * may stop the agent from starting; only what cannot be looked at does, as it may be a result.
  */
 import { join } from 'node:path'
 import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import type { Clock, Disk } from '../platform.ts'
-import { readEntry, type SpooledResult, type StartedProcess, type VerdictRecord } from './entry.ts'
+import { isOfTheDisk, readEntry, type SpooledResult, type StartedProcess, type VerdictRecord } from './entry.ts'
+import { unreadable } from './identity.ts'
 import type { Known } from './known.ts'
 import { withReserve } from './reserve.ts'
 
@@ -54,7 +55,10 @@ export async function replaySpool({ folder, disk, clock, known }: { readonly fol
     const attempt = name as AttemptId // the line above says so
     const path = join(folder, 'spool', name)
     // Settled before the crash, only not put away yet. Its verdict still decides where it goes.
-    const entry = await readEntry(disk, path, attempt).catch((error: unknown) => ({ state: 'corrupt', why: error instanceof Error ? error.message : String(error) }) as const)
+    const entry = await readEntry(disk, path, attempt).catch((error: unknown) => {
+      if (isOfTheDisk(error)) throw unreadable(path, error) // it may hold a result
+      return { state: 'corrupt', why: error instanceof Error ? error.message : String(error) } as const
+    })
     const isSettled = known.has(attempt)
     switch (entry.state) {
       case 'blank':

@@ -12,7 +12,7 @@ import type { Assignment, AttemptResult, Verdict } from '../../schema/sync.ts'
 import { measureLog, type LogEnd } from '../log/measure.ts'
 import type { Clock, Disk } from '../platform.ts'
 import { encodeResult, encodeSpec, encodeStarted, encodeVerdict, spoolResult, type SpooledResult, type StartedProcess } from './entry.ts'
-import { unwritable } from './identity.ts'
+import { StateError, unwritable } from './identity.ts'
 import { openKnown } from './known.ts'
 import { replaySpool, type Held, type LostAttempt } from './replay.ts'
 import { fillReserve, withReserve } from './reserve.ts'
@@ -65,7 +65,7 @@ export async function openSpool(folder: string, disk: Disk, clock: Clock): Promi
   try {
     return await open(folder, disk, clock)
   } catch (error) {
-    throw error instanceof Error && 'code' in error ? unwritable(folder, error) : error // what has no code is a mistake of ours
+    throw error instanceof Error && 'code' in error && !(error instanceof StateError) ? unwritable(folder, error) : error // what has no code is a mistake of ours
   }
 }
 

@@ -336,6 +336,19 @@ describe('a full disk [D33]', () => {
     })
   })
 
+  test.each(['EIO', 'EMFILE', 'EACCES'])('a result that cannot be read (%s) stays where it is, and the agent does not start without it', async (code) => {
+    const { open, disk, folder } = await bench()
+    await finished(await open(), A)
+    const read = disk.read
+    disk.read = async (path) => {
+      if (path.endsWith('result.json')) throw Object.assign(new Error(code), { code })
+      return await read(path)
+    }
+    await expect(open()).rejects.toMatchObject({ name: 'StateError', code: 'unreadable', message: expect.stringContaining(`cannot read ${join(folder, 'spool', A)}`) })
+    disk.read = read
+    expect((await open()).pending()).toHaveLength(1)
+  })
+
   test('a spool that cannot be opened says so in a sentence about its folder', async () => {
     const { open, disk } = await bench()
     disk.refuse = (verb) => (verb === 'allocate' ? 'EIO' : null)

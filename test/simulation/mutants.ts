@@ -12,6 +12,8 @@ export interface Mutant {
   readonly file: string
   readonly from: string
   readonly to: string
+  /** In the same file, where one edit alone leaves another that does the same. */
+  readonly and?: { readonly from: string; readonly to: string }
   /** Worlds in which the rule matters most. */
   readonly profile: ProfileName
 }
@@ -52,7 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Alarms.
   { name: 'the alarm is not armed after an event', rule: 'C10.1', file: UPKEEP, from: '    this.#arm(outcome.deadline)\n    this.#parts', to: '    this.#parts', profile: 'mixed' },
-  { name: 'the alarm is not armed again after it fired', rule: 'C10.1', file: UPKEEP, from: '      this.follow(cluster.alarm(now()))', to: '      cluster.alarm(now()); return', profile: 'mixed' },
+  { name: 'the alarm is not armed again after it fired', rule: 'C10.1', file: UPKEEP, from: '      this.follow(cluster.alarm(now()))', to: '      cluster.alarm(now())', and: { from: '      // A deadline that this alarm did not handle keeps one armed, whatever happened.\n      this.#arm(cluster.peek().deadline)\n', to: '' }, profile: 'mixed' },
   { name: 'a missing alarm is not noticed', rule: 'C10.1', file: UPKEEP, from: '    this.#armed = await this.#parts.alarm.get()\n    this.#arm(this.cluster.peek().deadline)', to: '    this.#armed = this.cluster.peek().deadline', profile: 'coordinator' },
   { name: 'only the alarm ends what is due', rule: 'C4.11', file: 'coordinator/objects/cluster.ts', from: 'return this.#withExpired(now, synced)', to: 'return synced', profile: 'coordinator' },
 

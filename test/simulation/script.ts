@@ -90,6 +90,8 @@ interface Profile {
   readonly agents?: readonly [number, number]
   readonly lengthMs?: number
   readonly outages?: readonly [number, number]
+  /** Share of jobs that run for longer than any lease. */
+  readonly long?: number
 }
 
 const ANY: Profile['weights'] = {
@@ -103,8 +105,8 @@ export const PROFILES = {
   calm: { says: 'nothing goes wrong', weights: { push: 1 }, faults: [0, 2], builds: [30, 50] },
   restarts: { says: 'agents die and come back', weights: { kill: 10, power: 6, 'die at disk': 14, stop: 4, 'roll back': 2, evict: 2, cancel: 3, 'die in event': 2 }, faults: [10, 30], builds: [25, 45] },
   network: { says: 'messages are lost, late, doubled, cut and answered by strangers', weights: { link: 30, freeze: 6, suspend: 2, kill: 4, evict: 3, cancel: 4, rings: 3 }, faults: [8, 20], builds: [25, 45] },
-  coordinator: { says: 'the object dies, sleeps, is away, and its alarms go wrong', weights: { outage: 14, evict: 12, 'die in event': 14, alarm: 8, 'late alarms': 4, kill: 3, 'wall clock': 2, cancel: 3, 'blob store away': 3 }, faults: [8, 24], builds: [25, 45] },
-  outages: { says: 'only the coordinator goes away, once in a while', weights: { outage: 1 }, faults: [1, 3], builds: [20, 35], outages: [500, 400_000] },
+  coordinator: { says: 'the object dies, sleeps, is away, and its alarms go wrong', weights: { outage: 14, evict: 12, 'die in event': 14, alarm: 8, 'late alarms': 4, kill: 3, 'wall clock': 2, cancel: 3, 'blob store away': 3 }, faults: [8, 24], builds: [25, 45], long: 0.15 },
+  outages: { says: 'only the coordinator goes away, once in a while', weights: { outage: 1 }, faults: [1, 3], builds: [20, 35], outages: [500, 400_000], long: 0.15 },
   disks: { says: 'disks fill, tear, fail and forget', weights: { 'disk full': 8, 'disk read-only': 3, 'disk failing': 4, 'disk slow': 6, 'die at disk': 20, power: 12, kill: 4, link: 4, cancel: 3 }, faults: [8, 24], builds: [25, 45] },
   people: { says: 'people change their minds at any moment', weights: { cancel: 20, retry: 12, drain: 3, resume: 3, revoke: 1, watch: 6, push: 6, kill: 4, link: 6, evict: 4, outage: 2, 'die in event': 3 }, faults: [15, 35], builds: [25, 45] },
   deaf: { says: 'requests arrive and replies do not', weights: { link: 20, kill: 2, evict: 2 }, faults: [4, 10], builds: [30, 60], agents: [1, 3] },
@@ -142,7 +144,7 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   for (let n = 1; n <= builds; n += 1) {
     const key = `b${n}`
     keys.push(key)
-    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: planBuild(key, dice) })
+    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: planBuild(key, dice, profile.long) })
   }
   const weights = Object.entries(profile.weights) as [Happening['kind'], number][] // the keys are kinds
   const sum = weights.reduce((all, [, weight]) => all + weight, 0)
@@ -159,8 +161,8 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   return { seed, profile: name, agents, happenings, faultsUntil: lengthMs + longest }
 }
 
-function planBuild(key: string, dice: Dice): BuildPlan {
-  const runMs = dice.chance(0.25) ? dice.between(0, 1500) : dice.chance(0.85) ? dice.between(1, 25) * SECOND : dice.between(25, 150) * SECOND
+function planBuild(key: string, dice: Dice, long = 0): BuildPlan {
+  const runMs = dice.chance(long) ? dice.between(130, 500) * SECOND : dice.chance(0.25) ? dice.between(0, 1500) : dice.chance(0.85) ? dice.between(1, 25) * SECOND : dice.between(25, 150) * SECOND
   const lines = Array.from({ length: dice.chance(0.2) ? 0 : dice.whole(1, 6) }, (_, at) => ({ atMs: dice.between(0, runMs), text: `line ${at} of ${key}${dice.chance(0.05) ? ' long'.repeat(400) : ''}`, isSecret: dice.chance(0.08) }))
   return {
     kind: 'build',

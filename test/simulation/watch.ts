@@ -94,6 +94,8 @@ export class Watch implements Onlooker {
   #undo: (() => void)[] = []
   #suspected: Violation[] = []
   #isInEvent = false
+  /** The event is a sync that was answered. */
+  #wasSync = false
   /** When the last fault of it ended: everywhere, at the coordinator, at a machine. */
   readonly #faultyUntil = new Map<string, number>()
   readonly #outages: { readonly from: number; to: number }[] = []
@@ -229,6 +231,8 @@ export class Watch implements Onlooker {
     const { alarmAt } = this.#coordinator()
     const deadline = this.#coordinator().peek((cluster) => cluster.peek().deadline) ?? null
     if (deadline !== null && (alarmAt === null || alarmAt > deadline)) this.violate('I20', `the next deadline is at ${deadline}, and the alarm is ${alarmAt === null ? 'not armed' : `${alarmAt - deadline} ms later`}`)
+    if (this.#wasSync && deadline !== null && deadline <= this.#coordinator().now()) this.violate('C4.11', 'a sync has passed, and a lease that had ended before it is still live')
+    this.#wasSync = false
     const live = [...this.jobs.values()].some(({ state }) => state === 'live')
     if (live && alarmAt === null) this.violate('I20', 'attempts are live and no alarm is armed')
   }
@@ -236,7 +240,7 @@ export class Watch implements Onlooker {
   // Messages.
 
   synced({ machine, request, caller, answer, rowsWritten }: { readonly machine: SimMachine; readonly request: ParsedSync; readonly caller: Caller; readonly answer: AgentAnswer<SyncReply>; readonly rowsWritten: number }): void {
-    this.#isInEvent = true
+    this.#isInEvent = this.#wasSync = true
     const seen = `${request.agent}/${request.boot_seq}/${this.#coordinator().lives}`
     const before = this.#seqs.get(seen) ?? 0
     if (request.seq > before) this.#seqs.set(seen, request.seq)
@@ -265,7 +269,7 @@ export class Watch implements Onlooker {
     }
     for (const { attempt, directive } of reply.directives) {
       const job = this.#jobOf(attempt)
-      if (directive === 'abandon' && job?.state === 'live' && `${job.id}.${job.fence}` === attempt && job.agent === request.agent && !job.cancel) this.violate('I13', `${machine.plan.name} was told to abandon ${attempt}, which is its own`)
+      if (directive === 'abandon' && (job?.state === 'live' || job?.state === 'queued') && `${job.id}.${job.fence}` === attempt && job.agent === request.agent && !job.cancel) this.violate('I13', `${machine.plan.name} was told to abandon ${attempt}, which is its own`)
     }
     for (const { attempt, verdict } of reply.verdicts) {
       const job = this.#jobOf(attempt)
@@ -394,12 +398,15 @@ export class Watch implements Onlooker {
     const live = [...this.jobs.values()].filter(({ state }) => state === 'live')
     for (const job of live) {
       const attempt = `${job.id}.${job.fence}`
+      if (job.namedAt === null) this.#bound(`untaken ${attempt}`, Math.min(now - job.since, this.quietFor('coordinator')), LEASE_MS + 2 * GRACE_MS + 15 * SECOND, 'C4.8', `nobody ever named ${attempt}, and it is still live`)
       const found = this.#machineOf(job.agent, job.bootSeq)
       const holder = found?.[0].isAlive === true ? found : null
       const coordinatorQuiet = this.quietFor('coordinator')
       if (holder === null) {
         // I6: it goes back to the queue within L, with late messages and a grace for each silence.
-        this.#bound(`gone ${attempt}`, Math.min(now - job.since, coordinatorQuiet), LEASE_MS + MOST_LATE_MS + 2 * GRACE_MS + 15 * SECOND, 'I6', `${attempt} has no holder, and is still live`)
+        const since = this.#waits.get(`gone ${attempt}`) ?? now
+        this.#waits.set(`gone ${attempt}`, since)
+        this.#bound(`gone ${attempt}`, Math.min(now - since, coordinatorQuiet), LEASE_MS + MOST_LATE_MS + 2 * GRACE_MS + 15 * SECOND, 'I6', `${attempt} has no holder, and is still live`)
         continue
       }
       const [process, spoken] = holder

@@ -265,7 +265,11 @@ export class SimCoordinator {
 
   comeBack(): void {
     this.isUp = true
-    if (this.alarmAt !== null) this.#schedule(this.alarmAt)
+    const { alarmAt } = this
+    if (alarmAt === null) return
+    // An alarm that fell due meanwhile is called when the platform gets to it: before the first request, or after many.
+    const lateMs = alarmAt > this.now() ? 0 : (Math.floor(this.#time.now) * 7919) % 10_000
+    this.#time.after(lateMs, () => this.#schedule(alarmAt))
   }
 
   #setAlarm(at: number): void {

@@ -65,7 +65,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'the youngest first', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: '.sort((a, b) => a.ord - b.ord', to: '.sort((a, b) => b.ord - a.ord', profile: 'mixed' },
   { name: 'unfit agents get work', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: "if (agent.state === 'draining') return", to: "if (agent.state === 'working') return", profile: 'restarts' },
   { name: 'a build is of no commit', rule: 'I29', file: SYNC, from: 'if (commit !== null && build.commit === null) event.apply', to: 'if (commit === "never") event.apply', profile: 'restarts' },
-  { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', profile: 'people' },
+  { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', and: { from: 'if (key !== null) load.dedups.insert', to: 'if (key === "never") load.dedups.insert' }, profile: 'people' },
   { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: '    if (effects.length === 0) return\n', to: '    if (effects.length >= 0) return\n', profile: 'calm' },
   { name: 'memory keeps the leases of what ended', rule: 'I15', file: 'coordinator/store/memory.ts', from: 'else this.leases.delete(jobId(job))', to: 'else this.leases.size', profile: 'mixed' },
 
@@ -75,7 +75,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a file is renamed without its bytes', rule: 'C15.1', file: 'agent/durable-write.ts', from: 'await files.writeSynced(temporary, bytes)', to: 'await files.write(temporary, bytes)', profile: 'disks' },
   { name: 'a name is not made durable', rule: 'C15.1', file: 'agent/durable-write.ts', from: '      await files.syncFolder(dirname(path))\n', to: '', profile: 'disks' },
   { name: 'the folder of a journal is not made durable', rule: 'C15.1', file: 'agent/spool/results.ts', from: 'await Promise.all([disk.syncFolder(spoolFolder), disk.writeDurably', to: 'await Promise.all([disk.writeDurably', profile: 'disks' },
-  { name: 'results go without a verdict', rule: 'I5', file: HOLDINGS, from: '    if (verdict === \'conflict\')', to: '    if (verdict === \'never\')', profile: 'mixed' },
+  { name: 'any reply is taken for a verdict', rule: 'I5', file: HOLDINGS, from: 'for (const { attempt, verdict } of reply.verdicts) {', to: "for (const { attempt, verdict } of pending().map((result) => ({ attempt: result.attempt, verdict: 'accepted' as const }))) {", profile: 'mixed' },
   { name: 'the first no answer ends a result', rule: 'C2.1', file: 'agent/exchange.ts', from: 'const foreign = whoElse(question.url, response)', to: 'const foreign = null as ReturnType<typeof whoElse>', profile: 'network' },
   { name: 'no time limit on a call', rule: 'C7', file: 'agent/exchange.ts', from: 'question.clock.after(question.timeoutMs, () => {', to: 'question.clock.after(1e12, () => {', profile: 'network' },
   { name: 'an abandoned build goes on', rule: 'C4.6', file: HOLDINGS, from: "else if (directive === 'abandon') held?.life.stop('abandoned', graceMs)", to: "else if (directive === 'abandon') void held", profile: 'network' },
@@ -96,3 +96,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'the log goes on where it was sent to', rule: 'C12.1', file: 'agent/log/upload.ts', from: 'await goOnAt(answer.value.size)\n    return', to: 'await goOnAt(stored + piece.byteLength)\n    return', profile: 'network' },
   { name: 'a log is not sent again from its start', rule: 'C12.2', file: 'agent/log/upload.ts', from: '        epoch = 2\n        await goOnAt(0)', to: "        return giveUp('it differs')", profile: 'disks' },
 ]
+
+/** Seeds that caught a mutant once, to be tried first. When the code or the worlds change, others are searched for. */
+export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>> = {}

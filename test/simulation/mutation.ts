@@ -1,7 +1,12 @@
-/** `--mutations`: for each mutant, seeds until one catches it. */
+/**
+ * `--mutations`: for each mutant, seeds until one catches it; first the one that is known to. Several mutants are tried at
+ * a time, each in a process of its own.
+ */
+import { availableParallelism } from 'node:os'
 import { nearest } from '../../schema/nearest.ts'
-import { MUTANTS, type Mutant } from './mutants.ts'
+import { CAUGHT_BY, MUTANTS, type Mutant } from './mutants.ts'
 import { liveThrough } from './pool.ts'
+import type { ProfileName } from './script.ts'
 import type { Told } from './seed-process.ts'
 
 export interface MutationOptions {
@@ -29,36 +34,43 @@ export async function showMutants({ names, seeds, json, signal }: MutationOption
   }
   const chosen = names.length === 0 ? MUTANTS : MUTANTS.filter((mutant) => names.some((name) => mutant.name.includes(name)))
   const results: Caught[] = []
-  for (const mutant of chosen) {
-    if (signal.aborted) break
-    const caught = await hunt(mutant, seeds, signal)
-    results.push(caught)
-    if (!json) console.log(`${caught.by === null ? 'SURVIVES' : 'caught  '}  ${mutant.rule.padEnd(6)} ${mutant.name.padEnd(52)} ${caught.by === null ? `${caught.seeds} seeds` : `seed ${caught.by.seed} (${caught.by.profile}) after ${caught.seeds}: ${caught.by.report.violations[0]?.rule} ${caught.by.report.violations[0]?.text.slice(0, 110).replaceAll('\n', ' ')}`}`)
-  }
+  const queue = chosen[Symbol.iterator]()
+  await Promise.all(Array.from({ length: availableParallelism() }, async () => {
+    for (const mutant of queue) {
+      if (signal.aborted) return
+      const caught = await hunt(mutant, seeds, signal)
+      if (signal.aborted && caught.by === null) return
+      results.push(caught)
+      if (!json) console.log(line(caught))
+    }
+  }))
   const survivors = results.filter(({ by }) => by === null)
   if (json) console.log(JSON.stringify({ mutants: results.map(({ mutant, by, seeds: lived }) => ({ name: mutant.name, rule: mutant.rule, seed: by?.seed ?? null, profile: by?.profile ?? null, broke: by?.report.violations[0]?.rule ?? null, seeds: lived })) }))
   else console.log(`${results.length - survivors.length} of ${results.length} mutants caught${results.length < chosen.length ? `, ${chosen.length - results.length} not tried` : ''}${survivors.length === 0 ? '' : `; not caught: ${survivors.map(({ mutant }) => mutant.name).join('; ')}`}`)
   return survivors.length === 0 && results.length === chosen.length ? 0 : 1
 }
 
-/** Half of its own profile, half of any. */
+function line({ mutant, by, seeds }: Caught): string {
+  const how = by === null ? `${seeds} seeds` : `seed ${by.seed} (${by.profile}) after ${seeds}: ${by.report.violations[0]?.rule} ${by.report.violations[0]?.text.slice(0, 110).replaceAll('\n', ' ')}`
+  return `${by === null ? 'SURVIVES' : 'caught  '}  ${mutant.rule.padEnd(6)} ${mutant.name.padEnd(52)} ${how}`
+}
+
+/** The known seed, then half of its own profile, then half of any. */
 async function hunt(mutant: Mutant, most: number, signal: AbortSignal): Promise<Caught> {
   let lived = 0
   let by: Told | null = null
-  for (const profile of [mutant.profile, null]) {
-    if (by !== null) break
-    const first = profile === null ? 500_001 : 1
-    await liveThrough({
-      seeds: Array.from({ length: Math.ceil(most / 2) }, (_, at) => first + at),
-      profile,
-      mutant,
-      signal,
-      tell: (told) => {
-        lived += 1
-        if (told.report.violations.length > 0) by ??= told
-        return by === null
-      },
-    })
+  const tell = (told: Told): boolean => {
+    lived += 1
+    if (told.report.violations.length > 0) by ??= told
+    return by === null
   }
+  const known = CAUGHT_BY[mutant.name]
+  const half = Math.ceil(most / 2)
+  const grounds: readonly { readonly profile: ProfileName | null; readonly seeds: readonly number[] }[] = [
+    ...(known === undefined ? [] : [{ profile: known[0], seeds: [known[1]] }]),
+    { profile: mutant.profile, seeds: Array.from({ length: half }, (_, at) => 1 + at) },
+    { profile: null, seeds: Array.from({ length: half }, (_, at) => 500_001 + at) },
+  ]
+  for (const { profile, seeds } of grounds) if (by === null && !signal.aborted) await liveThrough({ seeds, profile, mutant, processes: 1, signal, tell })
   return { mutant, by, seeds: lived }
 }

@@ -199,7 +199,7 @@ function planFault(kind: Happening['kind'], { dice, names, keys, name, profile }
   const agent = dice.pick(names)
   const key = keys[dice.whole(0, Math.max(0, keys.length - 1))] ?? 'b1'
   const awayMs = dice.chance(0.6) ? dice.between(100, 6000) : dice.between(6, 300) * SECOND
-  const forMs = dice.chance(0.6) ? dice.between(1, 40) * SECOND : dice.between(40, 320) * SECOND
+  const forMs = name === 'deaf' ? dice.between(30, 600) * SECOND : dice.chance(0.6) ? dice.between(1, 40) * SECOND : dice.between(40, 320) * SECOND
   switch (kind) {
     case 'build':
       return planBuild(key, dice)

@@ -32,11 +32,19 @@ export function admit(cluster: Pick<Cluster, 'offerOf'>, caller: Caller): AgentA
 /** How often an unanswered ring is repeated. */
 const REPEATS = 3
 
+interface Ring {
+  repeats: number
+  /** Of the job that it was rung for; null when it was this agent's own affair. */
+  readonly class: number | null
+}
+
 export class Doorbell {
   readonly #attached: () => readonly Attached[]
   readonly #again: (call: () => void) => void
-  /** Rings that no sync has answered yet, and how often they were repeated. */
-  readonly #unanswered = new Map<AgentId, number>()
+  /** Rings that no sync has answered yet. */
+  readonly #unanswered = new Map<AgentId, Ring>()
+  /** Agents that answered none of their rings, frozen or cut off behind an open socket: others are rung before them. */
+  readonly #deaf = new Set<AgentId>()
 
   /** `attached` lists the open sockets; `again` calls once after the repeat time. */
   constructor(attached: () => readonly Attached[], again: (call: () => void) => void) {
@@ -51,41 +59,53 @@ export class Doorbell {
   /** A sync of the agent answers its ring. */
   answered(agent: AgentId): void {
     this.#unanswered.delete(agent)
+    this.#deaf.delete(agent)
   }
 
   follow(effects: readonly Effect[], memory: Memory): void {
-    if (effects.length === 0) return
-    const attached = this.#attached()
     for (const effect of effects) {
-      if (effect.kind === 'ring') {
-        this.#ring(effect.agent, attached)
-        continue
-      }
-      const requirement = memory.classes.get(effect.class)
-      if (!requirement) continue
-      const idle = attached.filter((one) => canRun(one, requirement) && !this.#unanswered.has(one.agent) && isIdle(one.agent, memory))
-      for (const one of idle.slice(0, effect.count)) this.#ring(one.agent, attached)
+      if (effect.kind === 'ring') this.#ring(effect.agent, null, memory)
+      else this.#ringClass(effect.class, effect.count, memory)
     }
   }
 
-  #ring(agent: AgentId, attached: readonly Attached[]): void {
-    if (this.#unanswered.has(agent)) return // at most one unanswered ring
-    const sockets = attached.filter((one) => one.agent === agent)
-    if (sockets.length === 0) return
-    this.#unanswered.set(agent, 0)
-    send(sockets)
-    this.#repeatLater(agent)
+  #ringClass(jobClass: number, count: number, memory: Memory): void {
+    const requirement = memory.classes.get(jobClass)
+    if (!requirement) return
+    const idle = this.#attached().filter((one) => canRun(one, requirement) && !this.#unanswered.has(one.agent) && isIdle(one.agent, memory))
+    const inOrder = [...idle.filter(({ agent }) => !this.#deaf.has(agent)), ...idle.filter(({ agent }) => this.#deaf.has(agent))]
+    for (const { agent } of inOrder.slice(0, count)) this.#ring(agent, jobClass, memory)
   }
 
-  #repeatLater(agent: AgentId): void {
+  #ring(agent: AgentId, jobClass: number | null, memory: Memory): void {
+    if (this.#unanswered.has(agent)) return // at most one unanswered ring
+    if (!this.#send(agent)) return
+    this.#unanswered.set(agent, { repeats: 0, class: jobClass })
+    this.#repeatLater(agent, memory)
+  }
+
+  #repeatLater(agent: AgentId, memory: Memory): void {
     this.#again(() => {
-      const times = this.#unanswered.get(agent)
-      if (times === undefined) return
-      if (times >= REPEATS) return void this.#unanswered.delete(agent)
-      this.#unanswered.set(agent, times + 1)
-      send(this.#attached().filter((one) => one.agent === agent))
-      this.#repeatLater(agent)
+      const ring = this.#unanswered.get(agent)
+      if (ring === undefined) return
+      // Whoever was rung may be frozen or cut off; the job need not wait for it while another agent is idle [I7].
+      if (ring.repeats === 0 && ring.class !== null) this.#ringClass(ring.class, 1, memory)
+      if (ring.repeats >= REPEATS) {
+        this.#unanswered.delete(agent)
+        this.#deaf.add(agent)
+        return
+      }
+      ring.repeats += 1
+      this.#send(agent)
+      this.#repeatLater(agent, memory)
     })
+  }
+
+  /** False when the agent has no open socket. */
+  #send(agent: AgentId): boolean {
+    const sockets = this.#attached().filter((one) => one.agent === agent)
+    send(sockets)
+    return sockets.length > 0
   }
 }
 

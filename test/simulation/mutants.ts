@@ -63,10 +63,11 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a lost attempt of a cancelled job is queued', rule: 'C5.2', file: LEASE, from: 'const set: Partial<JobRow> = job.cancel\n', to: 'const set: Partial<JobRow> = false\n', profile: 'people' },
   { name: 'slots are given twice', rule: 'I15', file: SYNC, from: 'let free = Math.max(0, request.slots - occupied)', to: 'let free = request.slots', profile: 'mixed' },
   { name: 'the youngest first', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: '.sort((a, b) => a.ord - b.ord', to: '.sort((a, b) => b.ord - a.ord', profile: 'mixed' },
-  { name: 'unfit agents get work', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: "if (agent.state === 'draining') return", to: "if (agent.state === 'working') return", profile: 'restarts' },
+  { name: 'unfit agents get work', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: "if (agent.state === 'draining') return", to: "if (agent.state === 'working') return", profile: 'stopping' },
   { name: 'a build is of no commit', rule: 'I29', file: SYNC, from: 'if (commit !== null && build.commit === null) event.apply', to: 'if (commit === "never") event.apply', profile: 'restarts' },
   { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', and: { from: 'if (key !== null) load.dedups.insert', to: 'if (key === "never") load.dedups.insert' }, profile: 'people' },
-  { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: '    if (effects.length === 0) return\n', to: '    if (effects.length >= 0) return\n', profile: 'calm' },
+  { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (!this.#send(agent)) return', to: 'return', profile: 'calm' },
+  { name: 'who does not answer is rung alone', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (ring.repeats === 0 && ring.class !== null) this.#ringClass(ring.class, 1, memory)', to: '', profile: 'mixed' },
   { name: 'memory keeps the leases of what ended', rule: 'I15', file: 'coordinator/store/memory.ts', from: 'else this.leases.delete(jobId(job))', to: 'else this.leases.size', profile: 'mixed' },
 
   // The agent's promises.
@@ -86,7 +87,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a superseded process goes on', rule: 'C1.5', file: 'agent/agent.ts', from: "superseded: () => holdings.stop('superseded'),", to: 'superseded: () => undefined,', profile: 'restarts' },
   { name: 'a rolled-back agent never jumps', rule: 'C1.5', file: 'agent/loop/sync.ts', from: 'await identity.jumpTo(error.current + 1)', to: 'await Promise.resolve(error.current + 1)', profile: 'restarts' },
   { name: 'secrets are printed as they are', rule: 'C12.4', file: 'agent/attempt-logs.ts', from: 'mask: createMask([...secrets, token])', to: 'mask: createMask([])', profile: 'calm' },
-  { name: 'a draining agent takes work', rule: 'C14', file: HOLDINGS, from: '    if (isClosed) {', to: '    if (false) {', profile: 'restarts' },
+  { name: 'a draining agent takes work', rule: 'C14', file: HOLDINGS, from: '    if (isClosed) {', to: '    if (false) {', profile: 'stopping' },
 
   // Logs.
   { name: 'an overlap is appended', rule: 'C12.1', file: LOG_STORE, from: 'const fresh = bytes.subarray(size - offset)', to: 'const fresh = bytes', profile: 'network' },

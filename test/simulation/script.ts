@@ -109,6 +109,7 @@ export const PROFILES = {
   outages: { says: 'only the coordinator goes away, once in a while', weights: { outage: 1 }, faults: [1, 3], builds: [20, 35], outages: [500, 400_000], long: 0.15 },
   disks: { says: 'disks fill, tear, fail and forget', weights: { 'disk full': 8, 'disk read-only': 3, 'disk failing': 4, 'disk slow': 6, 'die at disk': 20, power: 12, kill: 4, link: 4, cancel: 3 }, faults: [8, 24], builds: [25, 45] },
   people: { says: 'people change their minds at any moment', weights: { cancel: 20, retry: 12, drain: 3, resume: 3, revoke: 1, watch: 6, push: 6, kill: 4, link: 6, evict: 4, outage: 2, 'die in event': 3 }, faults: [15, 35], builds: [25, 45] },
+  stopping: { says: 'agents are stopped once, twice and thrice, while messages are late', weights: { stop: 16, link: 8, kill: 2, evict: 2, cancel: 4 }, faults: [12, 30], builds: [30, 50] },
   deaf: { says: 'requests arrive and replies do not', weights: { link: 20, kill: 2, evict: 2 }, faults: [4, 10], builds: [30, 60], agents: [1, 3] },
   flood: { says: 'a thousand jobs at once', weights: ANY, faults: [2, 8], builds: [1000, 1000], agents: [4, 8] },
   day: { says: 'the coordinator is away for a day', weights: { outage: 1 }, faults: [1, 1], builds: [10, 20], agents: [1, 2], outages: [0.5 * 24 * 60 * MINUTE, 24 * 60 * MINUTE] },
@@ -116,7 +117,7 @@ export const PROFILES = {
 
 export type ProfileName = keyof typeof PROFILES
 
-const USUAL: readonly [ProfileName, ...ProfileName[]] = ['mixed', 'mixed', 'mixed', 'mixed', 'restarts', 'restarts', 'network', 'network', 'coordinator', 'coordinator', 'disks', 'disks', 'people', 'outages', 'deaf', 'calm']
+const USUAL: readonly [ProfileName, ...ProfileName[]] = ['mixed', 'mixed', 'mixed', 'mixed', 'restarts', 'restarts', 'network', 'network', 'coordinator', 'coordinator', 'disks', 'disks', 'people', 'outages', 'deaf', 'stopping', 'calm']
 
 /** The profile of a seed when none is asked for: most are mixed; a flood and a day come once in a thousand. */
 export function profileOf(seed: number): ProfileName {
@@ -257,6 +258,7 @@ function planFault(kind: Happening['kind'], { dice, names, keys, name, profile }
 }
 
 function planLink(name: ProfileName, dice: Dice): Partial<Link> {
+  if (name === 'stopping') return { late: dice.between(0.3, 1), lateMs: dice.between(500, 8000) }
   if (name === 'deaf') return dice.chance(0.8) ? { replies: 'lost' } : { requests: 'lost' }
   const kind = dice.next()
   if (kind < 0.15) return { requests: 'lost', replies: 'lost' }

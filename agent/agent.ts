@@ -132,6 +132,11 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
         }
       }
     },
+    isTaken: async () => {
+      const isTaken = await state.isTaken()
+      if (isTaken) health.suspect('another process has taken its state folder') // until that one has spoken, which ends this one's claim to anything
+      return isTaken
+    },
     openLog: async (assignment) => logs.open(assignment),
     prepare: (spec, attempt, log, signal) => machine.prepare({ spec, attempt, slot, log, signal }),
     startCommand: (request) => machine.startCommand({ ...request, slot, agent: { id: state.agentId, name: config.name } }),

@@ -24,7 +24,14 @@ export interface LockHolder {
 const lockText = z.object({ pid: z.number().int(), start: z.string().nullable(), host: z.string(), nonce: z.string() })
 type LockText = z.infer<typeof lockText>
 
-export type Locked = { readonly ok: true; /** Never rejects. */ readonly release: () => Promise<void> } | { readonly ok: false; readonly holder: LockHolder }
+export interface Lock {
+  /** Never rejects. */
+  readonly release: () => Promise<void>
+  /** Another process has taken the place, which takes somebody who removed the lock, or a holder that looked gone from another host. */
+  readonly isTaken: () => Promise<boolean>
+}
+
+export type Locked = ({ readonly ok: true } & Lock) | { readonly ok: false; readonly holder: LockHolder }
 
 /** Takes the lock at `path`, or says who holds it. `nonce` is random text. */
 export async function takeLock(path: string, { disk, processes, nonce }: { readonly disk: Disk; readonly processes: Processes; readonly nonce: string }): Promise<Locked> {
@@ -36,9 +43,13 @@ export async function takeLock(path: string, { disk, processes, nonce }: { reado
       // A disk that fails: as after a `kill -9`, whoever comes next finds the lock of a dead one.
     }
   }
+  const isTaken = async (): Promise<boolean> => {
+    const found = await readLock(disk, path).catch(() => null) // who cannot be read has taken nothing
+    return found !== null && found.nonce !== nonce
+  }
   for (;;) {
     // Leaves: it is ours, or somebody alive holds it. Each further round has put one dead holder's file away.
-    if (await processes.claim(path, JSON.stringify(own))) return { ok: true, release }
+    if (await processes.claim(path, JSON.stringify(own))) return { ok: true, release, isTaken }
     const found = await readLock(disk, path)
     if (found && (await isAlive(found, own, processes))) return { ok: false, holder: found }
     const aside = `${path}.${nonce}`

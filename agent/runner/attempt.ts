@@ -43,6 +43,8 @@ export interface AttemptParts {
   journal(assignment: Assignment): Promise<'new' | 'known'>
   markStarted(attempt: AttemptId, leader: { readonly pid: number; readonly startTime: RunningCommand['startTime'] }): Promise<void>
   finish(attempt: AttemptId, result: AttemptResult): Promise<SpooledResult>
+  /** Another process has taken the state folder by force. */
+  isTaken(): Promise<boolean>
   /** Opens the log and begins to upload it. */
   openLog(assignment: Assignment): Promise<AttemptLog>
   /** The folder that the command runs in, and the commit in it; throws an error with `code` and `message`. */
@@ -95,6 +97,12 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
       return { kind: 'refused', message: `cannot write its journal: ${messageOf(error)}` }
     }
     const result = await work(spec)
+    // Whoever takes the folder ends what it finds running, before the coordinator hears of it: no end here is the build's own [D3].
+    if (await parts.isTaken()) {
+      parts.note(`drops ${attempt}: the state folder was taken by another process`)
+      await endLog()
+      return { kind: 'dropped', why: 'superseded' }
+    }
     const why = takenAway(state.stop)
     // A command that ended by itself, just before it could be stopped, has a true result: the fence will judge it.
     if (why !== null && (why === 'abandoned' || result.isStopped)) {

@@ -23,6 +23,8 @@ export interface State {
   readonly bootId: string
   /** After `session_superseded` at the start (a disk was rolled back): goes on with this boot number, durably [C1.6]. */
   jumpTo(bootSeq: number): Promise<void>
+  /** Another process works in this folder now, by force: what becomes of the builds here is its to tell. */
+  isTaken(): Promise<boolean>
   /** Gives the folder to the next process. */
   release(): Promise<void>
 }
@@ -69,6 +71,7 @@ export async function openState(folder: string, platform: Platform, processes: P
         await writable(() => save(next))
         text = next
       },
+      isTaken: lock.isTaken,
       release: lock.release,
     }
   } catch (error) {

@@ -77,7 +77,7 @@ async function queueBuilds(site: Site, to: Poster, count: number): Promise<void>
 }
 
 async function sync(to: Poster, agent: TestAgent): Promise<SyncReply> {
-  const reply = syncReplyOf(await to.post('/v1/agent/sync', agent.session ?? agent.secret, JSON.stringify(wire(agent.request()))))
+  const reply = syncReplyOf(await to.post('/v1/agent/sync', agent.session ?? agent.secret, JSON.stringify(wire(agent.request(), { isFirst: agent.session === null }))))
   agent.hear(reply)
   return reply
 }
@@ -91,7 +91,7 @@ function syncReplyOf(text: string): SyncReply {
   return json as SyncReply // as checked above
 }
 
-/** The model's requests are as the Worker parsed them; on the wire a result is its text. */
-function wire(request: Partial<ReturnType<TestAgent['request']>>): object {
-  return { ...request, finished: request.finished?.map(({ attempt, digest, text }) => ({ attempt, digest, result: text })) ?? [] }
+/** The model's requests are as the Worker parsed them; on the wire a result is its text, and an offer travels once. */
+function wire({ offer, ...request }: Partial<ReturnType<TestAgent['request']>>, { isFirst = false } = {}): object {
+  return { ...request, ...(isFirst ? { offer } : {}), finished: request.finished?.map(({ attempt, digest, text }) => ({ attempt, digest, result: text })) ?? [] }
 }

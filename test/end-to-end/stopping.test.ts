@@ -101,7 +101,7 @@ test('SIGTERM three times: exit 1 at once, even of a build that ignores it, and 
   const folder = await testFolder()
   const [begun, told] = [join(folder, 'begun'), join(folder, 'told')]
   const agent = await startAgent(joining())
-  const build = await (await people.project()).build({ command: `trap ": > '${told}'" TERM; : > '${begun}'; while [ -e '${begun}' ]; do sleep 0.1; done`, agents: { queue: agent.queue } })
+  const build = await (await people.project()).build({ command: `trap ": > '${told}'" TERM; : > '${begun}'; while [ -e '${begun}' ]; do sleep 0.1 || :; done`, agents: { queue: agent.queue } })
   await build.running()
   await eventually('it ignores by now', () => existsSync(begun))
   agent.signal('SIGTERM')

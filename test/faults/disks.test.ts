@@ -23,8 +23,14 @@ async function onSmallDisk(settings: { readonly slots?: number } = {}) {
   return { disk, proxy, agent, people, project: await people.project() }
 }
 
-/** Prints nothing, so that no log is written: waits until the file is there. */
-const silent = (open: string) => `until [ -e '${open}' ]; do sleep 0.02; done`
+/** A build that prints nothing, so that no log is written, until it is told to end with 7. All that comes before its end is on the disk. */
+async function silentBuild({ agent, project }: Awaited<ReturnType<typeof onSmallDisk>>) {
+  const open = join(await testFolder(), 'open')
+  const build = await project.build({ command: `until [ -e '${open}' ]; do sleep 0.05; done; exit 7`, agents: { queue: agent.queue } })
+  const { id } = await build.running()
+  await eventually('its process is noted', () => hasFile(agent.state, id, 'started'))
+  return { build, id, end: () => writeFileSync(open, '') }
+}
 
 test('below its floor of free room an agent says why and takes no work, and takes it when there is room again [D33]', async () => {
   const { disk, agent, people, project } = await onSmallDisk()
@@ -40,7 +46,8 @@ test('below its floor of free room an agent says why and takes no work, and take
 test('a disk that fills up while a build prints: it ends as a failure of the machine, whose result the reserve makes room for [D33, C15.2]', async () => {
   const { disk, agent, people, project } = await onSmallDisk()
   const build = await project.build({ command: 'while :; do echo "a line of output that somebody may want to read"; sleep 0.01; done', agents: { queue: agent.queue } })
-  await build.running()
+  const { id } = await build.running()
+  await eventually('it prints', () => hasFile(agent.state, id, 'started'))
   disk.fill()
   const { state, jobs } = await build.over()
   expect(state).toBe('failed')
@@ -53,24 +60,21 @@ test('a disk that fills up while a build prints: it ends as a failure of the mac
 })
 
 test('a disk that is full when a silent build ends: the reserve takes its result, and it counts [D33, C15.2]', async () => {
-  const { disk, agent, project } = await onSmallDisk()
-  const open = join(await testFolder(), 'open')
-  const build = await project.build({ command: `${silent(open)}; exit 7`, agents: { queue: agent.queue } })
-  const { id } = await build.running()
-  await eventually('what may spend the reserve is written', () => hasFile(agent.state, id, 'started'))
+  const stage = await onSmallDisk()
+  const { disk } = stage
+  const { build, end } = await silentBuild(stage)
   disk.fill()
-  writeFileSync(open, '')
+  end()
   expect((await build.over()).jobs[0]).toMatchObject({ state: 'failed', exit_status: 7, attempts: [{ fence: 1 }] })
 })
 
 test('a full disk whose reserve is spent: the result waits in memory, a person is told, and it is delivered once there is room [D33, I5]', async () => {
-  const { disk, agent, people, project } = await onSmallDisk()
-  const open = join(await testFolder(), 'open')
-  const build = await project.build({ command: `${silent(open)}; exit 7`, agents: { queue: agent.queue } })
-  const { id } = await build.running()
+  const stage = await onSmallDisk()
+  const { disk, agent, people } = stage
+  const { build, id, end } = await silentBuild(stage)
   rmSync(join(agent.state, 'reserve'))
   disk.fill()
-  writeFileSync(open, '')
+  end()
   await eventually('it says that it cannot write', (saw) => {
     saw(agent.output())
     return /cannot write the result of .*make room on the disk/.test(agent.output())
@@ -95,12 +99,11 @@ test('on a disk that became read-only an idle agent takes no work and says why, 
 })
 
 test('a disk that becomes read-only under a build: its result waits in memory, and counts when it can be written [D33, I5]', async () => {
-  const { disk, agent, project } = await onSmallDisk()
-  const open = join(await testFolder(), 'open')
-  const build = await project.build({ command: `${silent(open)}; exit 7`, agents: { queue: agent.queue } })
-  await build.running()
+  const stage = await onSmallDisk()
+  const { disk, agent } = stage
+  const { build, end } = await silentBuild(stage)
   disk.makeReadOnly()
-  writeFileSync(open, '')
+  end()
   await eventually('it says that it cannot write', (saw) => {
     saw(agent.output())
     return /cannot write the result of .*/.test(agent.output())
@@ -110,15 +113,13 @@ test('a disk that becomes read-only under a build: its result waits in memory, a
 })
 
 test('without a file more to make (inodes) an agent takes no work, and the result of what runs still finds its place [D33]', async () => {
-  const { disk, agent, people, project } = await onSmallDisk()
-  const open = join(await testFolder(), 'open')
-  const build = await project.build({ command: `${silent(open)}; exit 7`, agents: { queue: agent.queue } })
-  const { id } = await build.running()
-  await eventually('what may spend the reserve is written', () => hasFile(agent.state, id, 'started'))
+  const stage = await onSmallDisk()
+  const { disk, agent, people } = stage
+  const { build, end } = await silentBuild(stage)
   disk.fillInodes()
   const { reason } = await people.agent(agent.name, ({ reason: said }) => said !== null)
   expect(reason).toMatch(/inodes/)
-  writeFileSync(open, '')
+  end()
   expect((await build.over()).jobs[0]).toMatchObject({ state: 'failed', exit_status: 7, attempts: [{ fence: 1 }] })
   disk.recover()
   await people.agent(agent.name, ({ state }) => state === 'ready')

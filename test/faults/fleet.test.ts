@@ -1,8 +1,10 @@
 /** Many agents, many jobs, and agents that change or are taken away while work is on its way to them. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { client, type Build } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
-import { lives, ownQueue, sharedCoordinator, startAgent, startAgents, TIME_SCALE } from '../support/installation.ts'
+import { lives, ownQueue, sharedCoordinator, startAgent, startAgents, testFolder, TIME_SCALE } from '../support/installation.ts'
 import { isSync, PASS, startProxy, type Passage } from '../support/proxy.ts'
 import { hasFile, spooled } from '../support/spool.ts'
 import { eventually } from '../support/wait.ts'
@@ -59,7 +61,8 @@ test('a job that kills its agent ends after the third, and the fourth agent is u
   const people = client(coordinator())
   const fleet = [...(await startAgents(4, { ...joining(), queue }))]
   for (const { name } of fleet) await people.agent(name)
-  const build = await (await people.project()).build({ command: 'kill -9 $PPID; sleep 60', agents: { queue } })
+  const ran = join(await testFolder(), 'ran')
+  const build = await (await people.project()).build({ command: `echo "$KEDGE_ATTEMPT" >> '${ran}'; kill -9 $PPID; sleep 60`, agents: { queue } })
   const killed = new Set<string>()
   for (let times = 1; times <= 3; times += 1) {
     const dead = await eventually(`the ${times}. agent is killed`, () => fleet.find(({ pid }) => !lives(pid)))
@@ -68,7 +71,8 @@ test('a job that kills its agent ends after the third, and the fourth agent is u
   }
   const [job] = (await build.over()).jobs
   expect(job).toMatchObject({ state: 'errored', reason: { code: 'agent_lost' } })
-  expect(job?.attempts.map(({ state }) => state)).toEqual(['lost', 'lost', 'lost'])
+  expect(job?.attempts.every(({ state }) => state === 'lost')).toBe(true)
+  expect(readFileSync(ran, 'utf8').trim().split('\n')).toHaveLength(3) // an attempt that never arrived does not count, and did not run
   expect(killed.size).toBeLessThan(4)
   // All four work on.
   const gate = await createGate()

@@ -1,5 +1,5 @@
 /** Who an agent is to its coordinator, and what it does when that is disputed [C1]. */
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { agentsBeforeFake } from '../../support/agents-before-fake.ts'
@@ -26,6 +26,19 @@ describe('who it is', () => {
     await vi.waitFor(() => expect(machine.commands[0]?.stops[0]?.why).toBe('abandoned'))
     expect(waits.join()).toContain('another process is this agent now')
     expect(fake().jobs[0]?.result).toBeNull()
+  })
+
+  it('reports no end of a build whose state folder another process took by force: that one may have ended it [D3]', async () => {
+    const job = fake().enqueue({ command: 'wait' })
+    const { machine, lines } = start()
+    await fake().until(() => machine.commands.length === 1)
+    await writeFile(join(folder(), 'agent.lock'), JSON.stringify({ pid: 1, start: null, host: 'another', nonce: 'of another' }))
+    machine.commands[0]?.end(143)
+    await vi.waitFor(() => expect(lines.join()).toContain('taken by another process'))
+    const before = fake().syncs.length
+    await fake().until(() => fake().syncs.length >= before + 2)
+    expect(job.result).toBeNull()
+    expect(fake().syncs.flatMap(({ request }) => request.finished)).toEqual([])
   })
 
   it('stands by when its state folder was copied [D4]', async () => {

@@ -172,6 +172,8 @@ export function createAttemptLogs({ spool, platform: { disk, network, clock }, u
         end: async () => {
           const end = await writer.end()
           watched.delete(attempt)
+          // A disk that failed within the first write may have taken a part of it.
+          if (parcel === null && end.bytes > 0 && !isStopped) begin((parcel = add(attempt, token, 'live')), newBackoff())
           if (parcel?.stage !== 'live') return end // never begun, or over: the coordinator wants no more of it
           parcel.end = end
           parcel.uploader?.finish(end)

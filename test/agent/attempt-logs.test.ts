@@ -4,7 +4,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { AT_ONCE, createAttemptLogs, type AttemptLogs, type AttemptLogsOptions } from '../../agent/attempt-logs.ts'
 import { createBackoff } from '../../agent/loop/backoff.ts'
 import { nodePlatform } from '../../agent/node-platform.ts'
-import type { Clock, Network } from '../../agent/platform.ts'
+import type { Clock, Disk, Network } from '../../agent/platform.ts'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import { PROTOCOL_HEADER } from '../../schema/refusal.ts'
 import { ownFolder } from '../support/folder.ts'
@@ -60,7 +60,7 @@ function heldNetwork() {
   return { network, open, seen, most: () => most }
 }
 
-async function bench(changes: Partial<Pick<AttemptLogsOptions, 'newBackoff'> & { readonly clock: Clock }> = {}) {
+async function bench(changes: Partial<Pick<AttemptLogsOptions, 'newBackoff'> & { readonly clock: Clock; readonly disk: Disk }> = {}) {
   const held = heldNetwork()
   const folder = await ownFolder()
   const { disk, clock } = { ...nodePlatform(), ...changes }
@@ -189,4 +189,22 @@ test('once stopped, nothing is in flight and nothing begins', async () => {
   await (await print(id(1001))).end()
   await log.end()
   expect([seen.length, sealed]).toEqual([length, []])
+})
+
+test('what a disk took of a first write that failed is sent and sealed like any log [D33]', async () => {
+  const real = nodePlatform().disk
+  const disk: Disk = {
+    ...real,
+    append: async (path) => {
+      const file = await real.append(path)
+      return { ...file, write: (bytes) => file.write(bytes.subarray(0, 3)).then(() => Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }))) }
+    },
+  }
+  const { logs, network, sealed } = await bench({ disk })
+  network.answers = () => 'ok'
+  const log = logs.open({ attempt: id(1), token: 'kdg_att_of-a-test' })
+  await log.write(Buffer.from(TEXT)).catch(() => undefined)
+  expect((await log.end()).bytes).toBe(3)
+  await vi.waitFor(() => expect(sealed).toEqual([id(1)]))
+  await logs.stop()
 })

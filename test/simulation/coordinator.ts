@@ -50,6 +50,7 @@ export interface Onlooker {
   eventEnded(how: 'committed' | 'undone'): void
   synced(call: { readonly machine: SimMachine; readonly request: ParsedSync; readonly caller: Caller; readonly answer: AgentAnswer<SyncReply>; readonly rowsWritten: number }): void
   stored(machine: SimMachine, attempt: string): void
+  sealed(machine: SimMachine, attempt: string): void
 }
 
 const KEY = 'the signing key of the simulation, long enough to be one'
@@ -339,7 +340,10 @@ export class SimCoordinator {
       case 'log/seal': {
         const read = readSeal(sent, this.#verification())
         const seal = readSealBody(bytesOf(call.body))
-        return read.ok && seal.ok ? served(this.logs.seal(read.value.attempt, read.value.epoch, seal.value)) : served(read.ok ? seal : read)
+        if (!read.ok || !seal.ok) return served(read.ok ? seal : read)
+        const answer = this.logs.seal(read.value.attempt, read.value.epoch, seal.value)
+        if (answer.ok) this.#onlooker.sealed(call.machine, read.value.attempt)
+        return served(answer)
       }
       default:
         throw new Error(`no agent may ask for ${call.path}`)

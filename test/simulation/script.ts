@@ -104,7 +104,7 @@ export const PROFILES = {
   mixed: { says: 'everything, a little', weights: ANY, faults: [6, 26], builds: [25, 50] },
   calm: { says: 'nothing goes wrong', weights: { push: 1 }, faults: [0, 2], builds: [30, 50] },
   restarts: { says: 'agents die and come back', weights: { kill: 10, power: 6, 'die at disk': 14, stop: 4, 'roll back': 2, evict: 2, cancel: 3, 'die in event': 2 }, faults: [10, 30], builds: [25, 45] },
-  network: { says: 'messages are lost, late, doubled, cut and answered by strangers', weights: { link: 30, freeze: 6, suspend: 2, kill: 4, evict: 3, cancel: 4, rings: 3 }, faults: [8, 20], builds: [25, 45] },
+  network: { says: 'messages are lost, late, doubled, cut and answered by strangers', weights: { link: 30, freeze: 6, suspend: 2, kill: 4, evict: 3, cancel: 4, rings: 3 }, faults: [8, 20], builds: [25, 45], long: 0.12 },
   coordinator: { says: 'the object dies, sleeps, is away, and its alarms go wrong', weights: { outage: 14, evict: 12, 'die in event': 14, alarm: 8, 'late alarms': 4, kill: 3, 'wall clock': 2, cancel: 3, 'blob store away': 3 }, faults: [8, 24], builds: [25, 45], long: 0.15 },
   outages: { says: 'only the coordinator goes away, once in a while', weights: { outage: 1 }, faults: [1, 3], builds: [20, 35], outages: [500, 400_000], long: 0.15 },
   disks: { says: 'disks fill, tear, fail and forget', weights: { 'disk full': 8, 'disk read-only': 3, 'disk failing': 4, 'disk slow': 6, 'die at disk': 20, power: 12, kill: 4, link: 4, cancel: 3 }, faults: [8, 24], builds: [25, 45] },
@@ -182,7 +182,7 @@ function planBuild(key: string, dice: Dice, long = 0): BuildPlan {
     priority: dice.chance(0.2) ? dice.whole(-3, 3) : 0,
     project: dice.chance(0.75) ? 'app' : 'bare',
     byBranch: dice.chance(0.5),
-    onPartition: dice.chance(0.15) ? 'stop' : 'continue',
+    onPartition: dice.chance(runMs > 100 * SECOND ? 0.5 : 0.1) ? 'stop' : 'continue',
     repeats: dice.chance(0.1) ? dice.whole(1, 2) : 0,
   }
 }

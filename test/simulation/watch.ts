@@ -77,6 +77,12 @@ export class Watch implements Onlooker {
   readonly #abandoned = new Map<string, { readonly process: SimProcess; readonly at: number }>()
   /** When each attempt's assignment was first heard. */
   readonly #heardAt = new Map<string, number>()
+  /** By agent and boot: when each attempt was given to it. */
+  readonly #givenAt = new Map<string, readonly number[]>()
+  /** In the event that is under way. */
+  #newlyGiven: string[] = []
+  /** Processes that heard that another is their agent now. */
+  readonly #superseded = new Map<SimProcess, number>()
   /** By agent, boot and life of the object: the newest message. */
   readonly #seqs = new Map<string, number>()
   /** The newest boot of each agent that was answered. */
@@ -173,6 +179,8 @@ export class Watch implements Onlooker {
     if (before !== undefined) this.violate('I1', `${attempt} was given to ${before} and to ${holder}`)
     this.owners.set(attempt, holder)
     this.#undo.push(() => this.owners.delete(attempt))
+    this.#givenAt.set(holder, [...(this.#givenAt.get(holder) ?? []), this.#time.now])
+    this.#newlyGiven.push(attempt)
     for (const other of this.jobs.values()) {
       if (other.state === 'queued' && other.class === job.class && other.ord < job.ord && other.avoidAgent !== job.agent) this.violate('I28', `${job.agent} was given ${job.id}, and ${other.id} waits before it`)
     }
@@ -206,7 +214,7 @@ export class Watch implements Onlooker {
     if (!process.isAlive || !spoken.held.has(attempt)) return
     const quiet = this.quietFor('coordinator', process.machine.plan.name)
     if (quiet > LEASE_MS) this.violate('I9', `${attempt} was taken from ${process.machine.plan.name} (${why}), which holds it, and nothing has been wrong for ${Math.round(quiet / SECOND)} s`)
-    if (why === 'restarted' && [...this.#machines()].some((other) => other.isCloneOf === process.machine)) return // a copy of its identity is a boot of it
+    if (why === 'restarted' && [...this.#machines()].some((other) => other.isCloneOf === (process.machine.isCloneOf ?? process.machine))) return // a copy of its identity is a boot of it
     if (why === 'restarted') return this.violate('I12', `${attempt} was taken from the very boot that holds it`)
     // One outage of any length, and GRACE after it: a holder that stayed up keeps its attempt.
     const since = job.namedAt ?? job.since
@@ -227,6 +235,7 @@ export class Watch implements Onlooker {
     else this.violations.push(...this.#suspected)
     this.#undo = []
     this.#suspected = []
+    this.#newlyGiven = []
     if (how === 'undone') return
     const { alarmAt } = this.#coordinator()
     const deadline = this.#coordinator().peek((cluster) => cluster.peek().deadline) ?? null
@@ -239,7 +248,7 @@ export class Watch implements Onlooker {
 
   // Messages.
 
-  synced({ machine, request, caller, answer, rowsWritten }: { readonly machine: SimMachine; readonly request: ParsedSync; readonly caller: Caller; readonly answer: AgentAnswer<SyncReply>; readonly rowsWritten: number }): void {
+  synced({ machine, request, answer, rowsWritten }: { readonly machine: SimMachine; readonly request: ParsedSync; readonly caller: Caller; readonly answer: AgentAnswer<SyncReply>; readonly rowsWritten: number }): void {
     this.#isInEvent = this.#wasSync = true
     const seen = `${request.agent}/${request.boot_seq}/${this.#coordinator().lives}`
     const before = this.#seqs.get(seen) ?? 0
@@ -267,6 +276,7 @@ export class Watch implements Onlooker {
       const job = this.#jobOf(attempt)
       if (job !== null && job.state === 'live' && `${job.id}.${job.fence}` === attempt && job.agent === request.agent) this.jobs.set(job.id, { ...job, namedAt: this.#time.now })
     }
+    if (request.state !== 'ready' && this.#newlyGiven.length > 0) this.violate('C4.10', `${machine.plan.name} says that it is ${request.state}, and was given ${this.#newlyGiven.join(', ')}`)
     for (const { attempt, directive } of reply.directives) {
       const job = this.#jobOf(attempt)
       if (directive === 'abandon' && (job?.state === 'live' || job?.state === 'queued') && `${job.id}.${job.fence}` === attempt && job.agent === request.agent && !job.cancel) this.violate('I13', `${machine.plan.name} was told to abandon ${attempt}, which is its own`)
@@ -291,7 +301,6 @@ export class Watch implements Onlooker {
       if (job.state !== 'live' || job.agent !== request.agent || job.bootSeq === null || job.bootSeq >= request.boot_seq) continue
       if (!named.has(`${job.id}.${job.fence}`)) this.violate('I14', `${job.id}.${job.fence} of boot ${job.bootSeq} is still live after boot ${request.boot_seq} spoke`)
     }
-    void caller
   }
 
   /** A process of an agent sends a sync: what it names is what it holds. */
@@ -329,6 +338,7 @@ export class Watch implements Onlooker {
   hears(process: SimProcess, reply: SyncReply): void {
     const spoken = this.#processes.get(process)
     if (spoken === undefined) return
+    this.#superseded.delete(process)
     spoken.lastReply = reply
     spoken.lastReplyAt = this.#time.now
     spoken.givenSinceReply = 0
@@ -337,6 +347,11 @@ export class Watch implements Onlooker {
       if (!this.#heardAt.has(attempt)) this.#heardAt.set(attempt, this.#time.now)
     }
     for (const { attempt, directive } of reply.directives) if (directive === 'abandon' && !this.#abandoned.has(attempt)) this.#abandoned.set(attempt, { process, at: this.#time.now })
+  }
+
+  /** The coordinator's refusal has arrived. */
+  hearsRefusal(process: SimProcess, code: string): void {
+    if ((code === 'session_superseded' || code === 'identity_conflict') && !this.#superseded.has(process)) this.#superseded.set(process, this.#time.now)
   }
 
   /** The reply is on its way, heard or not. */
@@ -351,13 +366,13 @@ export class Watch implements Onlooker {
   #assignedUnheard(spoken: Spoken): number {
     const since = spoken.lastReplyAt ?? 0
     let count = 0
-    for (const job of this.jobs.values()) if (job.state === 'live' && job.agent === spoken.agent && job.since > since && job.namedAt === null) count += 1
+    for (const at of this.#givenAt.get(`${spoken.agent}/${spoken.bootSeq}`) ?? []) if (at > since) count += 1
     return count
   }
 
   // Disks and processes.
 
-  starts(machine: SimMachine, attempt: string, commit: string | null): void {
+  starts(machine: SimMachine, attempt: string): void {
     if (this.spawned.has(attempt)) this.violate('I1', `${attempt} was started twice, the second time on ${machine.plan.name}`)
     this.spawned.add(attempt)
     const stoppedAt = machine.process?.stoppedAt ?? null
@@ -370,7 +385,6 @@ export class Watch implements Onlooker {
       const canAct = other.process !== null && other.process.isAlive && Math.max(other.process.frozenUntil, other.thawedAt) + 60 * SECOND < this.#time.now
       for (const command of other.table) if (canAct && command.attempt !== attempt && command.attempt.startsWith(`${job.id}.`)) this.violate('D16', `${attempt} starts on ${machine.plan.name} while ${command.attempt} runs on ${other.plan.name}, and it may not run in two places`)
     }
-    void commit
   }
 
   going(machine: SimMachine, path: string): void {
@@ -385,8 +399,23 @@ export class Watch implements Onlooker {
     const log = this.#coordinator().logs.bytes(attempt)
     if (spooled === null || log === null) return
     // A disk that was rolled back, or lost what was not synced, may hold less than was sent.
-    if ([spooled, ...(this.#formerLogs.get(attempt) ?? [])].some((file) => isPrefix(log, file))) this.#formerLogs.set(attempt, [log])
-    else this.violate('I16', `the log of ${attempt} has ${log.byteLength} bytes that are not the first of the ${spooled.byteLength} that ${machine.plan.name} spooled`)
+    if (![spooled, ...(this.#formerLogs.get(attempt) ?? [])].some((file) => isPrefix(log, file))) this.violate('I16', `the log of ${attempt} has ${log.byteLength} bytes that are not the first of the ${spooled.byteLength} that ${machine.plan.name} spooled`)
+  }
+
+  /** What is spooled now is about to be sent; it may arrive when the disk has lost it. */
+  sendsLog(process: SimProcess, attempt: string): void {
+    const spooled = process.machine.disk.contents(`${STATE}/spool/${attempt}/log`)
+    if (spooled === null) return
+    const former = this.#formerLogs.get(attempt) ?? []
+    if (!former.some((file) => isPrefix(spooled, file))) this.#formerLogs.set(attempt, [...former.filter((file) => !isPrefix(file, spooled)), spooled])
+  }
+
+  /** The coordinator says that it has the log whole. */
+  sealed(machine: SimMachine, attempt: string): void {
+    const spooled = machine.disk.contents(`${STATE}/spool/${attempt}/log`)
+    const log = this.#coordinator().logs.bytes(attempt)
+    if (spooled === null || log === null || machine.isRolledBack) return
+    if (Buffer.compare(log, spooled) !== 0) this.violate('I16', `the log of ${attempt} is sealed with ${log.byteLength} bytes, and ${machine.plan.name} has spooled ${spooled.byteLength} others`)
   }
 
   // Bounds of time, looked at now and then.
@@ -413,6 +442,10 @@ export class Watch implements Onlooker {
       const quiet = this.quietFor('coordinator', process.machine.plan.name)
       if (!spoken.held.has(attempt)) this.#bound(`unheard ${attempt}`, Math.min(now - job.since, quiet), 30 * SECOND, 'I11', `${process.machine.plan.name} was given ${attempt}, nothing is wrong, and it does not have it`)
       if (job.canceledAt !== null) this.#bound(`cancel ${attempt}`, Math.min(now - job.canceledAt, quiet), HEARTBEAT_MS + 40 * SECOND, 'I18', `${job.id} was cancelled, nothing is wrong, and it is still live`)
+    }
+    for (const [process, at] of this.#superseded) {
+      if (!process.isAlive || process.frozenUntil > now - 60 * SECOND) continue
+      for (const { attempt, startedBy } of process.machine.table) if (startedBy === process) this.#bound(`superseded ${attempt}`, now - at, 20 * SECOND, 'I23', `${process.machine.plan.name} was superseded, and its command of ${attempt} still runs`)
     }
     for (const [attempt, { process, at }] of this.#abandoned) {
       if (!process.isAlive || process.frozenUntil > now - 60 * SECOND) this.#abandoned.delete(attempt)

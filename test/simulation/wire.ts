@@ -48,7 +48,7 @@ export interface Eavesdropper {
   /** An answer of the coordinator leaves it, heard or not. */
   replied(process: SimProcess, path: string, body: unknown): void
   /** It has arrived, whole. */
-  heard(process: SimProcess, path: string, body: unknown): void
+  heard(process: SimProcess, path: string, body: unknown, status: number): void
 }
 
 export class Wire {
@@ -104,15 +104,15 @@ export class Wire {
       const delay = (): number => dice.between(2, 40) + (dice.chance(link.late) ? dice.between(0, link.lateMs) : 0)
       const arrive = async (isFirst: boolean): Promise<void> => {
         const served = await this.#coordinator().serve(call)
-        const made = served?.status === 200 ? parseJson(served.body) : null
-        if (made !== null) this.#eavesdropper.replied(process, call.path, made)
+        const made = served === null ? null : parseJson(served.body)
+        if (served?.status === 200) this.#eavesdropper.replied(process, call.path, made)
         if (!isFirst) return
         const now = this.link(process.machine.plan.name).state
         if (served === null) return void (now.replies === 'pass' && this.#time.after(delay(), () => end(() => reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))), process))
         if (now.replies === 'lost' || dice.chance(now.lose)) return
         const { answer, isWhole } = answerOf(served, now, dice)
         this.#time.after(delay(), () => end(() => {
-          if (made !== null && isWhole) this.#eavesdropper.heard(process, call.path, made)
+          if (made !== null && isWhole) this.#eavesdropper.heard(process, call.path, made, served.status)
           resolve(answer)
         }), process)
       }

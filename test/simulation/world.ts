@@ -5,6 +5,7 @@
  */
 import type { AttemptId } from '../../schema/job.ts'
 import { parseJson } from '../../schema/parse-json.ts'
+import type { RefusalBody } from '../../schema/refusal.ts'
 import type { SyncReply, SyncRequest } from '../../schema/sync.ts'
 import type { ParsedSync } from '../../coordinator/objects/sync.ts'
 import { SimCoordinator } from './coordinator.ts'
@@ -76,7 +77,7 @@ class World {
     this.#wire = new Wire(time, script.seed, () => this.#coordinator, {
       sends: (process, path, body) => this.#sends(process, path, body),
       replied: (process, path, body) => path === '/v1/agent/sync' && this.#watch.replied(process, body as SyncReply),
-      heard: (process, path, body) => this.#heard(process, path, body),
+      heard: (process, path, body, status) => this.#heard(process, path, body, status),
     })
     this.#around = {
       time,
@@ -87,9 +88,9 @@ class World {
       nextPid: () => (this.#pids += 1),
       trace: (machine: SimMachine, text: string) => this.tell(machine.plan.name, text),
       going: (machine: SimMachine, path: string) => this.#watch.going(machine, path),
-      spawned: (machine: SimMachine, attempt: AttemptId, commit: string | null) => {
+      spawned: (machine: SimMachine, attempt: AttemptId) => {
         this.tell(machine.plan.name, `starts the command of ${attempt}`)
-        this.#watch.starts(machine, attempt, commit)
+        this.#watch.starts(machine, attempt)
       },
       commandEnds: (attempt: AttemptId) => this.#watch.commandEnds(attempt),
       printed: (attempt: AttemptId, text: string) => void this.#printed.set(attempt, (this.#printed.get(attempt) ?? '') + text),
@@ -370,6 +371,8 @@ class World {
   // Messages.
 
   #sends(process: SimProcess, path: string, body: unknown): void {
+    const log = /^\/v1\/attempts\/([^/]+)\/log\?/.exec(path)?.[1]
+    if (log !== undefined) this.#watch.sendsLog(process, log)
     if (path !== '/v1/agent/sync') return
     const request = body as SyncRequest & ParsedSync // as the agent composed it
     this.#watch.sends(process, request)
@@ -377,8 +380,13 @@ class World {
     this.tell(process.machine.plan.name, `→ sync ${request.boot_seq}/${request.seq}${list('running', request.running.map(({ attempt }) => attempt))}${list('finished', request.finished.map(({ attempt }) => attempt))}${list('lost', request.lost.map(({ attempt }) => attempt))}${request.state === 'ready' ? '' : ` ${request.state}`}`)
   }
 
-  #heard(process: SimProcess, path: string, body: unknown): void {
+  #heard(process: SimProcess, path: string, body: unknown, status: number): void {
     if (path !== '/v1/agent/sync') return
+    if (status !== 200) {
+      const { code } = (body as RefusalBody).error // as the coordinator made it
+      this.tell(process.machine.plan.name, `← refused: ${code}`)
+      return this.#watch.hearsRefusal(process, code)
+    }
     const reply = body as SyncReply // as the coordinator made it
     this.#watch.hears(process, reply)
     this.tell(process.machine.plan.name, `← reply${list('verdicts', reply.verdicts.map(({ attempt, verdict }) => `${attempt} ${verdict}`))}${list('directives', reply.directives.map(({ attempt, directive }) => `${directive} ${attempt}`))}${list('assigned', reply.assignments.map(({ attempt }) => attempt))} next ${(reply.next_sync_ms / SECOND).toFixed(1)} s`)

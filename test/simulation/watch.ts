@@ -397,7 +397,7 @@ export class Watch implements Onlooker {
   stored(machine: SimMachine, attempt: string): void {
     const spooled = machine.disk.contents(`${STATE}/spool/${attempt}/log`)
     const log = this.#coordinator().logs.bytes(attempt)
-    if (spooled === null || log === null) return
+    if (spooled === null || log === null || machine.torn.has(attempt)) return // what was torn, its seal puts right
     // A disk that was rolled back, or lost what was not synced, may hold less than was sent.
     if (![spooled, ...(this.#formerLogs.get(attempt) ?? [])].some((file) => isPrefix(log, file))) this.violate('I16', `the log of ${attempt} has ${log.byteLength} bytes that are not the first of the ${spooled.byteLength} that ${machine.plan.name} spooled`)
   }

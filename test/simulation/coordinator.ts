@@ -341,8 +341,9 @@ export class SimCoordinator {
         const read = readSeal(sent, this.#verification())
         const seal = readSealBody(bytesOf(call.body))
         if (!read.ok || !seal.ok) return served(read.ok ? seal : read)
+        const wasSealed = this.logs.isSealed(read.value.attempt)
         const answer = this.logs.seal(read.value.attempt, read.value.epoch, seal.value)
-        if (answer.ok) this.#onlooker.sealed(call.machine, read.value.attempt)
+        if (answer.ok && !wasSealed) this.#onlooker.sealed(call.machine, read.value.attempt)
         return served(answer)
       }
       default:

@@ -21,24 +21,10 @@ import { sha256Hex } from '../../coordinator/trust/tokens.ts'
 import type { AgentId } from '../../schema/job.ts'
 import { PROTOCOL, PROTOCOL_HEADER, REFUSALS } from '../../schema/refusal.ts'
 import type { SyncReply } from '../../schema/sync.ts'
-import { EPOCH, type SimMachine, type SimProcess } from './machine.ts'
+import type { Call, DoorbellSocket, Served } from './calls.ts'
 import { LogHouse } from './logs.ts'
+import { EPOCH, type SimMachine, type SimProcess } from './machine.ts'
 import type { Owner, VirtualTime } from './time.ts'
-import type { DoorbellSocket } from './wire.ts'
-
-export interface Call {
-  readonly machine: SimMachine
-  readonly method: string
-  readonly path: string
-  readonly authorization: string
-  readonly body: string | Uint8Array
-}
-
-export interface Served {
-  readonly status: number
-  readonly body: string
-  readonly headers: Readonly<Record<string, string>>
-}
 
 /** Who looks on. It may not change anything. */
 export interface Onlooker {
@@ -402,8 +388,8 @@ export class SimCoordinator {
 }
 
 /** What a function of SQLite gives back when it has nothing to say. */
-function told(_: void): null {
-  return null
+function told(said: void): null {
+  return said ?? null
 }
 
 function bytesOf(body: string | Uint8Array): Uint8Array<ArrayBuffer> {

@@ -294,11 +294,11 @@ export class SimDisk {
     }
     if (!this.#folders.has(from)) throw trouble('ENOENT', `no such file or directory, rename '${from}'`)
     this.#events.going(from)
-    for (const [path, each] of [...this.#names.below(from)]) {
+    for (const [path, each] of Array.from(this.#names.below(from))) {
       this.#names.delete(path)
       this.#names.set(to + path.slice(from.length), each)
     }
-    for (const path of [...this.#folders]) {
+    for (const path of Array.from(this.#folders)) {
       if (path !== from && !path.startsWith(`${from}/`)) continue
       this.#folders.delete(path)
       this.#folders.add(to + path.slice(from.length))

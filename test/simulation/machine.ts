@@ -4,14 +4,13 @@
  */
 import { startAgent, type Agent, type AgentConfig } from '../../agent/agent.ts'
 import type { CommandRequest, Machine, PrepareRequest } from '../../agent/machine.ts'
-import type { Clock } from '../../agent/platform.ts'
+import type { Clock, Network } from '../../agent/platform.ts'
 import type { RunningCommand } from '../../agent/runner/attempt.ts'
 import type { AttemptId } from '../../schema/job.ts'
 import { Dice } from './chance.ts'
 import { SimDisk, type DiskUser } from './disk.ts'
 import type { AgentPlan, JobPlan } from './script.ts'
 import type { Owner, VirtualTime } from './time.ts'
-import type { Wire } from './wire.ts'
 
 export const STATE = '/state'
 /** 2027-01-15, for what people see. */
@@ -29,7 +28,7 @@ export interface Command {
 export interface Surroundings {
   readonly time: VirtualTime
   readonly seed: number
-  readonly wire: Wire
+  readonly wire: { network(process: SimProcess): Network; hangUp(process: SimProcess): void }
   job(command: string): JobPlan
   /** What the branch points to now. */
   head(): string

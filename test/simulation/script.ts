@@ -3,7 +3,7 @@
  * fault with its time. A script is data, so a failing one can be made shorter by leaving happenings out.
  */
 import { Dice } from './chance.ts'
-import type { Link } from './wire.ts'
+import type { Link } from './link.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

@@ -6,40 +6,11 @@ import type { Answered, Network, Socket, SocketEvents } from '../../agent/platfo
 import { parseJson } from '../../schema/parse-json.ts'
 import { RING } from '../../schema/sync.ts'
 import { Dice } from './chance.ts'
-import type { Call, SimCoordinator, Served } from './coordinator.ts'
+import type { Call, DoorbellSocket, Served } from './calls.ts'
+import type { SimCoordinator } from './coordinator.ts'
+import { GOOD_LINK, type Link } from './link.ts'
 import type { SimProcess } from './machine.ts'
 import type { VirtualTime } from './time.ts'
-
-export interface Link {
-  requests: 'pass' | 'lost'
-  replies: 'pass' | 'lost'
-  /** Shares of messages. */
-  lose: number
-  double: number
-  late: number
-  /** Bodies that end before their end. */
-  cut: number
-  /** Answers of a proxy, a hotel or a broken server in the coordinator's place. */
-  strange: number
-  /** Fields and directives of a later version. */
-  newer: number
-  lateMs: number
-  /** Rings that get lost. */
-  deafness: number
-}
-
-export const GOOD_LINK: Link = { requests: 'pass', replies: 'pass', lose: 0, double: 0, late: 0, cut: 0, strange: 0, newer: 0, lateMs: 0, deafness: 0 }
-
-export interface DoorbellSocket {
-  readonly process: SimProcess
-  readonly agent: string
-  readonly queue: string
-  readonly tags: readonly string[]
-  isOpen: boolean
-  send(text: string): void
-  /** The coordinator's side ends. */
-  drop(): void
-}
 
 /** Who hears what is said on the wire. */
 export interface Eavesdropper {

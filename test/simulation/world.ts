@@ -9,12 +9,13 @@ import type { RefusalBody } from '../../schema/refusal.ts'
 import type { SyncReply, SyncRequest } from '../../schema/sync.ts'
 import type { ParsedSync } from '../../coordinator/objects/sync.ts'
 import { SimCoordinator } from './coordinator.ts'
+import { GOOD_LINK } from './link.ts'
 import { SimMachine, STATE, type SimProcess } from './machine.ts'
 import { People } from './people.ts'
 import type { Happening, Script } from './script.ts'
 import { VirtualTime } from './time.ts'
 import { Watch, type Violation } from './watch.ts'
-import { GOOD_LINK, Wire } from './wire.ts'
+import { Wire } from './wire.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

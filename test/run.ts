@@ -2,7 +2,8 @@
  * All checks, one summary: `npm test`. Each check that is not a test (types, lint, the deployable Worker, the built
  * programs) counts as one. What passes says one line; what fails shows its output. The last line is
  * `N passed, N failed`, and nothing is ever skipped silently: a check that cannot run says why and counts as failed. Only
- * the tests before a browser are left out where there is none; a line says so, and they count as neither.
+ * the tests before a browser are left out where there is none, and those on small file systems where none may be mounted;
+ * a line says so, and they count as neither.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -10,6 +11,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findChromium, NO_CHROMIUM } from './browser/chromium.ts'
+import { mayMount, NO_MOUNTING } from './support/mounting.ts'
 
 const root = join(import.meta.dirname, '..')
 const scratch = await mkdtemp(join(tmpdir(), 'kedge-checks-'))
@@ -73,15 +75,27 @@ async function tests(project: string): Promise<void> {
   report(`tests: ${project}, ${result.numPassedTests} passed`, isOk, since, broken.length > 0 ? broken.join('\n\n') : output)
 }
 
+/** Other worlds with each commit, and the same ones for the same commit. */
+async function seedOfThisCommit(): Promise<number> {
+  const { status, output } = await run('git', ['rev-parse', 'HEAD'])
+  return status === 0 ? 1_000_000 + (parseInt(output.slice(0, 8), 16) % 900_000_000) : 1_000_000
+}
+
 try {
   await check('islands', 'node', ['coordinator/build.ts', 'islands'])
   for (const project of ['schema', 'coordinator/core', 'coordinator', 'coordinator/pages/tsconfig.islands.json', 'agent', 'test', 'test/tsconfig.workers.json', 'test/browser']) await check(`types: ${project}`, 'tsc', ['-p', project])
   await check('lint', 'oxlint', ['--deny-warnings'])
   await check('build', 'node', ['coordinator/build.ts'])
   await check('the Worker can be deployed', 'wrangler', ['deploy', '--dry-run', '--outdir', join(scratch, 'worker')])
-  for (const project of ['unit', 'workers', 'end-to-end']) await tests(project)
+  for (const project of ['unit', 'workers', 'end-to-end', 'faults']) await tests(project)
   if (findChromium() !== null) await tests('browser')
   else console.log(`none    tests: ${NO_CHROMIUM}`)
+  if (!mayMount()) console.log(`none    tests: ${NO_MOUNTING}`)
+  const simulate = ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts']
+  await check('simulation: the seeds that are always lived through', 'node', [...simulate, '--from', '1', '--seeds', '150'])
+  const own = await seedOfThisCommit()
+  await check(`simulation: seeds of this commit, from ${own}`, 'node', [...simulate, '--from', String(own), '--seeds', '100'])
+  await check('simulation: each rule is needed', 'node', [...simulate, '--mutations', '--seeds', '60'])
 } finally {
   await rm(scratch, { recursive: true, force: true })
 }

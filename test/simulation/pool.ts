@@ -46,10 +46,13 @@ export async function liveThrough({ seeds, profile, mutant, processes = availabl
       let said = ''
       let silence = watch(child)
       child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)))
+      const dismiss = (): void => {
+        if (child.connected) child.disconnect()
+      }
       const ask = (): void => {
         asked = asked === null ? first : portion()
-        if (asked.length === 0 || isOver || signal?.aborted === true) return void child.disconnect()
-        child.send({ seeds: asked, profile })
+        if (asked.length === 0 || isOver || signal?.aborted === true) return dismiss()
+        if (child.connected) child.send({ seeds: asked, profile })
       }
       child.on('message', (message: Told | 'done') => {
         clearTimeout(silence)
@@ -58,7 +61,7 @@ export async function liveThrough({ seeds, profile, mutant, processes = availabl
         told.add(message.seed)
         if (!isOver && !tell(message)) {
           isOver = true
-          child.disconnect()
+          dismiss()
         }
       })
       child.on('exit', (code, killed) => {
@@ -70,7 +73,7 @@ export async function liveThrough({ seeds, profile, mutant, processes = availabl
         }
         resolve()
       })
-      signal?.addEventListener('abort', () => child.connected && child.disconnect(), { once: true })
+      signal?.addEventListener('abort', dismiss, { once: true })
     })
   }
 }

@@ -108,8 +108,12 @@ export const PROFILES = {
   coordinator: { says: 'the object dies, sleeps, is away, and its alarms go wrong', weights: { outage: 14, evict: 12, 'die in event': 14, alarm: 8, 'late alarms': 4, kill: 3, 'wall clock': 2, cancel: 3, 'blob store away': 3 }, faults: [8, 24], builds: [25, 45], long: 0.15 },
   outages: { says: 'only the coordinator goes away, once in a while', weights: { outage: 1 }, faults: [1, 3], builds: [20, 35], outages: [500, 400_000], long: 0.15 },
   disks: { says: 'disks fill, tear, fail and forget', weights: { 'disk full': 8, 'disk read-only': 3, 'disk failing': 4, 'disk slow': 6, 'die at disk': 20, power: 12, kill: 4, link: 4, cancel: 3 }, faults: [8, 24], builds: [25, 45] },
+  slow: { says: 'disks are slow, and agents die meanwhile', weights: { 'disk slow': 12, kill: 14, power: 4, cancel: 2 }, faults: [14, 30], builds: [30, 45] },
+  sleepers: { says: 'machines fall asleep behind open connections', weights: { suspend: 6, freeze: 6 }, faults: [3, 8], builds: [12, 20] },
   people: { says: 'people change their minds at any moment', weights: { cancel: 20, retry: 12, drain: 3, resume: 3, revoke: 1, watch: 6, push: 6, kill: 4, link: 6, evict: 4, outage: 2, 'die in event': 3 }, faults: [15, 35], builds: [25, 45] },
   stopping: { says: 'agents are stopped once, twice and thrice, while messages are late', weights: { stop: 16, link: 8, kill: 2, evict: 2, cancel: 4 }, faults: [12, 30], builds: [30, 50] },
+  partitions: { says: 'machines are cut off for longer than a lease, while they run what may run in one place only', weights: { link: 8, evict: 1 }, faults: [4, 9], builds: [15, 25], long: 0.5 },
+  copies: { says: 'state folders are copied, rolled back and used twice', weights: { clone: 6, 'roll back': 3, 'second process': 3, kill: 3 }, faults: [4, 10], builds: [20, 35], long: 0.3 },
   deaf: { says: 'requests arrive and replies do not', weights: { link: 20, kill: 2, evict: 2 }, faults: [4, 10], builds: [30, 60], agents: [1, 3] },
   flood: { says: 'a thousand jobs at once', weights: ANY, faults: [2, 8], builds: [1000, 1000], agents: [4, 8] },
   day: { says: 'the coordinator is away for a day', weights: { outage: 1 }, faults: [1, 1], builds: [10, 20], agents: [1, 2], outages: [0.5 * 24 * 60 * MINUTE, 24 * 60 * MINUTE] },
@@ -117,7 +121,7 @@ export const PROFILES = {
 
 export type ProfileName = keyof typeof PROFILES
 
-const USUAL: readonly [ProfileName, ...ProfileName[]] = ['mixed', 'mixed', 'mixed', 'mixed', 'restarts', 'restarts', 'network', 'network', 'coordinator', 'coordinator', 'disks', 'disks', 'people', 'outages', 'deaf', 'stopping', 'calm']
+const USUAL: readonly [ProfileName, ...ProfileName[]] = ['mixed', 'mixed', 'mixed', 'mixed', 'restarts', 'restarts', 'network', 'network', 'coordinator', 'coordinator', 'disks', 'disks', 'people', 'outages', 'partitions', 'copies', 'slow', 'sleepers', 'deaf', 'stopping', 'calm']
 
 /** The profile of a seed when none is asked for: most are mixed; a flood and a day come once in a thousand. */
 export function profileOf(seed: number): ProfileName {
@@ -200,7 +204,7 @@ function planFault(kind: Happening['kind'], { dice, names, keys, name, profile }
   const agent = dice.pick(names)
   const key = keys[dice.whole(0, Math.max(0, keys.length - 1))] ?? 'b1'
   const awayMs = dice.chance(0.6) ? dice.between(100, 6000) : dice.between(6, 300) * SECOND
-  const forMs = name === 'deaf' ? dice.between(30, 600) * SECOND : dice.chance(0.6) ? dice.between(1, 40) * SECOND : dice.between(40, 320) * SECOND
+  const forMs = name === 'partitions' ? dice.between(90, 400) * SECOND : name === 'deaf' ? dice.between(30, 600) * SECOND : dice.chance(0.6) ? dice.between(1, 40) * SECOND : dice.between(40, 320) * SECOND
   switch (kind) {
     case 'build':
       return planBuild(key, dice)
@@ -258,6 +262,7 @@ function planFault(kind: Happening['kind'], { dice, names, keys, name, profile }
 }
 
 function planLink(name: ProfileName, dice: Dice): Partial<Link> {
+  if (name === 'partitions') return { requests: 'lost', replies: 'lost' }
   if (name === 'stopping') return { late: dice.between(0.3, 1), lateMs: dice.between(500, 8000) }
   if (name === 'deaf') return dice.chance(0.8) ? { replies: 'lost' } : { requests: 'lost' }
   const kind = dice.next()

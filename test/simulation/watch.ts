@@ -380,7 +380,10 @@ export class Watch implements Onlooker {
     if (stoppedAt !== null && heardAt > stoppedAt) this.violate('C14', `${machine.plan.name} was told to stop, was given ${attempt} after that, and starts it`)
     const job = this.#jobOf(attempt)
     if (job === null || !job.spec.includes('"onPartition":"stop"')) return
+    const copied = new Set([...this.#machines()].flatMap((one) => (one.isCloneOf === null ? [] : [one, one.isCloneOf])))
     for (const other of this.#machines()) {
+      // Where an identity was copied or rolled back, one boot ends what another still runs until it hears of it.
+      if (copied.has(other) || other.isRolledBack) continue
       // What stands still cannot end anything, and neither can a dead agent; everybody else had the time.
       const canAct = other.process !== null && other.process.isAlive && Math.max(other.process.frozenUntil, other.thawedAt) + 60 * SECOND < this.#time.now
       for (const command of other.table) if (canAct && command.attempt !== attempt && command.attempt.startsWith(`${job.id}.`)) this.violate('D16', `${attempt} starts on ${machine.plan.name} while ${command.attempt} runs on ${other.plan.name}, and it may not run in two places`)
@@ -474,7 +477,9 @@ export class Watch implements Onlooker {
     const since = this.#waits.get(key) ?? this.#time.now
     this.#waits.set(key, since)
     const idleFor = Math.min(this.#time.now - since, this.#time.now - waiting.since, this.quietFor('coordinator', name))
-    const bound = (spoken.doorbell && this.quietFor(`rings ${name}`) > LEASE_MS ? 20 * SECOND : reply.next_sync_ms) + 15 * SECOND
+    // A ring that was lost costs no more than the pace [C9].
+    const areRingsHeard = spoken.doorbell && this.quietFor('coordinator', 'object', `rings ${name}`) > Math.max(LEASE_MS, reply.next_sync_ms)
+    const bound = (areRingsHeard ? 20 * SECOND : reply.next_sync_ms) + 15 * SECOND
     if (idleFor > bound) this.violate('I7', `${name} has been idle for ${Math.round(idleFor / SECOND)} s, its pace is ${Math.round(reply.next_sync_ms / SECOND)} s, and ${waiting.id} waits`)
   }
 

@@ -283,10 +283,7 @@ class World {
         this.#machines.set(clone.plan.name, clone)
         for (const who of [name, clone.plan.name]) watch.fault(who, what.forMs + 20 * MINUTE)
         clone.start()
-        time.after(what.forMs, () => {
-          clone.isWanted = false
-          clone.losePower()
-        })
+        time.after(what.forMs, () => this.#takeAway(clone))
         return
       }
       case 'snapshot':
@@ -327,6 +324,13 @@ class World {
     }
   }
 
+  /** A machine that is gone for good, with all that was only on it. */
+  #takeAway(machine: SimMachine): void {
+    this.#forget(machine, new Map())
+    machine.isWanted = false
+    machine.losePower()
+  }
+
   #comeBack(): void {
     this.tell('world', 'the coordinator is back')
     this.#coordinator.comeBack()
@@ -343,10 +347,7 @@ class World {
       this.#wire.link(machine.plan.name).state = GOOD_LINK
       Object.assign(machine.disk, { capacity: Infinity, isReadOnly: false, failing: 0, slowness: 0 })
       if (machine.process !== null) machine.process.diesIn = null
-      if (machine.isCloneOf !== null && machine.isWanted) {
-        machine.isWanted = false
-        machine.losePower()
-      }
+      if (machine.isCloneOf !== null && machine.isWanted) this.#takeAway(machine)
       const id = this.#identity(machine)
       if (id !== null && machine.isWanted) this.#people.agent(id, 'resume')
       this.#watch.fault(machine.plan.name, 2 * MINUTE)

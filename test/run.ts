@@ -87,7 +87,7 @@ try {
   await check('lint', 'oxlint', ['--deny-warnings'])
   await check('build', 'node', ['coordinator/build.ts'])
   await check('the Worker can be deployed', 'wrangler', ['deploy', '--dry-run', '--outdir', join(scratch, 'worker')])
-  for (const project of ['unit', 'workers', 'end-to-end', 'faults']) await tests(project)
+  for (const project of ['unit', 'simulation', 'workers', 'end-to-end', 'faults']) await tests(project)
   if (findChromium() !== null) await tests('browser')
   else console.log(`none    tests: ${NO_CHROMIUM}`)
   if (!mayMount()) console.log(`none    tests: ${NO_MOUNTING}`)

@@ -19,10 +19,10 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
         test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 3 } },
       },
-      { test: { name: 'end-to-end', include: ['test/end-to-end/**/*.test.ts'], testTimeout: 180_000 * STRETCH, hookTimeout: 60_000 * STRETCH, maxWorkers: AT_ONCE, sequence: { groupOrder: 3 } } },
+      { test: { name: 'end-to-end', include: ['test/end-to-end/**/*.test.ts'], testTimeout: 180_000 * STRETCH, hookTimeout: 60_000 * STRETCH, maxWorkers: AT_ONCE, sequence: { groupOrder: 4 } } },
       // Real processes under the faults of docs/faults.md; `npm run faults -- --full` lives through them at the times of production.
-      { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], exclude: ['test/faults/rows.test.ts', ...(mayMount() ? [] : ['test/faults/disks.test.ts'])], testTimeout: 180_000 * STRETCH, hookTimeout: 60_000 * STRETCH, maxWorkers: AT_ONCE, sequence: { groupOrder: 3 } } },
-      { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { groupOrder: 4 } } },
+      { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], exclude: ['test/faults/rows.test.ts', ...(mayMount() ? [] : ['test/faults/disks.test.ts'])], testTimeout: 180_000 * STRETCH, hookTimeout: 60_000 * STRETCH, maxWorkers: AT_ONCE, sequence: { groupOrder: 4 } } },
+      { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { groupOrder: 5 } } },
     ],
   },
 })

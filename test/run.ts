@@ -94,7 +94,7 @@ try {
   const simulate = ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts']
   await check('simulation: the seeds that are always lived through', 'node', [...simulate, '--from', '1', '--seeds', '150'])
   const own = await seedOfThisCommit()
-  await check(`simulation: seeds of this commit, from ${own}`, 'node', [...simulate, '--from', String(own), '--seeds', '100'])
+  await check(`simulation: seeds of this commit, from ${own}`, 'node', [...simulate, '--from', String(own), '--seeds', '60'])
   await check('simulation: each rule is needed', 'node', [...simulate, '--mutations', '--seeds', '60'])
 } finally {
   await rm(scratch, { recursive: true, force: true })

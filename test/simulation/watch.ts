@@ -380,6 +380,8 @@ export class Watch implements Onlooker {
     if (stoppedAt !== null && heardAt > stoppedAt) this.violate('C14', `${machine.plan.name} was told to stop, was given ${attempt} after that, and starts it`)
     const job = this.#jobOf(attempt)
     if (job === null || !job.spec.includes('"onPartition":"stop"')) return
+    // A machine that slept goes on where it was, and fences itself within a second of waking: no lease can stop what is paused.
+    if (Math.max(machine.process?.frozenUntil ?? 0, machine.thawedAt) + 5 * SECOND > this.#time.now) return
     const copied = new Set([...this.#machines()].flatMap((one) => (one.isCloneOf === null ? [] : [one, one.isCloneOf])))
     for (const other of this.#machines()) {
       // Where an identity was copied or rolled back, one boot ends what another still runs until it hears of it.

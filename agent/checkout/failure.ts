@@ -41,7 +41,7 @@ export interface Wanted {
 
 /** The remote has no such commit or ref, or does not give it out. Another way of asking may still help. */
 export function isAbsent(error: unknown): error is GitFailed {
-  return error instanceof GitFailed && /not our ref|unadvertised object|couldn't find remote ref|not a valid ref|want [0-9a-f]+ not valid|no such remote ref/i.test(error.stderr)
+  return error instanceof GitFailed && /not our ref|unadvertised object|couldn't find remote ref|not a valid ref|want [0-9a-f]+ not valid|no such remote ref|no matching remote head|unable to find [0-9a-f]+ under http/i.test(error.stderr)
 }
 
 /** The server would have to be asked differently: it gives only what its refs name. */
@@ -73,13 +73,14 @@ export function isFinal(error: unknown): boolean {
   return !(error instanceof GitFailed) || error.why !== 'status' || kindOf(error.stderr) !== null
 }
 
-type Kind = 'disk' | 'forbidden' | 'missing' | 'unreachable' | 'large_files'
+type Kind = 'disk' | 'forbidden' | 'missing' | 'unreachable' | 'not_git' | 'large_files'
 
 function kindOf(said: string): Kind | null {
   if (/No space left on device|Disk quota exceeded|Read-only file system/i.test(said)) return 'disk'
   if (/smudge filter lfs failed|git-lfs|Smudge error/i.test(said)) return 'large_files'
   if (/could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|Permission denied \(|Host key verification failed|invalid credentials|Access denied|returned error: 40[13]/i.test(said)) return 'forbidden'
   if (/Repository not found|does not appear to be a git repository|repository '.*' (?:not found|does not exist)|returned error: 404|does not exist/i.test(said)) return 'missing'
+  if (/info\/refs not valid|unable to update url base from redirection|invalid server response|protocol error|server doesn't support|unable to find [0-9a-f]+ under http/i.test(said)) return 'not_git'
   if (/Could not resolve host|unable to access|unable to connect|Connection (?:refused|timed out|reset)|Operation too slow|Could not read from remote|remote end hung up|early EOF|transport '.*' not allowed|unable to find remote helper/i.test(said)) return 'unreachable'
   return null
 }
@@ -100,6 +101,11 @@ export function branchMissing(wanted: Wanted, remote: { readonly isEmpty: boolea
   if (wanted.branch === null) return new CheckoutError('branch_missing', sentenceFor(wanted, 'its HEAD names a branch that does not exist. Name a branch, or set the default branch of the repository.'))
   const instead = remote.head === null ? '' : `; its default branch is ${remote.head}`
   return new CheckoutError('branch_missing', sentenceFor(wanted, `there is no branch or tag of that name${instead}. Push it, or name another.`))
+}
+
+/** A sign-in page, a proxy, a wrong address: git itself may take what they answer for a repository without a commit. */
+export function notGit(wanted: Wanted, options?: ErrorOptions): CheckoutError {
+  return new CheckoutError('repository_not_git', sentenceFor(wanted, 'something else than a git server answers there. Is the URL right, or does a proxy or sign-in page stand in between?'), options)
 }
 
 /** Whatever ended a checkout, as the error that its build shows. */
@@ -127,6 +133,8 @@ export function explained(error: unknown, wanted: Wanted): CheckoutError {
       return failure('repository_missing', `there is no repository there, or the agent may not see it (${said}). Correct its address, or give the agent access.`)
     case 'unreachable':
       return failure('repository_unreachable', `the agent cannot reach it (${said}). Try again, or look after the server and the agent's network.`)
+    case 'not_git':
+      return notGit(wanted, options)
     case null:
       return failure('agent_checkout', `git failed on the agent (${error.message}).`)
     default:

@@ -15,6 +15,8 @@ export interface GitPlace {
   readonly cwd: string
   readonly gitFolder?: string
   readonly tree?: string
+  /** Absolute path of a file to which the packets of the protocol are noted; they hold no credentials. */
+  readonly packets?: string
 }
 
 export type Git = (place: GitPlace, args: readonly string[]) => Promise<string>
@@ -91,8 +93,8 @@ export function gitFor({ source, hasLargeFiles, largeFiles, ...options }: Source
     environment['KEDGE_GIT_PASSWORD'] = source.credentials.password
     environment['GIT_ASKPASS'] = options.askpass
   }
-  const at = ({ cwd, gitFolder, tree }: GitPlace) => {
-    const place = { ...(gitFolder === undefined ? {} : { GIT_DIR: gitFolder }), ...(tree === undefined ? {} : { GIT_WORK_TREE: tree }) }
+  const at = ({ cwd, gitFolder, tree, packets }: GitPlace) => {
+    const place = { ...(gitFolder === undefined ? {} : { GIT_DIR: gitFolder }), ...(tree === undefined ? {} : { GIT_WORK_TREE: tree }), ...(packets === undefined ? {} : { GIT_TRACE_PACKET: packets }) }
     return { ...options, cwd, environment: { ...environment, ...place } }
   }
   return {

@@ -6,8 +6,8 @@
 import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { branchMissing, commitMissing, GitFailed, isAbsent, isOtherObjectFormat, isRefConflict, isRefusedById, type Wanted } from './failure.ts'
-import type { Git } from './git.ts'
+import { branchMissing, commitMissing, GitFailed, isAbsent, isOtherObjectFormat, isRefConflict, isRefusedById, notGit, type Wanted } from './failure.ts'
+import type { Git, GitPlace } from './git.ts'
 import { isSha256 } from './git-config.ts'
 import { readersOf } from './readers.ts'
 import type { Source } from './source.ts'
@@ -53,6 +53,7 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
   const readers = readersOf(folder, source)
   // A repository on this machine gives any commit that it holds, also one that no branch reaches, whoever owns it.
   const uploadPack = source.isLocal ? ['--upload-pack=git -c safe.directory=* -c uploadpack.allowAnySHA1InWant=true upload-pack'] : []
+  const isHttp = /^https?:/i.test(source.url)
   const turn: Turn = { signal, waiting: (pid) => log(`waiting for process ${pid}, which fetches ${source.url}`) }
   const exists = () => Promise.all(['HEAD', 'config'].map((name) => access(join(folder, name)))).then(() => true, () => false)
   const has = (commit: string) => succeeds(git(here, ['cat-file', '-e', `${commit}^{commit}`]))
@@ -132,6 +133,7 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
       if (!(await has(commit)) && branch !== null) for (const refspec of refspecsOf(branch)) if (await isFetched(refspec)) break
       if (!(await has(commit))) {
         log(`${commit.slice(0, 7)} is not given by its id${branch === null ? '' : ` or by ${branch}`}; fetching all branches and tags`)
+        if (isHttp) await listed([], 'HEAD') // else what answers in a server's place would empty our refs
         await fetchAll()
       }
       await tidy()
@@ -141,7 +143,23 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
 
   async function askWhetherReadable(): Promise<void> {
     log(`asking ${source.url} whether this build may read it`)
-    await git(here, ['ls-remote', ...uploadPack, '--', source.url, 'HEAD'])
+    await listed([], 'HEAD')
+  }
+
+  /** What the remote lists; of a web page git would say that it is a repository which has nothing. */
+  async function listed(options: readonly string[], ...names: readonly string[]): Promise<string> {
+    const list = async (place: GitPlace) => await git(place, ['ls-remote', ...options, ...uploadPack, '--', source.url, ...names])
+    const first = await list(here)
+    if (first !== '' || !isHttp) return first
+    const packets = join(folder, 'kedge-packets')
+    await writeFile(packets, '')
+    try {
+      const again = await list({ ...here, packets })
+      if (again === '' && (await readFile(packets)).byteLength === 0) throw notGit(wanted) // a git server without a commit sends packets too
+      return again
+    } finally {
+      await rm(packets, { force: true })
+    }
   }
 
   const fetchTip = () =>
@@ -161,9 +179,9 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
 
   /** What the remote has instead, for the sentence that says so. */
   async function remoteHead(): Promise<{ readonly isEmpty: boolean; readonly head: string | null }> {
-    const listed = (await git(here, ['ls-remote', '--symref', ...uploadPack, '--', source.url])).split('\n').filter((line) => line !== '')
-    const head = listed.map((line) => /^ref: refs\/heads\/(\S+)\tHEAD$/.exec(line)?.[1]).find((name) => name !== undefined)
-    return { isEmpty: listed.every((line) => line.startsWith('ref: ')), head: head ?? null }
+    const lines = (await listed(['--symref'])).split('\n').filter((line) => line !== '')
+    const head = lines.map((line) => /^ref: refs\/heads\/(\S+)\tHEAD$/.exec(line)?.[1]).find((name) => name !== undefined)
+    return { isEmpty: lines.every((line) => line.startsWith('ref: ')), head: head ?? null }
   }
 
   return {

@@ -17,6 +17,8 @@ export interface GitServer {
   readonly requests: readonly string[]
   /** From now on it takes requests and never answers. */
   fallSilent(): void
+  /** From now on it answers everybody with this, as a sign-in page in its place would. */
+  answerWithPage(text: string): void
   answerAgain(): void
 }
 
@@ -32,10 +34,15 @@ export interface GitServerOptions {
 export async function serveGit(root: string, { username = 'ada', password, protocol = 2 }: GitServerOptions = {}): Promise<GitServer> {
   const requests: string[] = []
   let isSilent = false
+  let page: string | null = null
   const wanted = [password ?? []].flat().map((each) => `Basic ${Buffer.from(`${username}:${each}`).toString('base64')}`)
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`)
     if (isSilent) return
+    if (page !== null) {
+      response.writeHead(200, { 'content-type': 'text/html' }).end(page)
+      return
+    }
     if (password !== undefined && !wanted.includes(request.headers.authorization ?? '')) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
       return
@@ -55,7 +62,11 @@ export async function serveGit(root: string, { username = 'ada', password, proto
     origin: `http://127.0.0.1:${address.port}`,
     requests,
     fallSilent: () => void (isSilent = true),
-    answerAgain: () => void (isSilent = false),
+    answerWithPage: (text) => void (page = text),
+    answerAgain: () => {
+      isSilent = false
+      page = null
+    },
   }
 }
 

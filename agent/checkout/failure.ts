@@ -73,15 +73,16 @@ export function isFinal(error: unknown): boolean {
   return !(error instanceof GitFailed) || error.why !== 'status' || kindOf(error.stderr) !== null
 }
 
-type Kind = 'disk' | 'forbidden' | 'missing' | 'unreachable' | 'not_git' | 'large_files'
+type Kind = 'disk' | 'forbidden' | 'missing' | 'unreachable' | 'failed' | 'not_git' | 'large_files'
 
 function kindOf(said: string): Kind | null {
-  if (/No space left on device|Disk quota exceeded|Read-only file system/i.test(said)) return 'disk'
+  if (/No space left on device|Disk quota exceeded|Read-only file system/i.test(said.replace(/^(?:remote:|fatal: remote error:).*$/gm, ''))) return 'disk' // the server's disk is not ours
   if (/smudge filter lfs failed|git-lfs|Smudge error/i.test(said)) return 'large_files'
   if (/could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|Permission denied \(|Host key verification failed|invalid credentials|Access denied|returned error: 40[13]/i.test(said)) return 'forbidden'
   if (/Repository not found|does not appear to be a git repository|repository '.*' (?:not found|does not exist)|returned error: 404|does not exist/i.test(said)) return 'missing'
-  if (/info\/refs not valid|unable to update url base from redirection|invalid server response|protocol error|server doesn't support|unable to find [0-9a-f]+ under http/i.test(said)) return 'not_git'
+  if (/info\/refs not valid|unable to update url base from redirection|invalid (?:server|ls-refs) response|protocol error|bad line length character|expected flush after|expected '.*', received|fetch-pack: expected|server doesn't support|unable to find [0-9a-f]+ under http/i.test(said)) return 'not_git'
   if (/Could not resolve host|unable to access|unable to connect|Connection (?:refused|timed out|reset)|Operation too slow|Could not read from remote|remote end hung up|early EOF|transport '.*' not allowed|unable to find remote helper/i.test(said)) return 'unreachable'
+  if (/remote error:/i.test(said)) return 'failed'
   return null
 }
 
@@ -133,6 +134,8 @@ export function explained(error: unknown, wanted: Wanted): CheckoutError {
       return failure('repository_missing', `there is no repository there, or the agent may not see it (${said}). Correct its address, or give the agent access.`)
     case 'unreachable':
       return failure('repository_unreachable', `the agent cannot reach it (${said}). Try again, or look after the server and the agent's network.`)
+    case 'failed':
+      return failure('repository_failed', `the server failed (${said}). Try again, or look after the server.`)
     case 'not_git':
       return notGit(wanted, options)
     case null:

@@ -1,6 +1,6 @@
 /** Makes a script that breaks a rule as short as it can: happenings, then agents, are left out while the same rule still breaks. */
 import type { Script } from './script.ts'
-import { live, type Report } from './world.ts'
+import { live as liveReally, type Report } from './world.ts'
 
 export interface Shrunk {
   readonly script: Script
@@ -8,7 +8,15 @@ export interface Shrunk {
   readonly runs: number
 }
 
-export async function shrink(script: Script, { rule, until }: { readonly rule: string; until(): boolean }): Promise<Shrunk> {
+export interface ShrinkOptions {
+  readonly rule: string
+  /** There is no more time. */
+  until(): boolean
+  /** Lives through a script; else the world itself. */
+  readonly live?: typeof liveReally
+}
+
+export async function shrink(script: Script, { rule, until, live = liveReally }: ShrinkOptions): Promise<Shrunk> {
   let best = script
   let runs = 0
   const breaks = async (candidate: Script): Promise<boolean> => {

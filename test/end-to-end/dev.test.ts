@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ownFolder } from '../support/folder.ts'
+import { portOfItsOwn } from '../support/port.ts'
 import { eventually } from '../support/wait.ts'
 
 const main = join(import.meta.dirname, '../../agent/cli/main.ts')
@@ -61,7 +62,8 @@ async function ask<T>({ url, admin_token }: Dev, path: string, body?: unknown): 
 
 test('a coordinator that is killed leaves no process, and goes on from its folder with the same tokens', async () => {
   const state = await ownState()
-  const first = await ready(state, '--port', '0')
+  const port = String(await portOfItsOwn())
+  const first = await ready(state, '--port', port)
   expect((await stat(join(state, 'coordinator.json'))).mode & 0o777).toBe(0o600)
   await ask(first, '/api/v1/projects', { slug: 'app', checkout: false, command: 'echo hello' })
   await ask(first, '/api/v1/projects/app/builds', {})
@@ -70,7 +72,7 @@ test('a coordinator that is killed leaves no process, and goes on from its folde
   first.child.kill('SIGKILL')
   await eventually('its processes are gone', (saw) => (saw(processesOf(state)), processesOf(state).length === 0))
 
-  const second = await ready(state, '--port', new URL(first.url).port)
+  const second = await ready(state, '--port', port)
   expect({ ...second, child: null }).toEqual({ ...first, child: null })
   expect(await ask(second, '/api/v1/projects/app/builds/1')).toMatchObject({ state: 'passed' })
   await ask(second, '/api/v1/projects/app/builds', {})

@@ -1,9 +1,9 @@
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { client, type Build } from '../support/client.ts'
 import { createGate, type Gate } from '../support/gate.ts'
 import { ownQueue, pidsOf, sharedCoordinator, startAgent, startAgents, startCoordinator, testFolder } from '../support/installation.ts'
+import { portOfItsOwn } from '../support/port.ts'
 import { commitFile, createRepository } from '../support/repository.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -65,10 +65,7 @@ test('several agents each take a share, and a job that asks for a tag waits for 
 })
 
 test('an agent that is started before its coordinator waits for it, and joins by itself [D2]', async () => {
-  const place = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => place.once('listening', resolve))
-  const { port } = place.address() as { port: number } // it listens on TCP
-  await new Promise((resolve) => place.close(resolve))
+  const port = await portOfItsOwn()
   const folder = await testFolder()
   const coordinatorFolder = await testFolder()
 

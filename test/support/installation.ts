@@ -10,6 +10,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { portOfItsOwn } from './port.ts'
 import { scaled, TIME_SCALE } from './scale.ts'
 import { bearWitness, eventually } from './wait.ts'
 
@@ -99,9 +100,10 @@ export async function startCoordinator({ folder, port }: { readonly folder?: str
   return coordinator
 }
 
-async function openCoordinator(folder: string, wantedPort = 0): Promise<Coordinator> {
+async function openCoordinator(folder: string, wantedPort?: number): Promise<Coordinator> {
   let printed = ''
-  const start = async (port: number) => {
+  const port = wantedPort ?? (await portOfItsOwn())
+  const start = async () => {
     const program = run(['dev', '--agents', '0', '--json', '--port', String(port), '--state', join(folder, 'coordinator')], { folder, name: 'coordinator', env: {} })
     const ready = await eventually('the coordinator is ready', () => {
       if (program.hasEnded()) throw new Error(program.output())
@@ -109,8 +111,7 @@ async function openCoordinator(folder: string, wantedPort = 0): Promise<Coordina
     })
     return { program, said: JSON.parse(ready) as { url: string; admin_token: string; registration_token: string } }
   }
-  let { program, said } = await start(wantedPort)
-  const port = Number(new URL(said.url).port)
+  let { program, said } = await start()
   const stop = async () => {
     if (program.hasEnded()) return
     program.signal('SIGTERM')
@@ -135,7 +136,7 @@ async function openCoordinator(folder: string, wantedPort = 0): Promise<Coordina
     restart: async () => {
       printed += program.output()
       await stop()
-      program = (await start(port)).program
+      program = (await start()).program
     },
   }
 }

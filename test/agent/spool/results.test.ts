@@ -423,7 +423,7 @@ test('ten thousand results replay, in order, without a verdict lost or made up [
   expect(next.bytes()).toBeGreaterThan(count * 100)
   await next.settle(id(2), 'accepted')
   expect(next.pending()[0]?.attempt).toBe(id(3))
-}, 60_000)
+}, 240_000) // twenty thousand files and folders: seconds, or minutes where a disk is slow to forget them
 
 describe('closing', () => {
   test('waits for what is being written, and afterwards nothing is put away', async () => {

@@ -37,6 +37,20 @@ async function found(act: (own: Fresh) => Promise<void>, look: (own: Fresh) => s
   return [...all].sort()
 }
 
+it('has a copy that goes its own way', async () => {
+  const [one, other] = [await fresh(), await fresh()]
+  const appends = async ({ own }: Fresh, text: string) => {
+    const file = await own.append('/state/known')
+    await file.write(bytes(text))
+    await file.close()
+  }
+  await appends(one, 'both;')
+  other.disk.restore(one.disk.image())
+  await appends(one, 'one')
+  await appends(other, 'other')
+  expect([one.text('/state/known'), other.text('/state/known')]).toEqual(['both;one', 'both;other'])
+})
+
 describe('a power failure', () => {
   it('takes nothing that was synced, its name included', async () => {
     const left = await found(async ({ own, disk }) => {

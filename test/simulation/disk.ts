@@ -260,14 +260,14 @@ export class SimDisk {
     if (!this.#folders.has(parents(path).at(-1) ?? '/')) throw trouble('ENOENT', `no such file or directory, open '${path}'`)
     const file = this.#names.get(path) ?? new SimFile()
     this.#names.set(path, file)
-    let store = file.bytes.buffer
+    let store: ArrayBufferLike | null = null // what the file holds now may be held by an image of this disk as well
     return {
       write: (bytes) =>
         this.#act(user, (part) => {
           const room = this.capacity === Infinity ? Infinity : Math.max(0, this.capacity - this.used())
           const taken = bytes.subarray(0, Math.floor(Math.min(part * bytes.byteLength, room)))
           const length = file.bytes.byteLength
-          if (store !== file.bytes.buffer || length + taken.byteLength > store.byteLength || file.bytes.byteOffset !== 0) {
+          if (store === null || store !== file.bytes.buffer || length + taken.byteLength > store.byteLength || file.bytes.byteOffset !== 0) {
             const larger = new Uint8Array(Math.max(256, 2 * (length + taken.byteLength)))
             larger.set(file.bytes)
             store = larger.buffer

@@ -119,7 +119,7 @@ export function createUploader(options: UploadOptions): Uploader {
       return 'wait'
     }
     if (piece === null || piece.byteLength === 0) {
-      if (end !== null) return giveUp(`${path} ends at ${stored} bytes, before the ${end.bytes} of its result. Is the disk damaged?`)
+      if (end !== null) return await seal(end) // the disk has lost the rest, but an answer that was never heard may have been a yes to all of it
       pace.grow(stored) // less is there than was announced: wait for more
       return 'again'
     }
@@ -133,7 +133,10 @@ export function createUploader(options: UploadOptions): Uploader {
   }
   const seal = async ({ bytes, sha256 }: LogEnd): Promise<Step> => {
     const answer = await call('POST', `log/seal${epoch === 2 ? '?epoch=2' : ''}`, JSON.stringify({ bytes, sha256 }), sealReply)
-    return answer.kind === 'reply' ? 'sealed' : await refused(answer, 0)
+    if (answer.kind === 'reply') return 'sealed'
+    const isShort = answer.kind === 'refused' && answer.error.code === 'log_gap' && stored < bytes
+    if (isShort && (answer.error.size ?? 0) <= stored) return giveUp(`${path} ends at ${stored} bytes, before the ${bytes} of its result. Is the disk damaged?`)
+    return await refused(answer, 0)
   }
 
   /** Until `ms` have passed (null: for as long as it takes) or something changed. */

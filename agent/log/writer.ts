@@ -4,6 +4,7 @@
  * follow at the end. Nothing reaches the file unmasked [I22], and nothing here grows with the log.
  */
 import { createHash } from 'node:crypto'
+import { dirname } from 'node:path'
 import { LOG_LIMIT_BYTES, LOG_TAIL_BYTES } from '../../schema/attempt.ts'
 import type { Appender, Disk } from '../platform.ts'
 import type { Mask } from './mask.ts'
@@ -64,6 +65,12 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
     last = done.catch(() => undefined) // whoever called hears of it; the next one finds `failure`
     return done
   }
+  /** Its name as well: the result that tells of it may come through a power failure although nobody was told that it would. */
+  const harden = async (): Promise<void> => {
+    if (file === null) return
+    await file.sync()
+    await disk.syncFolder(dirname(path))
+  }
   const close = async (): Promise<LogEnd> => {
     const rest = mask.end()
     await inOrder(async () => {
@@ -71,10 +78,10 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
       const { dropped, pieces } = tail.take()
       if (dropped > 0) await append(marker(dropped, limits))
       for (const piece of pieces) await append(piece)
-      await file?.sync()
+      await harden()
     }).catch(async (error: unknown) => {
       failure ??= { error } // what the disk took is what the log is; a result must not be lost for its log
-      await file?.sync().catch(() => undefined) // and it is to be that after a power failure too
+      await harden().catch(() => undefined) // and it is to be that after a power failure too
     })
     await file?.close().catch(() => undefined) // an error of an earlier write, told once more
     return failure === null ? { bytes, sha256: hash.digest('hex') } : await measureLog(path, disk)

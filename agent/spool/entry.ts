@@ -81,13 +81,12 @@ export async function readEntry(disk: Disk, folder: string, attempt: AttemptId):
   const names = new Set(await disk.list(folder))
   const read = <T>(name: string, schema: z.ZodType<T>): Promise<Found<T>> => (names.has(name) ? readFile(disk, join(folder, name), schema) : Promise.resolve(ABSENT))
   const logBytes = names.has('log') ? ((await disk.size(join(folder, 'log'))) ?? 0) : 0
-  const sealed = names.has('log.sealed') || logBytes === 0
-
   const result = await read('result.json', resultFile)
   if (result.state === 'found') {
     const spooled = checkResult(attempt, result.value)
     if (typeof spooled === 'string') return { state: 'corrupt', why: spooled }
     // The token opens the log, and the journal is read only for it: ten thousand results without logs are read once each.
+    const sealed = names.has('log.sealed') || spooled.result.log_bytes === 0 // what the disk has lost of it, the coordinator may have
     const spec = sealed ? ABSENT : await read('spec.json', specFile)
     const token = spec.state === 'found' ? spec.value.assignment.token : null
     const verdict = await read('verdict', verdictFile)
@@ -100,7 +99,7 @@ export async function readEntry(disk: Disk, folder: string, attempt: AttemptId):
   if (spec.state === 'absent') return names.has('started') || names.has('log') ? { state: 'corrupt', why: 'spec.json is missing' } : { state: 'blank' }
   if (spec.value.assignment.attempt !== attempt) return { state: 'corrupt', why: `spec.json is of ${spec.value.assignment.attempt}` }
   const started = await read('started', startedFile)
-  return { state: 'unfinished', token: spec.value.assignment.token, process: started.state === 'found' ? started.value.process : null, logBytes, isLogSealed: sealed }
+  return { state: 'unfinished', token: spec.value.assignment.token, process: started.state === 'found' ? started.value.process : null, logBytes, isLogSealed: names.has('log.sealed') || logBytes === 0 }
 }
 
 function checkResult(attempt: AttemptId, file: z.infer<typeof resultFile>): SpooledResult | string {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { attemptId } from '../../../schema/job.ts'
@@ -223,6 +223,21 @@ describe('what the coordinator says is obeyed', () => {
     uploader.finish(endOf('hello'))
     expect(await uploader.done).toBe('gone')
     expect(notes[0]).toContain('ends at 3 bytes, before the 5')
+  })
+
+  test('a file that the disk has lost is sealed all the same when the coordinator has all of it', async () => {
+    const { store, start, append, path, notes } = await bench()
+    const first = start()
+    await append('hello', first)
+    await store.until(() => store.bytes(A).toString() === 'hello')
+    first.stop()
+    await first.done
+    await rm(path)
+    const uploader = start()
+    uploader.finish(endOf('hello'))
+    expect(await uploader.done).toBe('sealed')
+    expect(store.isSealed(A)).toBe(true)
+    expect(notes).toEqual([])
   })
 })
 

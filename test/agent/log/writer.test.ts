@@ -115,6 +115,7 @@ test('what a disk took before it failed is made to stay, so that the result spea
   await log.write(Buffer.from('lost')).catch(() => undefined)
   await log.end()
   expect(syncs).toBe(1)
+  expect(watched.done.at(-1)).toMatch(/^syncFolder /) // and its name: a result must not outlive its log
 })
 
 test('the tail is the end of whatever went in, however it was cut', () => {

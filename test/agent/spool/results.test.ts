@@ -251,6 +251,14 @@ describe('results and their verdicts [I5]', () => {
     expect((await open()).replayed).toMatchObject({ finished: [{ attempt: A }], unsealedLogs: [] })
   })
 
+  test('a log that the disk has lost, and whose result tells of it, is still to be sealed: the coordinator may have it', async () => {
+    const { open } = await bench()
+    const spool = await open()
+    await spool.journal(assignmentOf(A))
+    await spool.finish(A, resultOf({ log_bytes: 5 }))
+    expect((await open()).replayed).toMatchObject({ finished: [{ attempt: A }], unsealedLogs: [A] })
+  })
+
   test('the log of a lost attempt is still to be sealed, as it lies on the disk [I17]', async () => {
     const { open } = await bench()
     const spool = await open()
@@ -423,7 +431,7 @@ test('ten thousand results replay, in order, without a verdict lost or made up [
   expect(next.bytes()).toBeGreaterThan(count * 100)
   await next.settle(id(2), 'accepted')
   expect(next.pending()[0]?.attempt).toBe(id(3))
-}, 240_000) // twenty thousand files and folders: seconds, or minutes where a disk is slow to forget them
+}, 240_000) // seconds, or minutes where a disk is slow
 
 describe('closing', () => {
   test('waits for what is being written, and afterwards nothing is put away', async () => {

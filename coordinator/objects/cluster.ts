@@ -71,6 +71,11 @@ export class Cluster {
     return { deadline: this.#expiry.next(this.memory) }
   }
 
+  /** Whether a job of the class waits for an agent. */
+  hasQueued(jobClass: number): boolean {
+    return this.memory.maybeQueued.has(jobClass) && load.queueHead(this.#parts.sql, jobClass, 1).length > 0
+  }
+
   /** What a registered agent offers, for its doorbell; null when its session is not valid any more. */
   offerOf(id: string, credentialVersion: number): Offered | null {
     const agent = this.memory.agents.get(id) ?? null

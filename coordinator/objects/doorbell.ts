@@ -34,8 +34,15 @@ const REPEATS = 3
 
 interface Ring {
   repeats: number
-  /** Of the job that it was rung for; null when it was this agent's own affair. */
-  readonly class: number | null
+  /** The job that it was rung for; null when it was this agent's own affair. */
+  readonly call: Call | null
+}
+
+/** One job for which somebody is wanted. */
+export interface Call {
+  readonly class: number
+  /** Who was rung for it, one after the other. */
+  readonly rung: Set<AgentId>
 }
 
 export class Doorbell {
@@ -56,10 +63,17 @@ export class Doorbell {
     return new Set(this.#attached().map(({ agent }) => agent))
   }
 
-  /** A sync of the agent answers its ring. */
-  answered(agent: AgentId): void {
+  /** A sync of the agent answers its ring. What it was called for is to be passed on, if it still waits after that sync. */
+  answered(agent: AgentId): Call | null {
+    const ring = this.#unanswered.get(agent)
     this.#unanswered.delete(agent)
     this.#deaf.delete(agent)
+    return ring?.call ?? null
+  }
+
+  /** Whoever answered had no room, which the object does not know of an agent not seen since it woke, or may not have the job [I7]. */
+  passOn(call: Call, memory: Memory): void {
+    this.#ringOne(call, memory)
   }
 
   follow(effects: readonly Effect[], memory: Memory): void {
@@ -70,17 +84,22 @@ export class Doorbell {
   }
 
   #ringClass(jobClass: number, count: number, memory: Memory): void {
-    const requirement = memory.classes.get(jobClass)
-    if (!requirement) return
-    const idle = this.#attached().filter((one) => canRun(one, requirement) && !this.#unanswered.has(one.agent) && isIdle(one.agent, memory))
-    const inOrder = [...idle.filter(({ agent }) => !this.#deaf.has(agent)), ...idle.filter(({ agent }) => this.#deaf.has(agent))]
-    for (const { agent } of inOrder.slice(0, count)) this.#ring(agent, jobClass, memory)
+    for (let rings = 0; rings < count; rings += 1) this.#ringOne({ class: jobClass, rung: new Set() }, memory)
   }
 
-  #ring(agent: AgentId, jobClass: number | null, memory: Memory): void {
+  #ringOne(call: Call, memory: Memory): void {
+    const requirement = memory.classes.get(call.class)
+    if (!requirement) return
+    const idle = this.#attached().filter((one) => canRun(one, requirement) && !call.rung.has(one.agent) && !this.#unanswered.has(one.agent) && isIdle(one.agent, memory))
+    const next = idle.find(({ agent }) => !this.#deaf.has(agent)) ?? idle[0]
+    if (next !== undefined) this.#ring(next.agent, call, memory)
+  }
+
+  #ring(agent: AgentId, call: Call | null, memory: Memory): void {
+    call?.rung.add(agent)
     if (this.#unanswered.has(agent)) return // at most one unanswered ring
     if (!this.#send(agent)) return
-    this.#unanswered.set(agent, { repeats: 0, class: jobClass })
+    this.#unanswered.set(agent, { repeats: 0, call })
     this.#repeatLater(agent, memory)
   }
 
@@ -89,7 +108,7 @@ export class Doorbell {
       const ring = this.#unanswered.get(agent)
       if (ring === undefined) return
       // Whoever was rung may be frozen or cut off; the job need not wait for it while another agent is idle [I7].
-      if (ring.repeats === 0 && ring.class !== null) this.#ringClass(ring.class, 1, memory)
+      if (ring.repeats === 0 && ring.call !== null) this.#ringOne(ring.call, memory)
       if (ring.repeats >= REPEATS) {
         this.#unanswered.delete(agent)
         this.#deaf.add(agent)

@@ -80,8 +80,11 @@ export class Upkeep {
 
   sync(request: ParsedSync, caller: Caller): AgentAnswer<SyncReply> {
     const { cluster } = this
-    this.#parts.doorbell.answered(request.agent)
-    return this.follow(cluster.sync(this.#parts.now(), request, caller))
+    const { doorbell, now } = this.#parts
+    const call = doorbell.answered(request.agent)
+    const answer = this.follow(cluster.sync(now(), request, caller))
+    if (call !== null && cluster.hasQueued(call.class)) doorbell.passOn(call, cluster.memory)
+    return answer
   }
 
   /** The alarm has fired; `retryCount` says how often it failed before. What it throws, the platform is to try again. */

@@ -16,6 +16,7 @@ function house(...names: readonly string[]) {
   return {
     rung,
     doorbell,
+    memory: () => test.cluster.memory,
     idOf: (name: string): AgentId => agents[names.indexOf(name)]?.id ?? ('' as AgentId), // one of them
     build: () => {
       test.effects.length = 0
@@ -54,6 +55,17 @@ describe('the doorbell', () => {
     pass()
     pass()
     expect(rung).toContain('carl')
+  })
+
+  it('passes on what whoever answered did not take, to each once', () => {
+    const { rung, build, doorbell, memory, idOf } = house('anne', 'ben', 'carl')
+    build()
+    for (const name of ['anne', 'ben', 'carl']) {
+      const call = doorbell.answered(idOf(name))
+      expect(call).not.toBeNull()
+      if (call !== null) doorbell.passOn(call, memory())
+    }
+    expect(rung).toEqual(['anne', 'ben', 'carl'])
   })
 
   it('rings those last that answered none of their rings, until they are heard again', () => {

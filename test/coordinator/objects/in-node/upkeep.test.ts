@@ -26,6 +26,24 @@ function kept({ migrate = () => {}, armed = null as number | null } = {}) {
   return { test, agent, alarm, log, upkeep, deadline, breakAlarms }
 }
 
+describe('the bells', () => {
+  it('reach an idle agent although nobody was seen since the object woke, and a busy one is asked first [I7]', () => {
+    const { test, agent: busy } = kept()
+    const idle = test.agent('two')
+    idle.join()
+    const rung: string[] = []
+    const bells = [busy, idle].map(({ id, offer }): Attached => ({ agent: id, queue: 'default', tags: [], send: () => void rung.push(offer.name) }))
+    const woken = new Upkeep({ cluster: test.cluster, doorbell: new Doorbell(() => bells, () => {}), alarm: { get: async () => null, set: () => {} }, migrate: () => {}, now: () => test.now })
+    test.cluster.evict()
+    woken.follow(test.cluster.createBuild(test.now, 'app', createBuildRequest.parse({}), { idempotencyKey: null, origin: ORIGIN }))
+    expect(rung).toEqual(['one'])
+    woken.sync(busy.request(), busy.caller())
+    expect(rung).toEqual(['one', 'two'])
+    expect(woken.sync(idle.request(), idle.caller())).toMatchObject({ ok: true, value: { assignments: [{ attempt: expect.any(String) }] } })
+    expect(rung).toEqual(['one', 'two']) // nothing waits any more
+  })
+})
+
 describe('the alarm', () => {
   it('is armed at wake when it is missing [C10.2]', async () => {
     const { upkeep, alarm, deadline } = kept()

@@ -110,7 +110,7 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
       return { kind: 'dropped', why }
     }
     const { bytes, sha256 } = await endLog()
-    const verdict = state.logError !== null && !result.isStopped ? { outcome: 'errored' as const, exit_status: null, signal: null, reason: { code: DISK, message: `its log cannot be written: ${state.logError}` } } : result.ending
+    const verdict = state.logError === null ? result.ending : withoutItsLog(result, state.logError)
     const spooled = await parts.finish(attempt, { ...verdict, commit: state.commit, started_at: state.startedAt, finished_at: clock.wall(), log_bytes: bytes, log_sha256: sha256 })
     return { kind: 'finished', result: spooled }
   }
@@ -241,6 +241,12 @@ export function unended(attempt: AttemptId, survivors: readonly string[]): strin
 
 function errored(code: string, message: string): Ending {
   return { isStopped: false, ending: { outcome: 'errored', exit_status: null, signal: null, reason: { code: code.slice(0, 64), message: message.slice(0, 2000) } } }
+}
+
+/** What was stopped stays what it is, and says that its log is not all of it; what ended by itself proves nothing without its log. */
+function withoutItsLog({ isStopped, ending }: Ending, why: string): Ending['ending'] {
+  if (!isStopped) return errored(DISK, `its log cannot be written: ${why}`).ending
+  return { ...ending, reason: ending.reason && { ...ending.reason, message: `${ending.reason.message}; its log is not whole: ${why}`.slice(0, 2000) } }
 }
 
 function takenAway(why: StopWhy | null): Exclude<StopWhy, 'canceled'> | null {

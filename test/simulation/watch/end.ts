@@ -61,15 +61,20 @@ export class End {
     }
   }
 
+  #isOnRevokedMachine(attempt: string): boolean {
+    return [...this.#truth.machines()].some(({ isWanted, disk }) => !isWanted && disk.below(`${STATE}/spool/${attempt}`).length > 0)
+  }
+
   /** Of an accepted attempt. */
   #judgeLog(id: string, attempt: string): void {
     const truth = this.#truth
     const { logs } = truth.coordinator()
     const job = truth.jobs.get(id)
-    const result = job?.result === null || job === undefined ? null : (parseJson(job.result) as { log_bytes: number; log_sha256: string; reason: { code: string } | null }) // as the agent made it
+    const result = job?.result === null || job === undefined ? null : (parseJson(job.result) as { log_bytes: number; log_sha256: string; reason: { code: string; message: string } | null }) // as the agent made it
     const stored = logs.bytes(attempt)
     if (this.#forgotten.has(attempt)) return
-    if (result?.reason?.code === 'agent_disk') return // it says itself that its log is not whole
+    if (result?.reason?.code === 'agent_disk' || result?.reason?.message.includes('its log is not whole') === true) return
+    if (this.#isOnRevokedMachine(attempt)) return // nobody takes anything from there any more
     if (result === null || result.log_bytes === 0) {
       if (stored !== null && stored.byteLength > 0) truth.violate('I16', `${attempt} says that it has no log, and ${stored.byteLength} bytes are stored`)
       return

@@ -22,6 +22,8 @@ export class Messages {
   readonly #seqs = new Map<string, number>()
   /** The newest boot of each agent that was answered. */
   readonly #boots = new Map<string, number>()
+  /** Agents of whom another process spoke since: that may have been noted, and is then unsaid [C1.8]. */
+  readonly #rivals = new Set<string>()
   /** By agent: what its last sync said of itself. */
   readonly #states = new Map<string, string>()
   /** By build: the first commit that a current attempt named. */
@@ -38,7 +40,10 @@ export class Messages {
   synced({ machine, request, answer, rowsWritten }: Synced): void {
     this.#truth.beginEvent()
     this.#judgeOrder(machine, request, answer)
-    if (!answer.ok) return
+    if (!answer.ok) {
+      this.#rivals.add(request.agent)
+      return
+    }
     const { value: reply } = answer
     this.#judgeBoot(request)
     this.#judgeIdle(machine, request, reply, rowsWritten)
@@ -48,6 +53,7 @@ export class Messages {
     this.#judgeVerdicts(request, reply)
     this.#judgeAssignments(request, reply)
     this.#judgeOlderBoots(request)
+    this.#rivals.delete(request.agent)
   }
 
   #judgeOrder({ plan }: SimMachine, request: ParsedSync, answer: AgentAnswer<SyncReply>): void {
@@ -69,7 +75,7 @@ export class Messages {
     const isSame = this.#states.get(request.agent) === state
     this.#states.set(request.agent, state)
     const isIdle = request.running.length + request.finished.length + request.spooled.length + request.lost.length + reply.assignments.length === 0
-    if (isIdle && truth.live().length === 0 && isSame && rowsWritten > 0 && !truth.hasLearnt() && request.offer === undefined) truth.violate('I19', `an idle sync of ${plan.name} wrote ${rowsWritten} rows`)
+    if (isIdle && truth.live().length === 0 && isSame && rowsWritten > 0 && !truth.hasLearnt() && !this.#rivals.has(request.agent) && request.offer === undefined) truth.violate('I19', `an idle sync of ${plan.name} wrote ${rowsWritten} rows`)
   }
 
   #learnNames(request: ParsedSync): void {

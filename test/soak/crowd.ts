@@ -41,9 +41,13 @@ class Life implements DiskUser {
   readonly timers = new Set<() => void>()
   readonly sockets = new Set<{ close(): void }>()
   readonly #calls = new Set<AbortController>()
+  #bury: () => void = () => {}
+  /** What ends with it. A dead agent never says that it has ended. */
+  readonly gone = new Promise<void>((resolve) => (this.#bury = resolve))
 
   die(): void {
     this.isAlive = false
+    this.#bury()
     for (const takeBack of this.timers) takeBack()
     for (const socket of this.sockets) socket.close()
     for (const call of this.#calls) call.abort()
@@ -120,14 +124,16 @@ export class Member {
     this.#free = null
   }
 
-  /** As by SIGTERM, once; resolves when it has ended. */
+  /** As by SIGTERM, once, however often this is called; resolves when it has ended. */
   async stop(): Promise<void> {
-    if (this.#life === null) return
-    this.#note()
+    if (this.#life === null || this.#agent === null) return
     this.#free = null
-    this.#isStopping = true
-    this.#agent?.stop()
-    await this.#agent?.ended
+    if (!this.#isStopping) {
+      this.#isStopping = true
+      this.#note()
+      this.#agent.stop()
+    }
+    await this.#life.gone
   }
 
   /** Slots that are still empty, for as long as they have been. */

@@ -23,9 +23,10 @@ export interface Victims {
   readonly coordinator: Coordinator
 }
 
-/** Ends with the signal; everybody is back when it resolves. */
+/** Ends with the signal; whoever was away is back when it resolves. */
 export async function doHarm({ members, real, coordinator }: Victims, { plan, dice, record, signal }: { readonly plan: HarmPlan; readonly dice: Dice; readonly record: Record; readonly signal: AbortSignal }): Promise<void> {
   const away = new Set<Promise<void>>()
+  const ended = new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })))
   const rest = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined)
 
   async function again([least, most]: readonly [number, number], act: () => void | Promise<void>): Promise<void> {
@@ -50,7 +51,8 @@ export async function doHarm({ members, real, coordinator }: Victims, { plan, di
     leave(async () => {
       if (isStopped) {
         record.harms.agentsStopped += 1
-        await member.stop()
+        await Promise.race([member.stop(), ended])
+        if (member.isThere) return // all are to go now
       } else {
         record.harms.agentsKilled += 1
         member.kill()

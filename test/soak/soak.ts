@@ -23,6 +23,8 @@ const LOOK_EVERY_MS = 300
 const SAY_EVERY_MS = 10_000
 /** The longest job, and the delivery of what it came to. */
 const GOING_MS = 180_000
+/** After Ctrl-C: a coordinator that is just being started has to be there before it can be ended. */
+const CUT_MS = 20_000
 const LOGS_LOOKED_AT = 50
 const SHORT_MS = 60_000
 const SHORT_WAITS = '/api/v1/projects/short/builds?state=scheduled&limit=100'
@@ -71,11 +73,12 @@ async function live(plan: Plan, place: Place, say: Speaker['say'], cut: AbortSig
   if (cut.aborted) end()
   try {
     await join(plan, members, real, over.signal)
-    await Promise.all([
+    const work = Promise.all([
       doHarm({ members, real, coordinator }, { plan: plan.harm, dice: dice('harm'), record, signal: over.signal }),
       keepShortQueue(record, asking, started, over.signal),
       untilOver(plan, since, record, over),
     ])
+    await Promise.race([work, aborted(cut).then(() => pause(CUT_MS))])
   } finally {
     end()
     clearInterval(telling)
@@ -134,6 +137,10 @@ async function join({ joinMs }: Plan, members: readonly Member[], real: readonly
     agent.start()
     await pause(eachMs)
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })))
 }
 
 /** A few jobs wait in the short queue, never many: asked for as others begin. */

@@ -88,6 +88,7 @@ try {
   await check('build', 'node', ['coordinator/build.ts'])
   await check('the Worker can be deployed', 'wrangler', ['deploy', '--dry-run', '--outdir', join(scratch, 'worker')])
   for (const project of ['unit', 'simulation', 'workers', 'end-to-end', 'faults']) await tests(project)
+  await check('soak: a small fleet under harm', 'node', ['--disable-warning=ExperimentalWarning', 'test/soak/main.ts', '--quick'])
   if (findChromium() !== null) await tests('browser')
   else console.log(`none    tests: ${NO_CHROMIUM}`)
   if (!mayMount()) console.log(`none    tests: ${NO_MOUNTING}`)

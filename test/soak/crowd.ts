@@ -90,6 +90,11 @@ export class Member {
     return this.#life !== null
   }
 
+  /** Somebody who dies at rest loses nothing. */
+  get isBuilding(): boolean {
+    return this.#life !== null && this.#commands.size > 0
+  }
+
   start(): void {
     const { name, url, registrationToken, queue, slots, doorbell, seed, record } = this.settings
     this.#starts += 1

@@ -15,6 +15,7 @@ import type { Record } from './record.ts'
 const LONG_AWAY_MS = [130_000, 170_000] as const
 const LONG_SHARE = 0.1
 const STOPPED_SHARE = 0.2
+const BUILDING_SHARE = 0.95
 const RUNTIME_SHARE = 0.6
 
 export interface Victims {
@@ -43,7 +44,8 @@ export async function doHarm({ members, real, coordinator }: Victims, { plan, di
   }
 
   function harmMember(): void {
-    const there = members.filter(({ isThere }) => isThere)
+    const building = members.filter((member) => member.isBuilding)
+    const there = building.length > 0 && dice.chance(BUILDING_SHARE) ? building : members.filter(({ isThere }) => isThere)
     const member = there[Math.floor(dice.next() * there.length)]
     if (member === undefined) return
     const isStopped = dice.chance(STOPPED_SHARE) && plan.atMost === null

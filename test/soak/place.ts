@@ -27,6 +27,7 @@ export interface Place {
 
 export async function openPlace(): Promise<Place> {
   if (!existsSync(join(ROOT, 'dist/kedge.mjs'))) throw new Error('dist/kedge.mjs is not there, and a soak runs what is published. Build it first: npm run build')
+  if (!existsSync('/proc/self/status')) throw new Error('this machine has no /proc, by which a soak finds its processes and their memory. Start it on Linux.')
   const folder = await mkdtemp(join(tmpdir(), 'kedge-soak-'))
   await cp(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true })
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules')) // Miniflare is not in the bundle

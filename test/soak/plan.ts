@@ -48,7 +48,7 @@ export interface Asked {
 export function planOf({ minutes, agents, real, jobs, seed, isQuick }: Asked): Plan {
   const crowd = agents ?? (isQuick ? 60 : 1000)
   return {
-    minutes: minutes ?? (isQuick ? 3 : 30),
+    minutes: minutes ?? (isQuick ? 10 : 30),
     agents: crowd,
     real: real ?? (isQuick ? 2 : 20),
     jobs: jobs ?? (isQuick ? 600 : 100_000),

@@ -12,13 +12,13 @@ import { LOST_CAP, type Numbers } from './numbers.ts'
 export interface Lease extends AttemptKey {
   readonly agent: AgentId
   readonly bootSeq: number
-  readonly assignedAt: number
+  assignedAt: number
   /** The last sync that named it; null until the first: it may never have arrived. */
   seenAt: number | null
   /** What of it is stored. */
   storedAt: number | null
   /** When even a talking agent has overrun its time limit by far. */
-  readonly hardAt: number
+  hardAt: number
 }
 
 /** When the lease ends, by the object's clock in ms. A grace moves every end [C10.3]. */

@@ -87,20 +87,25 @@ export class Cluster {
     const effects: Effect[] = []
     try {
       const memory = this.memory
-      const value = this.#parts.transaction(() =>
-        steps({
-          on: sql,
-          memory,
-          now,
-          numbers,
-          effects,
-          sign,
-          apply(change: Change) {
-            apply(sql, change)
-            memory.fold(change, now)
-          },
-        }),
-      )
+      const event: Event = {
+        on: sql,
+        memory,
+        now,
+        numbers,
+        effects,
+        sign,
+        apply(change: Change) {
+          apply(sql, change)
+          memory.fold(change, now)
+        },
+      }
+      const value = this.#parts.transaction(() => {
+        if (memory.noticeClock(now)) {
+          flushSeen(event)
+          if (memory.grace !== null) event.apply({ kind: 'grace', grace: memory.grace })
+        }
+        return steps(event)
+      })
       return { value, effects, deadline: this.#expiry.next(memory) }
     } catch (error) {
       this.#memory = null // memory may have followed changes that were rolled back

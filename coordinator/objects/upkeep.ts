@@ -15,6 +15,8 @@ import type { ParsedSync } from './sync.ts'
 /** The platform gives up an alarm that failed this often. */
 const LAST_RETRY = 4
 const PUT_OFF_MS = 30_000
+/** Far more than an alarm is ever late by while its object serves requests. */
+const OVERDUE_MS = 10_000
 
 /** The one alarm of an object; it is disarmed by firing. */
 export interface Alarm {
@@ -66,9 +68,13 @@ export class Upkeep {
   }
 
   #arm(deadline: number | null): void {
-    if (deadline === null || (this.#armed !== null && this.#armed <= deadline)) return
-    this.#armed = deadline
-    this.#parts.alarm.set(deadline)
+    if (deadline === null) return
+    const now = this.#parts.now()
+    // One that is long overdue was dropped by the platform: nothing would fall due any more but by chance.
+    const armed = this.#armed !== null && this.#armed > now - OVERDUE_MS ? this.#armed : null
+    if (armed !== null && armed <= deadline) return
+    this.#armed = Math.max(deadline, now)
+    this.#parts.alarm.set(this.#armed)
   }
 
   /** Does what an event left to do; call it in the same breath as the event. */

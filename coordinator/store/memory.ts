@@ -25,6 +25,9 @@ export interface Presence {
   doorbell: boolean
 }
 
+/** A clock that is disciplined goes back by less. */
+const CLOCK_SHAKES_MS = 1000
+
 export class Memory {
   readonly leases = new Leases()
   /** Every sync and every view asks for these; there are few, and they change seldom. */
@@ -41,6 +44,8 @@ export class Memory {
   readonly lastQueuedAt = new Map<string, number>()
   readonly #served = new Map<string, readonly number[]>()
   readonly #numbers: Numbers
+  /** What the clock showed at the event before; the first one looks at what was stored under an earlier clock. */
+  #newest = Number.POSITIVE_INFINITY
   /** Last-seen of agents as stored, for those not seen since the object woke. */
   readonly agentsSeen = new Map<string, number>()
 
@@ -129,6 +134,7 @@ export class Memory {
 
   #setLease(job: JobRow, seenAt: number | null, storedAt: number | null): void {
     if (job.agent === null || job.bootSeq === null || job.assignedAt === null) return
+    const assignedAt = Math.min(job.assignedAt, seenAt ?? Infinity) // seen before it was assigned: the clock was set back
     this.leases.set({
       project: job.project,
       build: job.build,
@@ -136,11 +142,35 @@ export class Memory {
       fence: job.fence,
       agent: job.agent,
       bootSeq: job.bootSeq,
-      assignedAt: job.assignedAt,
+      assignedAt,
       seenAt,
       storedAt,
-      hardAt: job.assignedAt + timeLimitMs(job) + this.#numbers.hardLimitMs,
+      hardAt: assignedAt + timeLimitMs(job) + this.#numbers.hardLimitMs,
     })
+  }
+
+  /**
+   * A clock that was set back: nothing was seen later than it shows now and no grace lasts longer than one does, or the
+   * leases of the dead would last until it has caught up [C16.1]. True when something had to be changed: that is to be
+   * stored, or each wake would renew it [C10.2].
+   */
+  noticeClock(now: number): boolean {
+    const wasSetBack = now < this.#newest
+    this.#newest = now
+    if (!wasSetBack) return false
+    let isChanged = false
+    for (const lease of this.leases.values()) {
+      if ((lease.seenAt ?? lease.assignedAt) <= now + CLOCK_SHAKES_MS) continue
+      lease.hardAt = Math.min(lease.hardAt, now + lease.hardAt - lease.assignedAt)
+      lease.assignedAt = Math.min(lease.assignedAt, now)
+      lease.seenAt = now
+      isChanged = true
+    }
+    if (this.grace !== null && this.grace.until > now + this.#numbers.graceMs + CLOCK_SHAKES_MS) {
+      this.grace = { givenAt: now, until: now + this.#numbers.graceMs }
+      isChanged ||= this.leases.size > 0
+    }
+    return isChanged
   }
 
   /** What the heartbeat row holds now. */

@@ -42,6 +42,40 @@ test.each([
   expect(cluster.view(1).jobs[0]?.attempts[0]).toMatchObject({ id: attempt, state: 'lost', reason: { code: 'silent' } })
 })
 
+test.each(['that stays awake', 'that forgets all but its rows, again and again'])("the clock of a coordinator %s is set back by an hour: a dead agent is noticed a lease later, not an hour [D23, I6]", (kind) => {
+  const cluster = new TestCluster()
+  cluster.project()
+  const [dead, idle] = [cluster.agent('dead'), cluster.agent('idle', { queue: 'other' })]
+  cluster.build()
+  dead.join()
+  idle.join()
+  cluster.now -= 60 * MINUTE
+  const since = cluster.now
+  while (cluster.view(1).jobs[0]?.state !== 'queued') {
+    if (kind !== 'that stays awake') cluster.restart()
+    idle.sync()
+    cluster.pass(20_000)
+    expect(cluster.now - since).toBeLessThan(cluster.numbers.leaseMs + 2 * cluster.numbers.graceMs + MINUTE)
+  }
+  expect(cluster.view(1).jobs[0]).toMatchObject({ attempts: [{ state: 'lost', reason: { code: 'silent' } }] })
+})
+
+test("the coordinator's clock is set back while a grace lasts: no grace is longer for it [D23, I6]", () => {
+  const cluster = new TestCluster()
+  cluster.project()
+  const [dead, idle] = [cluster.agent('dead'), cluster.agent('idle', { queue: 'other' })]
+  cluster.build()
+  dead.join()
+  cluster.pass(30 * MINUTE, { away: true })
+  idle.join() // ends a silence of all
+  cluster.now -= 60 * MINUTE
+  for (let times = 0; times < 20; times += 1) {
+    idle.sync()
+    cluster.pass(15_000)
+  }
+  expect(cluster.view(1).jobs[0]).toMatchObject({ state: 'queued', attempts: [{ state: 'lost' }] })
+})
+
 test("the coordinator's clock jumps back while nobody talks: a dead agent is noticed later by the jump at most [D23, I6]", () => {
   const cluster = new TestCluster()
   cluster.project()

@@ -16,6 +16,9 @@ it.each([
   { seed: 35955, was: 'a log was expected from an agent that had been revoked' },
   { seed: 36017, was: 'a holder that says that it is there was taken for an idle agent that writes' },
   { seed: 36466, was: 'a part of a log was stored, and the rest lost with its name' },
+  { seed: 40693, was: 'a copied state folder sealed the log of an attempt that the original still had' },
+  { seed: 42536, was: 'a grace of a clock that was then set back lasted until it had caught up' },
+  { seed: 42898, was: 'so did the lease of a dead agent' },
 ])('seed $seed: $was', async ({ seed }) => {
   expect((await live(writeScript(seed))).violations).toEqual([])
 })

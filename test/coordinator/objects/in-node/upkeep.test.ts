@@ -52,9 +52,10 @@ describe('the alarm', () => {
   })
 
   it('is left as it is at wake when it comes soon enough', async () => {
-    const { upkeep, alarm, log } = kept({ armed: 1 })
+    const soon = new TestCluster().now + 1
+    const { upkeep, alarm, log } = kept({ armed: soon })
     await upkeep.wake()
-    expect(alarm.at).toBe(1)
+    expect(alarm.at).toBe(soon)
     expect(log).toEqual([])
   })
 
@@ -81,6 +82,19 @@ describe('the alarm', () => {
     alarm.at = null
     expect(() => upkeep.alarm(retryCount)).toThrow('dedup')
     expect(alarm.at).toBe(deadline())
+  })
+
+  it('that the platform has dropped is set again by whatever comes next, and once only', async () => {
+    const { test, upkeep, alarm, log } = kept()
+    await upkeep.wake()
+    const lost = alarm.at ?? Number.NaN
+    log.length = 0
+    test.now = lost + 5000
+    upkeep.follow({ value: null, effects: [], deadline: lost + 60_000 })
+    expect(log).toEqual([]) // it may be late
+    test.now = lost + 10_000
+    for (let times = 0; times < 2; times += 1) upkeep.follow({ value: null, effects: [], deadline: lost + 60_000 })
+    expect(log).toEqual(['arm 50000'])
   })
 
   it('that the platform is about to give up is put off instead [I21]', async () => {

@@ -13,7 +13,7 @@ const AT_ONCE = TIME_SCALE === 1 ? 6 : 2
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,fuzz,soak}/**/*.test.ts', 'test/faults/rows.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000, maxWorkers: Math.max(4, availableParallelism()), sequence: { groupOrder: 1 } } },
+      { test: { name: 'unit', include: ['test/{schema,agent,coordinator,architecture,conformance,fuzz,soak,cost}/**/*.test.ts', 'test/faults/rows.test.ts'], exclude: ['test/coordinator/{objects,http,pages}/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000, maxWorkers: Math.max(4, availableParallelism()), sequence: { groupOrder: 1 } } },
       { test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, sequence: { groupOrder: 2 } } },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],

@@ -1,6 +1,7 @@
 /**
  * When the next bytes of a log are due [C12.3]: at once with a full PUT; soon when somebody watches; otherwise now and
- * then, since each PUT costs the coordinator a request and a row.
+ * then, and more seldom once the build is no longer young, since each PUT costs the coordinator a request and a row.
+ * Whoever comes to watch gets the rest at once.
  */
 import type { Clock } from '../platform.ts'
 
@@ -16,6 +17,9 @@ export interface Pace {
   due(): number | null
 }
 
+/** So many of the coordinator's paces a build is young, and so many of them are one later: by its 5 s, half a minute and 20 s. */
+const YOUNG_PACES = 6
+const LATER_PACES = 4
 /** A watched line leaves this long after it was printed: long enough to take its neighbours along, short of the 100 ms that are promised. */
 const WATCHED_MS = 50
 /** Output without an end is sent in larger pieces. */
@@ -32,9 +36,10 @@ export function createPace({ clock, pace, fullBytes }: { readonly clock: Clock; 
   let unsentSince: number | null = null
   let grewAt = -Infinity
   let continuousSince = 0
+  const beganAt = clock.monotonic()
 
   const interval = (now: number): number => {
-    if (!isWatched) return pace()
+    if (!isWatched) return now - beganAt < YOUNG_PACES * pace() ? pace() : LATER_PACES * pace()
     return now - continuousSince >= CONTINUOUS_AFTER_MS ? CONTINUOUS_WATCHED_MS : WATCHED_MS
   }
   return {

@@ -25,6 +25,17 @@ test('nobody watches: the first unsent byte waits log_ms, more bytes do not move
   expect(pace.due()).toBe(13_000)
 })
 
+test('nobody watches: after half a minute the first unsent byte waits four times as long, until somebody does', async () => {
+  const { clock, pace } = bench()
+  await clock.turn(29_000)
+  pace.grow(10)
+  expect(pace.due()).toBe(5000)
+  await clock.turn(2000)
+  expect(pace.due()).toBe(18_000)
+  pace.watched(true)
+  expect(pace.due()).toBe(0)
+})
+
 test('a mebibyte is due at once, and whoever sleeps is told', () => {
   const { pace } = bench()
   pace.grow(10)

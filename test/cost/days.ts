@@ -1,25 +1,16 @@
 /**
- * The scripted days. Each begins when its agents have joined and idled for a while, lasts 24 hours, and is the same at
- * every run: all chance comes from seeds. A day's `sample` is the part that the tests live through at every run; what
- * happens in it, happens in the day as well, but with other dice.
+ * The scripted days: who works, who watches, and when. A day's `sample` is the part of it that the tests live through at
+ * every run; `live.ts` does either.
  */
-import { Dice } from '../simulation/chance.ts'
-import { CostAgent } from './agents.ts'
+import type { Dice } from '../simulation/chance.ts'
 import { fiveMinuteBuild, teamBuild, type BuildScript } from './builds.ts'
-import { figuresOf, type Figures } from './figures.ts'
 import { lookAtBuilds, watchBuild } from './people.ts'
-import { Site } from './site.ts'
-import { Timeline } from './timeline.ts'
+import type { Site } from './site.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
-/** Midnight, UTC. */
-const EPOCH = Date.UTC(2027, 0, 12)
-/** Agents join, then work begins, and nobody counts yet. */
-const BEFORE = 10 * MINUTE
-const WORK_BEFORE = 5 * MINUTE
 
 export interface Day {
   readonly name: string
@@ -34,12 +25,12 @@ export interface Day {
 }
 
 /** Of a day, in milliseconds after midnight. */
-interface Part {
+export interface Part {
   readonly from: number
   readonly to: number
 }
 
-interface Happening {
+export interface Happening {
   readonly site: Site
   readonly dice: Dice
   /** Calls at that time of the day, if it is lived through. */
@@ -60,38 +51,6 @@ export const DAYS: readonly Day[] = [
 ]
 
 export const WHOLE_DAY: Part = { from: 0, to: DAY }
-
-export async function live(day: Day, part: Part): Promise<Figures> {
-  const timeline = new Timeline(EPOCH + part.from - BEFORE)
-  const site = new Site(timeline)
-  const scripts = new Map<number, BuildScript>()
-  const scriptOf = (build: number) => {
-    let script = scripts.get(build)
-    if (script === undefined) scripts.set(build, (script = (day.builds ?? fiveMinuteBuild)(new Dice(build, 'build'))))
-    return script
-  }
-  await site.setUp()
-  for (const person of day.people ?? []) await site.signIn(person)
-  for (let i = 0; i < day.agents; i += 1) {
-    const agent = new CostAgent({ site, name: `agent${1000 + i}`, hasDoorbell: day.hasDoorbells, dice: new Dice(i, 'agent'), scriptOf })
-    timeline.after(i * SECOND, () => agent.start())
-  }
-  let builds = 0
-  site.asked = () => {
-    if (site.meter.isOn) builds += 1
-  }
-  // Days that differ only in who watches, or how agents are called, have the same builds.
-  const dice = new Dice(20_270_112, day.name.replace(/-.*/, ''))
-  const at = (time: number, act: () => Promise<void>) => {
-    if (time >= part.from - WORK_BEFORE && time < part.to) timeline.at(EPOCH + time, act)
-  }
-  day.script?.({ site, dice, at, time: () => timeline.now - EPOCH })
-  await timeline.turnTo(EPOCH + part.from)
-  const bytesBefore = site.bytes()
-  site.meter.isOn = true
-  await timeline.turnTo(EPOCH + part.to)
-  return figuresOf(site.meter, { sqliteBytes: site.bytes() - bytesBefore + site.logs.bytes, builds })
-}
 
 /** So many that the agents are busy for three quarters of the time, day and night. */
 function buildsAllDay({ site, at }: Happening, agents: number): void {

@@ -1,9 +1,10 @@
 /** What the days cost is held: whatever makes one dearer, or cheaper, is noticed here and said in a sentence. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { DAYS, live } from './days.ts'
+import { DAYS } from './days.ts'
 import { flat, type Figures } from './figures.ts'
 import { advice, differences, DOCUMENT, readHeld, shownFigures } from './held.ts'
+import { live } from './live.ts'
 
 const held = readHeld()
 

@@ -1,4 +1,4 @@
-/** The counting of rows against workerd's own, statement by statement: a working hour of a small site, and the life of a log. */
+/** The counting of rows against workerd's own, statement by statement: half a working hour of a small site, and the life of a log. */
 import { createHash } from 'node:crypto'
 import { afterAll, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -54,14 +54,14 @@ async function schedulerStatements(): Promise<readonly Statement[]> {
   await site.setUp()
   await site.signIn('somebody')
   for (let i = 0; i < 4; i += 1) await new CostAgent({ site, name: `agent${i}`, hasDoorbell: i % 2 === 0, dice: new Dice(i, 'agent'), scriptOf: (build) => teamBuild(new Dice(build, 'build')) }).start()
-  for (let i = 0; i < 60; i += 1) {
-    timeline.after(i * 40_000, async () => {
+  for (let i = 0; i < 24; i += 1) {
+    timeline.after(i * 30_000, async () => {
       const number = await site.startBuild()
-      if (i % 10 === 0) await watchBuild(site, 'somebody', number, 60_000)
-      if (i % 20 === 0) await lookAtBuilds(site, 'somebody', 30_000)
+      if (i % 6 === 0) await watchBuild(site, 'somebody', number, 60_000)
+      if (i % 12 === 0) await lookAtBuilds(site, 'somebody', 30_000)
     })
   }
-  await timeline.turnTo(timeline.now + 3_600_000)
+  await timeline.turnTo(timeline.now + 1_500_000)
   return statements
 }
 

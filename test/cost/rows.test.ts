@@ -39,7 +39,7 @@ it.each([
   const wrong = statements.flatMap(({ query, read, written }, i) => (written === billed[i]?.written && read >= (billed[i]?.read ?? Infinity) ? [] : [{ query: query.slice(0, 300), counted: { read, written }, billed: billed[i] }]))
   expect(wrong.filter(({ query }) => !isOfSetUp(query))).toEqual([])
   const sum = (rows: readonly { readonly read: number }[]) => rows.reduce((all, { read }) => all + read, 0)
-  expect(sum(statements)).toBeLessThan(1.1 * sum(billed))
+  expect(sum(statements)).toBeLessThan(1.15 * sum(billed))
 })
 
 /** What makes the tables runs once in the life of an installation. */

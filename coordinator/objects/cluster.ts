@@ -115,7 +115,8 @@ export class Cluster {
 
   sync(now: number, request: ParsedSync, caller: Caller): Outcome<AgentAnswer<SyncReply>> {
     const synced = this.#event(now, (event) => sync(event, request, caller))
-    return this.#withExpired(now, synced)
+    // Who is refused was not heard, so the gap rule has not run [C4.2]: ending anything here would end what an outage kept silent.
+    return synced.value.ok ? this.#withExpired(now, synced) : synced
   }
 
   alarm(now: number): Outcome<null> {
@@ -127,7 +128,7 @@ export class Cluster {
     }))
   }
 
-  /** Every sync and alarm also ends what is due, each in an event of its own [I21]. */
+  /** Every sync that is not refused and every alarm also ends what is due, each in an event of its own [I21]. */
   #withExpired<T>(now: number, outcome: Outcome<T>): Outcome<T> {
     const due = this.#expiry.due(this.memory, now)
     if (due.length === 0) return outcome

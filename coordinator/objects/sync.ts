@@ -45,17 +45,17 @@ export interface Event {
 export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAnswer<SyncReply> {
   const { now, numbers } = event
 
-  // 1. Who is it, and may it?
+  // 1. Who is it, may it, and does it hold its identity? Whoever is refused has not been heard.
   const stored = event.memory.agents.get(request.agent) ?? null
   const refusal = refuse(stored, request, caller)
   if (refusal || !stored) return refusal ?? unknownAgent(request.agent)
+  const boot = recogniseBoot(stored, request, now, numbers)
+  if (boot.kind === 'stale' || boot.kind === 'conflict') return refuseRival(event, stored, request, boot)
 
   // 2. Our own silence must not look like everybody's death.
   applyGapRule(event)
 
-  // 3. and 4. Which process of the agent, and is this message newer than what was seen?
-  const boot = recogniseBoot(stored, request, now, numbers)
-  if (boot.kind === 'stale' || boot.kind === 'conflict') return refuseRival(event, stored, request, boot)
+  // 3. and 4. Is it a new process of the agent, and is this message newer than what was seen?
   const isNewBoot = boot.kind === 'new'
   const presence = event.memory.presence.get(request.agent)
   const isStale = !isNewBoot && presence !== undefined && presence.bootSeq === request.boot_seq && request.seq <= presence.seq

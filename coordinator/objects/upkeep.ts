@@ -87,8 +87,10 @@ export class Upkeep {
   sync(request: ParsedSync, caller: Caller): AgentAnswer<SyncReply> {
     const { cluster } = this
     const { doorbell, now } = this.#parts
-    const call = doorbell.answered(request.agent)
-    const answer = this.follow(cluster.sync(now(), request, caller))
+    const outcome = cluster.sync(now(), request, caller)
+    // Before the bells that this sync rings: those it does not answer. Nor does a stranger or a copy answer the agent's.
+    const call = outcome.value.ok ? doorbell.answered(request.agent) : null
+    const answer = this.follow(outcome)
     if (call !== null && cluster.hasQueued(call.class)) doorbell.passOn(call, cluster.memory)
     return answer
   }

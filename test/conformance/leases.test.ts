@@ -1,7 +1,8 @@
 /** Who still holds what: silence, outages, lost replies, time limits [C4.6, C4.8, C10]. Against the real steps of the Scheduler, with the numbers of docs/protocol.md. */
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Caller } from '../../coordinator/objects/scheduler-api.ts'
 import { attemptId } from '../../schema/job.ts'
-import { TestCluster } from '../support/cluster.ts'
+import { TestCluster, type TestAgent } from '../support/cluster.ts'
 
 let c: TestCluster
 beforeEach(() => {
@@ -94,6 +95,27 @@ describe('leases [C4.6, C10]', () => {
     c.pass(20_000)
     a.sync()
     c.pass(60_000)
+    a.sync()
+    expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ fence: 1, state: 'running' }])
+  })
+
+  it.each([
+    ['an agent that was revoked', (agent: TestAgent) => agent.caller(), (agent: TestAgent) => agent.request()],
+    ['a stranger', (): Caller => ({ via: 'secret', sha256: 'x' }), (agent: TestAgent) => agent.request()],
+    ['a copy of a state folder', (agent: TestAgent) => agent.caller(), (agent: TestAgent) => agent.request({ boot_id: 'of-a-copied-disk' })],
+  ] as const)('loses no attempt by an outage after which %s is the first to speak [I10, C4.1]', (who, caller, request) => {
+    const [a, other] = [c.agent('a'), c.agent('other')]
+    other.sync()
+    if (who === 'an agent that was revoked') c.cluster.changeAgent(c.now, other.id, 'revoke')
+    c.build({ timeout_s: 7 * 24 * 3600 })
+    a.join()
+    a.sync()
+    c.pass(600_000, { away: true })
+    c.restart()
+    const [rows, { deadline }] = [c.sql.rowsWritten(), c.cluster.peek()]
+    expect(c.sync(request(other), caller(other)).ok).toBe(false)
+    expect([c.sql.rowsWritten(), c.cluster.peek()]).toEqual([rows, { deadline }]) // it was not heard: the alarm sees to what is due
+    c.pass(20_000)
     a.sync()
     expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ fence: 1, state: 'running' }])
   })

@@ -61,7 +61,9 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'the alarm is not armed after an event', rule: 'C10.1', file: UPKEEP, from: '    this.#arm(outcome.deadline)\n    this.#parts', to: '    this.#parts', profile: 'mixed' },
   { name: 'the alarm is not armed again after it fired', rule: 'C10.1', file: UPKEEP, from: '      this.follow(cluster.alarm(now()))', to: '      cluster.alarm(now())', and: { from: '      // A deadline that this alarm did not handle keeps one armed, whatever happened.\n      this.#arm(cluster.peek().deadline)\n', to: '' }, profile: 'mixed' },
   { name: 'a missing alarm is not noticed', rule: 'C10.1', file: UPKEEP, from: '    this.#armed = await this.#parts.alarm.get()\n    this.#arm(this.cluster.peek().deadline)', to: '    this.#armed = this.cluster.peek().deadline', profile: 'coordinator' },
-  { name: 'only the alarm ends what is due', rule: 'C4.11', file: 'coordinator/objects/cluster.ts', from: 'return this.#withExpired(now, synced)', to: 'return synced', profile: 'coordinator' },
+  { name: 'only the alarm ends what is due', rule: 'C4.11', file: 'coordinator/objects/cluster.ts', from: 'return synced.value.ok ? this.#withExpired(now, synced) : synced', to: 'return synced', profile: 'coordinator' },
+  { name: 'who is refused ends what is due', rule: 'C4.1', file: 'coordinator/objects/cluster.ts', from: 'return synced.value.ok ? this.#withExpired(now, synced) : synced', to: 'return this.#withExpired(now, synced)', profile: 'copies' },
+  { name: 'who is refused ends a silence', rule: 'C4.1', file: SYNC, from: "  if (boot.kind === 'stale' || boot.kind === 'conflict') return", to: "  applyGapRule(event)\n  if (boot.kind === 'stale' || boot.kind === 'conflict') return", profile: 'copies' },
 
   // Cancel, order, room.
   { name: 'a cancel is not told', rule: 'C13.1', file: SYNC, from: "return job.cancel ? { directive: 'cancel'", to: "return false ? { directive: 'cancel'", profile: 'people' },
@@ -117,7 +119,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'what is reported lost is not': ['coordinator', 500012],
   'no hearing gate': ['deaf', 9],
   'no gap rule': ['outages', 2],
-  'the gap rule only in alarms': ['outages', 2],
+  'the gap rule only in alarms': ['outages', 24],
   'a grace is given again and again': ['mixed', 17],
   'waking renews leases': ['people', 500013],
   'last-seen only in memory': ['coordinator', 5],
@@ -129,6 +131,8 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'the alarm is not armed again after it fired': ['mixed', 1],
   'a missing alarm is not noticed': ['coordinator', 1],
   'only the alarm ends what is due': ['coordinator', 38],
+  'who is refused ends what is due': ['copies', 97],
+  'who is refused ends a silence': ['copies', 6],
   'a cancel is not told': ['people', 15],
   'a lost attempt of a cancelled job is queued': ['people', 19],
   'slots are given twice': ['mixed', 1],
@@ -151,7 +155,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'what an earlier boot left runs on': ['restarts', 2],
   'a finish does not kick': ['calm', 1],
   'no self-fence': ['partitions', 4],
-  'a superseded process goes on': ['copies', 2],
+  'a superseded process goes on': ['copies', 3],
   'secrets are printed as they are': ['calm', 1],
   'an overlap is appended': ['network', 1],
 }

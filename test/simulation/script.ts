@@ -113,7 +113,7 @@ export const PROFILES = {
   people: { says: 'people change their minds at any moment', weights: { cancel: 20, retry: 12, drain: 3, resume: 3, revoke: 1, watch: 6, push: 6, kill: 4, link: 6, evict: 4, outage: 2, 'die in event': 3 }, faults: [15, 35], builds: [25, 45] },
   stopping: { says: 'agents are stopped once, twice and thrice, while messages are late', weights: { stop: 16, link: 8, kill: 2, evict: 2, cancel: 4 }, faults: [12, 30], builds: [30, 50] },
   partitions: { says: 'machines are cut off for longer than a lease, while they run what may run in one place only', weights: { link: 8, evict: 1 }, faults: [4, 9], builds: [15, 25], long: 0.5 },
-  copies: { says: 'state folders are copied, rolled back and used twice', weights: { clone: 6, 'roll back': 3, 'second process': 3, kill: 3 }, faults: [4, 10], builds: [20, 35], long: 0.3 },
+  copies: { says: 'state folders are copied, rolled back and used twice, also while the coordinator is away', weights: { clone: 6, 'roll back': 3, 'second process': 3, kill: 3, outage: 2 }, faults: [4, 10], builds: [20, 35], long: 0.3 },
   deaf: { says: 'requests arrive and replies do not', weights: { link: 20, kill: 2, evict: 2 }, faults: [4, 10], builds: [30, 60], agents: [1, 3] },
   flood: { says: 'a thousand jobs at once', weights: ANY, faults: [2, 8], builds: [1000, 1000], agents: [4, 8] },
   day: { says: 'the coordinator is away for a day', weights: { outage: 1 }, faults: [1, 1], builds: [10, 20], agents: [1, 2], outages: [0.5 * 24 * 60 * MINUTE, 24 * 60 * MINUTE] },

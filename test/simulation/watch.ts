@@ -29,7 +29,7 @@ export class Watch implements Onlooker {
   readonly times: Times
   readonly end: End
   readonly #rows: Rows
-  /** The event that is under way is a sync. */
+  /** The event that is under way is a sync that is not refused. */
   #isSync = false
 
   constructor({ time, machines, coordinator, people }: Watched) {
@@ -58,7 +58,7 @@ export class Watch implements Onlooker {
   }
 
   synced(call: Synced): void {
-    this.#isSync = true
+    this.#isSync = call.answer.ok
     this.messages.synced(call)
   }
 

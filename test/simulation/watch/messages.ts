@@ -1,5 +1,5 @@
 /**
- * What no message may say: I1, I2, I5, I7, I12, I13, I14, I19, I23, I27, I29, C1.7 and C4.10. The coordinator is heard as
+ * What no message may say: I1, I2, I5, I7, I12, I13, I14, I19, I23, I27, I29, C1.7, C4.1 and C4.10. The coordinator is heard as
  * it answers (`synced`, within the event), the agents as they send and hear; a reply that has left is not one that was
  * heard.
  */
@@ -41,6 +41,7 @@ export class Messages {
     this.#truth.beginEvent()
     this.#judgeOrder(machine, request, answer)
     if (!answer.ok) {
+      this.#judgeRefused(machine, request, answer.code, rowsWritten)
       this.#rivals.add(request.agent)
       return
     }
@@ -54,6 +55,12 @@ export class Messages {
     this.#judgeAssignments(request, reply)
     this.#judgeOlderBoots(request)
     this.#rivals.delete(request.agent)
+  }
+
+  /** Nothing comes of it; that one stands by may be noted [C1.8], and so may that the clock was set back [C16.1]. */
+  #judgeRefused({ plan }: SimMachine, { state }: ParsedSync, code: string, rowsWritten: number): void {
+    const truth = this.#truth
+    if (truth.hasLearnt() || (rowsWritten > 0 && state !== 'standby' && truth.quietFor('object') > 0)) truth.violate('C4.1', `a sync of ${plan.name} was refused (${code}), and wrote ${rowsWritten} rows`)
   }
 
   #judgeOrder({ plan }: SimMachine, request: ParsedSync, answer: AgentAnswer<SyncReply>): void {

@@ -42,6 +42,24 @@ describe('the bells', () => {
     expect(woken.sync(idle.request(), idle.caller())).toMatchObject({ ok: true, value: { assignments: [{ attempt: expect.any(String) }] } })
     expect(rung).toEqual(['one', 'two']) // nothing waits any more
   })
+
+  it.each([
+    ['a copy of the agent', { boot_id: 'of-a-copied-disk' }, null],
+    ['a stranger', {}, { via: 'secret', sha256: 'of-nobody' }],
+  ] as const)('are rung again although %s has spoken in between', (_, change, stranger) => {
+    const { test, agent } = kept()
+    const rung: string[] = []
+    let again = () => {}
+    const doorbell = new Doorbell(() => [{ agent: agent.id, queue: 'default', tags: [], send: () => void rung.push('ring') }], (call) => void (again = call))
+    const upkeep = new Upkeep({ cluster: test.cluster, doorbell, alarm: { get: async () => null, set: () => {} }, migrate: () => {}, now: () => test.now })
+    upkeep.follow(test.cluster.cancelBuild(test.now, 'app', 1, ORIGIN))
+    expect(upkeep.sync(agent.request(change), stranger ?? agent.caller()).ok).toBe(false)
+    again()
+    expect(rung).toEqual(['ring', 'ring'])
+    expect(upkeep.sync(agent.request(), agent.caller()).ok).toBe(true)
+    again()
+    expect(rung).toEqual(['ring', 'ring'])
+  })
 })
 
 describe('the alarm', () => {

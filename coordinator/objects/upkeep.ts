@@ -36,6 +36,8 @@ export interface UpkeepParts {
 export class Upkeep {
   readonly #parts: UpkeepParts
   #armed: number | null = null
+  /** When it was set, or found set. */
+  #armedAt = 0
   #broken: string | null = null
 
   constructor(parts: UpkeepParts) {
@@ -64,6 +66,7 @@ export class Upkeep {
       return
     }
     this.#armed = await this.#parts.alarm.get()
+    this.#armedAt = this.#parts.now()
     this.#arm(this.cluster.peek().deadline)
   }
 
@@ -71,10 +74,11 @@ export class Upkeep {
     if (deadline === null) return
     const now = this.#parts.now()
     // One that is long overdue was dropped by the platform: nothing would fall due any more but by chance.
-    const armed = this.#armed !== null && this.#armed > now - OVERDUE_MS ? this.#armed : null
-    if (armed !== null && armed <= deadline) return
-    this.#armed = Math.max(deadline, now)
-    this.#parts.alarm.set(this.#armed)
+    const isDropped = this.#armed !== null && now - Math.max(this.#armed, this.#armedAt) >= OVERDUE_MS
+    if (this.#armed !== null && this.#armed <= deadline && !isDropped) return
+    this.#armed = deadline
+    this.#armedAt = now
+    this.#parts.alarm.set(deadline)
   }
 
   /** Does what an event left to do; call it in the same breath as the event. */

@@ -74,6 +74,6 @@ export class Watch implements Onlooker {
 
   sealed(machine: SimMachine, attempt: string): void {
     this.machines.sealed(machine, attempt)
-    if (this.machines.hasMoreOf(attempt, machine)) this.end.forgets(attempt) // a copy sealed what it had, for an attempt that it has lost
+    if (this.machines.hasCopyOf(attempt, machine)) this.end.forgets(attempt) // one sealed what it had, of an attempt that it has lost; the other may go on
   }
 }

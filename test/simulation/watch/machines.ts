@@ -91,10 +91,9 @@ export class Machines {
     if (Buffer.compare(log, spooled) !== 0) this.#truth.violate('I16', `the log of ${attempt} is sealed with ${log.byteLength} bytes, and ${machine.plan.name} has spooled ${spooled.byteLength} others`)
   }
 
-  /** Whether another machine, of which it is a copy or which is a copy of it, has spooled more. */
-  hasMoreOf(attempt: string, machine: SimMachine): boolean {
-    const own = spooledLog(machine, attempt)?.byteLength ?? 0
-    return [...this.#truth.machines()].some((other) => other !== machine && (other.isCloneOf ?? other) === (machine.isCloneOf ?? machine) && (spooledLog(other, attempt)?.byteLength ?? 0) > own)
+  /** Whether another machine, of which it is a copy or which is a copy of it, has the attempt too. */
+  hasCopyOf(attempt: string, machine: SimMachine): boolean {
+    return [...this.#truth.machines()].some((other) => other !== machine && (other.isCloneOf ?? other) === (machine.isCloneOf ?? machine) && other.disk.below(`${STATE}/spool/${attempt}`).length > 0)
   }
 }
 

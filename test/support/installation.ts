@@ -17,6 +17,8 @@ import { bearWitness, eventually } from './wait.ts'
 export { scaled, TIME_SCALE }
 
 const MAIN = new URL('../../agent/cli/main.ts', import.meta.url).pathname
+/** Hundreds of agents are started from source: each compiles what none has compiled before. */
+const COMPILED = new URL('../../node_modules/.cache/compiled', import.meta.url).pathname
 
 export interface Program {
   readonly pid: number
@@ -179,7 +181,7 @@ function run(args: readonly string[], { folder, name, env, before = '', main = M
   const [program = '', ...rest] = before === '' ? words : ['/bin/sh', '-c', `${before}; exec "$@"`, 'sh', ...words]
   const child = spawn(program, rest, {
     cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, KEDGE_TIME_SCALE: String(TIME_SCALE), ...env },
+    env: { PATH: process.env['PATH'] ?? '', HOME: folder, KEDGE_TIME_SCALE: String(TIME_SCALE), NODE_COMPILE_CACHE: COMPILED, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const { pid } = child

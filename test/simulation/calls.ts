@@ -1,4 +1,5 @@
 /** What passes between agents and the coordinator: a call, its answer, and the doorbell between them. */
+import type { Attached } from '../../coordinator/objects/doorbell.ts'
 import type { SimMachine, SimProcess } from './machine.ts'
 
 export interface Call {
@@ -15,13 +16,9 @@ export interface Served {
   readonly headers: Readonly<Record<string, string>>
 }
 
-export interface DoorbellSocket {
+export interface DoorbellSocket extends Attached {
   readonly process: SimProcess
-  readonly agent: string
-  readonly queue: string
-  readonly tags: readonly string[]
   isOpen: boolean
-  send(text: string): void
   /** The coordinator's side ends. */
   drop(): void
 }

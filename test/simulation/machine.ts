@@ -35,7 +35,7 @@ export interface Surroundings {
   nextPid(): number
   trace(machine: SimMachine, text: string): void
   going(machine: SimMachine, path: string): void
-  spawned(machine: SimMachine, attempt: AttemptId, commit: string | null): void
+  spawned(machine: SimMachine, attempt: AttemptId): void
   commandEnds(attempt: AttemptId): void
   /** The agent took these bytes of the attempt's output. */
   printed(attempt: AttemptId, text: string): void
@@ -234,7 +234,7 @@ export class SimMachine {
     const { time } = around
     const { attempt } = request
     const plan = around.job(request.spec.command)
-    around.spawned(this, attempt, request.commit)
+    around.spawned(this, attempt)
     const pid = around.nextPid()
     const taken: Promise<void>[] = []
     let stoppedBy: string | null = null

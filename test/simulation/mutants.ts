@@ -74,7 +74,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a build is of no commit', rule: 'I29', file: SYNC, from: 'if (commit !== null && build.commit === null) event.apply', to: 'if (commit === "never") event.apply', profile: 'restarts' },
   { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', and: { from: 'if (key !== null) load.dedups.insert', to: 'if (key === "never") load.dedups.insert' }, profile: 'people' },
   { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (!this.#send(agent)) return', to: 'return', profile: 'calm' },
-  { name: 'who does not answer is rung alone', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (ring.repeats === 0 && ring.class !== null) this.#ringClass(ring.class, 1, memory)', to: '', profile: 'sleepers' },
+  { name: 'who does not answer is rung alone', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (ring.repeats === 0 && ring.call !== null) this.#ringOne(ring.call, memory)', to: '', profile: 'sleepers' },
   { name: 'memory keeps the leases of what ended', rule: 'I15', file: 'coordinator/store/memory.ts', from: 'else this.leases.delete(jobId(job))', to: 'else this.leases.size', profile: 'mixed' },
 
   // The agent's promises.

@@ -3,7 +3,7 @@
  * rows as SQLite changes them, the messages as they pass, the disks and the processes as they are; it shares no code with
  * what it watches, and changes nothing. The checks themselves are in `watch/`, by what they look at.
  */
-import type { Onlooker, SimCoordinator } from './coordinator.ts'
+import type { EventsOnlooker, SimCoordinator } from './coordinator.ts'
 import type { SimMachine } from './machine.ts'
 import type { People } from './people.ts'
 import type { VirtualTime } from './time.ts'
@@ -13,6 +13,7 @@ import { Messages, type Synced } from './watch/messages.ts'
 import { Rows } from './watch/rows.ts'
 import { Times } from './watch/times.ts'
 import { Truth } from './watch/truth.ts'
+import type { CallsOnlooker } from './worker.ts'
 
 /** All but the time are asked for when they are needed: the coordinator itself needs its onlooker first. */
 interface Watched {
@@ -22,7 +23,7 @@ interface Watched {
   people(): People
 }
 
-export class Watch implements Onlooker {
+export class Watch implements EventsOnlooker, CallsOnlooker {
   readonly truth: Truth
   readonly messages: Messages
   readonly machines: Machines

@@ -7,10 +7,10 @@ import { parseJson } from '../../schema/parse-json.ts'
 import { RING } from '../../schema/sync.ts'
 import { Dice } from './chance.ts'
 import type { Call, DoorbellSocket, Served } from './calls.ts'
-import type { SimCoordinator } from './coordinator.ts'
 import { GOOD_LINK, type Link } from './link.ts'
 import type { SimProcess } from './machine.ts'
 import type { VirtualTime } from './time.ts'
+import type { SimWorker } from './worker.ts'
 
 /** Who hears what is said on the wire. */
 export interface Eavesdropper {
@@ -24,17 +24,17 @@ export interface Eavesdropper {
 
 export class Wire {
   readonly #time: VirtualTime
-  readonly #coordinator: () => SimCoordinator
+  readonly #worker: () => SimWorker
   readonly #links = new Map<string, { state: Link; dice: Dice }>()
   readonly #seed: number
 
   readonly #eavesdropper: Eavesdropper
 
-  constructor(time: VirtualTime, seed: number, coordinator: () => SimCoordinator, eavesdropper: Eavesdropper) {
+  constructor(time: VirtualTime, seed: number, worker: () => SimWorker, eavesdropper: Eavesdropper) {
     this.#time = time
     this.#eavesdropper = eavesdropper
     this.#seed = seed
-    this.#coordinator = coordinator
+    this.#worker = worker
   }
 
   link(machine: string): { state: Link; readonly dice: Dice } {
@@ -44,12 +44,12 @@ export class Wire {
   }
 
   hangUp(process: SimProcess): void {
-    for (const socket of this.#coordinator().sockets) if (socket.process === process) socket.isOpen = false
+    for (const socket of this.#worker().coordinator.sockets) if (socket.process === process) socket.isOpen = false
   }
 
   /** A ring that nobody sent. */
   ringFalsely(machine: string): void {
-    for (const socket of this.#coordinator().sockets) if (socket.isOpen && socket.process.machine.plan.name === machine) socket.send(RING)
+    for (const socket of this.#worker().coordinator.sockets) if (socket.isOpen && socket.process.machine.plan.name === machine) socket.send(RING)
   }
 
   network(process: SimProcess): Network {
@@ -74,7 +74,7 @@ export class Wire {
       if (dice.chance(link.strange)) return void this.#time.after(dice.between(1, 200), () => end(() => resolve(stranger(dice))), process)
       const delay = (): number => dice.between(2, 40) + (dice.chance(link.late) ? dice.between(0, link.lateMs) : 0)
       const arrive = async (isFirst: boolean): Promise<void> => {
-        const served = await this.#coordinator().serve(call)
+        const served = await this.#worker().serve(call)
         const made = served === null ? null : parseJson(served.body)
         if (served?.status === 200) this.#eavesdropper.replied(process, call.path, made)
         if (!isFirst) return
@@ -107,7 +107,7 @@ export class Wire {
     }
     if (link().state.requests === 'pass') {
       time.after(link().dice.between(2, 40), async () => {
-        socket = await this.#coordinator().openDoorbell(process, headers['authorization'] ?? '', {
+        socket = await this.#worker().openDoorbell(process, headers['authorization'] ?? '', {
           message: (text) => {
             const { state, dice } = link()
             if (state.replies === 'pass' && !dice.chance(state.deafness)) later(() => !isOver && events.message(text))
@@ -124,7 +124,7 @@ export class Wire {
       },
       ping: () => {
         const { requests, replies } = link().state
-        if (requests === 'pass' && replies === 'pass' && socket?.isOpen === true && this.#coordinator().isUp) later(() => !isOver && events.pong())
+        if (requests === 'pass' && replies === 'pass' && socket?.isOpen === true && this.#worker().coordinator.isUp) later(() => !isOver && events.pong())
       },
     }
   }

@@ -15,6 +15,7 @@ import { VirtualTime } from './time.ts'
 import { Watch } from './watch.ts'
 import { MINUTE, SECOND, type Violation } from './watch/truth.ts'
 import { Wire } from './wire.ts'
+import { SimWorker } from './worker.ts'
 
 /** After the faults: long enough for every lease, grace, quarantine and backoff one after the other. */
 const HEALS_WITHIN_MS = 90 * MINUTE
@@ -50,6 +51,7 @@ class World {
   readonly #time = new VirtualTime()
   readonly #machines = new Map<string, SimMachine>()
   readonly #coordinator: SimCoordinator
+  readonly #worker: SimWorker
   readonly #watch: Watch
   readonly #wire: Wire
   readonly #people: People
@@ -65,8 +67,9 @@ class World {
     const time = this.#time
     this.#watch = new Watch({ time, machines: () => this.#machines.values(), coordinator: () => this.#coordinator, people: () => this.#people })
     this.#coordinator = new SimCoordinator(time, this.#watch)
+    this.#worker = new SimWorker(this.#coordinator, this.#watch)
     this.#people = new People(time, this.#coordinator)
-    this.#wire = new Wire(time, script.seed, () => this.#coordinator, {
+    this.#wire = new Wire(time, script.seed, () => this.#worker, {
       sends: (process, path, body) => this.#sends(process, path, body),
       replied: (process, path) => path === '/v1/agent/sync' && this.#watch.messages.replied(process),
       heard: (process, path, body, status) => this.#heard(process, path, body, status),
@@ -133,7 +136,7 @@ class World {
     return {
       violations: truth.violations,
       jobs: truth.jobs.size,
-      syncs: this.#coordinator.syncs,
+      syncs: this.#worker.syncs,
       steps: time.steps,
       lost: this.#watch.lost,
       lastedMs: time.now,

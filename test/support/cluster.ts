@@ -10,7 +10,8 @@ import type { ParsedSync } from '../../coordinator/objects/sync.ts'
 import { numbers, type Numbers } from '../../coordinator/core/numbers.ts'
 import type { Effect } from '../../coordinator/core/decision.ts'
 import type { Sql } from '../../coordinator/store/sql.ts'
-import { readSession, sha256Hex, signAttempt, signSession } from '../../coordinator/trust/tokens.ts'
+import { signing } from '../../coordinator/trust/signing.ts'
+import { readSession, sha256Hex } from '../../coordinator/trust/tokens.ts'
 import { createBuildRequest, createProjectRequest, type BuildView } from '../../schema/api.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, Offer, SyncReply, SyncRequest } from '../../schema/sync.ts'
@@ -76,10 +77,7 @@ export class TestCluster {
           throw error
         }
       },
-      sign: {
-        session: (claims) => signSession({ ...claims, expiresAt: claims.issuedAt + 900_000 }, KEY),
-        attempt: (attempt, agent, timeLimitS) => signAttempt({ attempt, agent, expiresAt: this.now + timeLimitS * 1000 }, KEY),
-      },
+      sign: signing(KEY, () => this.now),
     })
   }
 

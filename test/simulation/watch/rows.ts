@@ -27,7 +27,7 @@ export class Rows {
   }
 
   #read(row: readonly unknown[]): Job {
-    const [project, build, n, state, fence, agent, bootSeq, cancel, , digest, jobClass, ord, avoidAgent, spec, result] = row as JobColumns // as the trigger of `coordinator.ts` lists them
+    const [project, build, n, state, fence, agent, bootSeq, cancel, , digest, jobClass, ord, avoidAgent, spec, result] = row as JobColumns // as `database.ts` lists them
     const id = `J${project}-${build}-${n}`
     const was = this.#truth.jobs.get(id)
     const { now } = this.#truth
@@ -76,7 +76,7 @@ export class Rows {
 
   buildChanged(before: readonly unknown[], after: readonly unknown[]): void {
     const truth = this.#truth
-    const [project, number, was] = before as [number, number, string | null] // as the trigger of `coordinator.ts` lists them
+    const [project, number, was] = before as [number, number, string | null] // as `database.ts` lists them
     const is = after[2] as string | null
     if (was !== null && is !== was) truth.violate('I29', `build ${project}-${number} was of ${was} and is of ${is}`)
     if (is !== null) truth.learn(truth.pins, `${project}-${number}`, is)
@@ -84,7 +84,7 @@ export class Rows {
 
   attemptLost(row: readonly unknown[]): void {
     const truth = this.#truth
-    const [project, build, n, fence, agent, bootSeq, detail] = row as [number, number, number, number, string, number, string] // as the trigger of `coordinator.ts` lists them
+    const [project, build, n, fence, agent, bootSeq, detail] = row as [number, number, number, number, string, number, string] // as `database.ts` lists them
     this.lost += 1
     const why = (JSON.parse(detail) as { code: string }).code // as the coordinator wrote it
     if (why === 'handed_back') this.#handBack(agent)

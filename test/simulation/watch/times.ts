@@ -38,8 +38,7 @@ export class Times {
     const coordinator = truth.coordinator()
     const { alarmAt } = coordinator
     const deadline = coordinator.peek((cluster) => cluster.peek().deadline) ?? null
-    // Awake again, it knows of each lease only what was stored: an end may lie behind it, and then the alarm is for now.
-    if (deadline !== null && (alarmAt === null || alarmAt > Math.max(deadline, coordinator.now()))) truth.violate('I20', `the next deadline is at ${deadline}, and the alarm is ${alarmAt === null ? 'not armed' : `${alarmAt - deadline} ms later`}`)
+    if (deadline !== null && (alarmAt === null || alarmAt > deadline)) truth.violate('I20', `the next deadline is at ${deadline}, and the alarm is ${alarmAt === null ? 'not armed' : `${alarmAt - deadline} ms later`}`)
     if (wasSync && deadline !== null && deadline <= coordinator.now()) truth.violate('C4.11', 'a sync has passed, and a lease that had ended before it is still live')
     if (alarmAt === null && truth.live().length > 0) truth.violate('I20', 'attempts are live and no alarm is armed')
   }

@@ -35,8 +35,14 @@ const REPLY_BYTES = 16 * 1024 * 1024
 
 const GIVEN_UP = 'the call was given up'
 
+/** Whether a header can carry it. What cannot came damaged, and is no token: a call with it would never be sent at all. */
+export function isSendable(credential: string): boolean {
+  return /^[\x21-\x7e]{1,4096}$/.test(credential)
+}
+
 /** Asks once. Never throws, never retries. */
 export async function ask<T>(question: Question<T>): Promise<Answer<T>> {
+  if (!isSendable(question.credential)) return { kind: 'refused', error: { code: 'token_invalid', message: 'the token came damaged', retry: false }, retryAfterMs: null }
   const ending = new AbortController()
   let timedOut = false
   const takeBack = question.clock.after(question.timeoutMs, () => {

@@ -13,7 +13,7 @@ import type { AgentId } from '../../schema/job.ts'
 import type { Chance, Clock, Network } from '../platform.ts'
 import type { SpooledResult } from '../spool/results.ts'
 import { createBackoff } from './backoff.ts'
-import { ask, type Answer } from '../exchange.ts'
+import { ask, isSendable, type Answer } from '../exchange.ts'
 import { RESULTS_PER_SYNC, revisionOf, withResults } from './message.ts'
 import { createWaiter, inWords, type Terminal } from './terminal.ts'
 import type { AgentTimes } from './times.ts'
@@ -111,7 +111,9 @@ export function startSync(options: SyncOptions): SyncLoop {
     let sent = compose()
     let sentAt = { monotonic: clock.monotonic(), wall: clock.wall() }
     let answer = await call('/v1/agent/sync', session ?? identity.secret, sent, syncReply)
-    if (answer.kind === 'refused' && answer.error.code === 'session_expired' && !viaSecret) {
+    // A session that arrived damaged is none either: kept, it would lock this agent out until it is started again.
+    const isSessionOver = answer.kind === 'refused' && (answer.error.code === 'session_expired' || answer.error.code === 'token_invalid')
+    if (isSessionOver && !viaSecret) {
       session = null
       viaSecret = true
       sent = compose()
@@ -149,7 +151,7 @@ export function startSync(options: SyncOptions): SyncLoop {
   }
 
   function reply(value: SyncReply, sent: SyncRequest, sentAt: { monotonic: number; wall: number }, viaSecret: boolean): Next {
-    session = value.session
+    session = isSendable(value.session) ? value.session : null
     acknowledged = sentAt
     backoff.reset()
     bodyBytes = SYNC_BODY_BYTES
@@ -224,7 +226,7 @@ export function startSync(options: SyncOptions): SyncLoop {
     if (ending.signal.aborted) return { ms: 0 }
     if (answer.kind === 'none') return noAnswer(answer)
     if (answer.kind === 'reply') {
-      session = answer.value.session
+      session = isSendable(answer.value.session) ? answer.value.session : null
       justRegistered = true
       return { ms: 0 }
     }

@@ -66,6 +66,11 @@ describe('asking the coordinator [C2.1]', () => {
     expect(fake.registrations).toBe(0)
   })
 
+  it.each(['a\nb', 'ü', '', 'x'.repeat(5000)])('makes no call with a token that no header can carry, and calls it no token', async (credential) => {
+    expect(await register(fake.url, { credential })).toMatchObject({ kind: 'refused', error: { code: 'token_invalid', retry: false } })
+    expect(fake.registrations).toBe(0)
+  })
+
   it('hands on a Retry-After, also of a proxy', async () => {
     fake.fault('register', unavailable('7'))
     expect(await register(fake.url)).toMatchObject({ kind: 'none', retryAfterMs: 7000 })

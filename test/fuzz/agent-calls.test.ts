@@ -11,6 +11,7 @@ import { attemptId, type AgentId } from '../../schema/job.ts'
 import { PROTOCOL_HEADER, REFUSALS, refusalBody } from '../../schema/refusal.ts'
 import { syncRequest } from '../../schema/sync.ts'
 import { damaged, hostileBytes, mutated, type Json } from './hostile.ts'
+import { runs } from './seed.ts'
 
 const KEY = 'a key of the tests, long enough to be one'
 const NOW = 1_800_000_000_000
@@ -56,11 +57,11 @@ async function areAllAnswered(header: string | undefined, body: Uint8Array): Pro
 
 describe('whatever an agent sends', () => {
   it('as bytes under any credential is read, or refused by a code that agents know', async () => {
-    await fc.assert(fc.asyncProperty(authorization, hostileBytes, areAllAnswered), { numRuns: 400 })
+    await fc.assert(fc.asyncProperty(authorization, hostileBytes, areAllAnswered), runs(400))
   })
 
   it.each<readonly [string, Json]>([['registration', registration], ['sync', sync], ['seal', seal]])('as a %s that is a little wrong is read, or refused by a code that agents know', async (_, valid) => {
-    await fc.assert(fc.asyncProperty(mutated(valid), async (text) => await areAllAnswered('Bearer kdg_reg_x', encode(text))), { numRuns: 500 })
+    await fc.assert(fc.asyncProperty(mutated(valid), async (text) => await areAllAnswered('Bearer kdg_reg_x', encode(text))), runs(500))
   })
 
   it('as a sync that is read means the same when it is written and read again', () => {
@@ -74,7 +75,7 @@ describe('whatever an agent sends', () => {
         const written = JSON.stringify(first.value) // as it goes on to the Scheduler
         expect(JSON.stringify(JSON.parse(written))).toBe(written)
       }),
-      { numRuns: 500 },
+      runs(500),
     )
     expect(read).toBeGreaterThan(0) // else nothing was looked at
   })
@@ -85,7 +86,7 @@ describe('whatever an agent sends', () => {
         const answer = readSync(encode(JSON.stringify({ ...(sync as object), finished: [{ attempt: ATTEMPT, digest: 'x', result: text.slice(0, 16_000) }] })), NOW)
         expect(answer.ok && answer.value.finished[0]?.result.outcome).toMatch(/^(passed|failed|timed_out|canceled|errored)$/)
       }),
-      { numRuns: 400 },
+      runs(400),
     )
   })
 
@@ -98,7 +99,7 @@ describe('whatever an agent sends', () => {
         await isAnswered(put)
         if (put.ok) expect([Number.isSafeInteger(put.value.offset) && put.value.offset >= 0, put.value.attempt]).toEqual([true, ATTEMPT])
       }),
-      { numRuns: 500 },
+      runs(500),
     )
   })
 })
@@ -106,13 +107,13 @@ describe('whatever an agent sends', () => {
 describe('a signed token', () => {
   it('that was changed anywhere is no token', () => {
     const other = (token: string) => damaged(token).filter((text) => text.trim() !== token) // blanks before it are the header's
-    fc.assert(fc.property(other(SESSION), (token) => readSession(token, KEY) === null && readAttempt(token, KEY) === null && !isLetIn(callerOf(`Bearer ${token}`, verification))), { numRuns: 1000 })
-    fc.assert(fc.property(other(TOKEN), (token) => readAttempt(token, KEY) === null && readSession(token, KEY) === null && !isLetIn(attemptOf(`Bearer ${token}`, ATTEMPT, verification))), { numRuns: 1000 })
+    fc.assert(fc.property(other(SESSION), (token) => readSession(token, KEY) === null && readAttempt(token, KEY) === null && !isLetIn(callerOf(`Bearer ${token}`, verification))), runs(1000))
+    fc.assert(fc.property(other(TOKEN), (token) => readAttempt(token, KEY) === null && readSession(token, KEY) === null && !isLetIn(attemptOf(`Bearer ${token}`, ATTEMPT, verification))), runs(1000))
   })
 
   it('with any claims opens nothing unless our key signed it', () => {
     const claims = fc.record({ agent: fc.constant(AGENT), bootSeq: fc.maxSafeNat(), credentialVersion: fc.nat(), issuedAt: fc.maxSafeNat(), paceMs: fc.nat(), expiresAt: fc.maxSafeNat() })
-    fc.assert(fc.property(claims, fc.string().filter((key) => key !== KEY), (claimed, key) => readSession(signSession(claimed, key), KEY) === null), { numRuns: 200 })
+    fc.assert(fc.property(claims, fc.string().filter((key) => key !== KEY), (claimed, key) => readSession(signSession(claimed, key), KEY) === null), runs(200))
   })
 })
 

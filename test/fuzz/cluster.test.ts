@@ -11,6 +11,7 @@ import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'
 import { attemptId, type AgentId } from '../../schema/job.ts'
 import type { SyncRequest } from '../../schema/sync.ts'
 import { ORIGIN, TestCluster, type TestAgent } from '../support/cluster.ts'
+import { runs } from './seed.ts'
 
 interface World {
   readonly cluster: TestCluster
@@ -159,7 +160,7 @@ it('what is refused changes no row, rings nobody and sets no alarm, whenever it 
         live(world, step)
       }
     }),
-    { numRuns: 150 },
+    runs(150),
   )
   expect(refused).toBeGreaterThan(100) // else nothing was looked at
 })
@@ -176,6 +177,6 @@ it('whoever works as agreed is served the same, with hostile messages between an
       }
       expect(rowsOf(loud)).toEqual(rowsOf(quiet))
     }),
-    { numRuns: 100 },
+    runs(100),
   )
 })

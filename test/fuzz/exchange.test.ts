@@ -8,6 +8,7 @@ import { logReply, sealReply } from '../../schema/attempt.ts'
 import { PROTOCOL_HEADER } from '../../schema/refusal.ts'
 import { registerReply, syncReply } from '../../schema/sync.ts'
 import { hostileBytes, mutated, type Json } from './hostile.ts'
+import { runs } from './seed.ts'
 
 const clock: Clock = { wall: () => 0, monotonic: () => 0, after: () => () => undefined }
 const SCHEMAS: readonly z.ZodType<unknown>[] = [syncReply, registerReply, logReply, sealReply]
@@ -62,7 +63,7 @@ it('whatever answers, it is a reply, a refusal, or no answer', async () => {
       if (answer.kind === 'none') expect(answer.why).not.toBe('')
       if (answer.kind !== 'reply' && answer.retryAfterMs !== null) expect(Number.isSafeInteger(answer.retryAfterMs) && answer.retryAfterMs >= 0).toBe(true)
     }),
-    { numRuns: 1000 },
+    runs(1000),
   )
 })
 
@@ -71,7 +72,7 @@ it('without the coordinator\'s header, or broken off, nothing is its word', asyn
     fc.asyncProperty(answered, fc.constantFrom(...SCHEMAS), fc.boolean(), async (said, schema, isOurs) => {
       expect((await answerTo({ ...said, isOurs, chunks: said.chunks ?? [], breaks: isOurs ? 'throws' : said.breaks }, schema)).kind).toBe('none')
     }),
-    { numRuns: 300 },
+    runs(300),
   )
 })
 
@@ -81,6 +82,6 @@ it('whatever it asks to wait, that is a time or nothing', () => {
       const ms = readRetryAfter({ get: (name) => (name === 'date' ? date : after) })
       expect(ms === null || (Number.isFinite(ms) && ms >= 0)).toBe(true)
     }),
-    { numRuns: 500 },
+    runs(500),
   )
 })

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { expect, it, onTestFinished } from 'vitest'
 import { CheckoutError } from '../../agent/checkout/failure.ts'
 import { checkouts } from '../support/checkouts.ts'
+import { runs } from './seed.ts'
 
 const COMMIT = 'a'.repeat(40)
 const ADVERTISEMENT = 'application/x-git-upload-pack-advertisement'
@@ -45,6 +46,6 @@ it('whatever answers in a git server\'s place, no machine is blamed for it', asy
       expect((error as CheckoutError).code, (error as CheckoutError).message).toMatch(/^(repository|commit|branch|large_files)_/)
       server.closeAllConnections()
     }),
-    { numRuns: 25 },
+    runs(25),
   )
 })

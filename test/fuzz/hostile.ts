@@ -37,18 +37,25 @@ const spelling = fc.oneof(
 const key = fc.oneof(fc.constantFrom('__proto__', 'constructor', 'hasOwnProperty', 'toString', 'then', '', 'length'), fc.string({ maxLength: 8 }))
 const change = fc.record({ where: fc.nat(10_000), how: fc.constantFrom('drop', 'put', 'put', 'add', 'double'), value: spelling, key })
 
+/** One to three of them, for `mutant`. */
+export const changes = fc.array(change, { minLength: 1, maxLength: 3 })
+export type Changes = typeof changes extends fc.Arbitrary<infer T> ? T : never
+
 /** The texts of messages that differ from a valid one in one to three places. */
 export function mutated(valid: Json): fc.Arbitrary<string> {
-  return fc.array(change, { minLength: 1, maxLength: 3 }).map((changes) => {
-    let root = loosened(valid)
-    for (const { where, how, value, key: name } of changes) {
-      const places = placesOf(root)
-      const place = places[where % places.length]
-      if (place === undefined) root = new Spelled(value)
-      else place(how, new Spelled(value), name)
-    }
-    return spell(root)
-  })
+  return changes.map((all) => mutant(valid, all))
+}
+
+/** The text of a message that is as changed. */
+export function mutant(valid: Json, all: Changes): string {
+  let root = loosened(valid)
+  for (const { where, how, value, key: name } of all) {
+    const places = placesOf(root)
+    const place = places[where % places.length]
+    if (place === undefined) root = new Spelled(value)
+    else place(how, new Spelled(value), name)
+  }
+  return spell(root)
 }
 
 /** The text with one bit or a few characters changed, or cut; never the text itself. */

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { attemptId, jobId, parseAttemptId, parseJobId } from '../../schema/job.ts'
 import { damaged } from './hostile.ts'
+import { runs } from './seed.ts'
 
 const key = fc.record({ project: fc.integer({ min: 1, max: 999_999_999 }), build: fc.integer({ min: 1, max: 999_999_999 }), n: fc.integer({ min: 1, max: 999_999 }), fence: fc.integer({ min: 1, max: 999_999 }) })
 
@@ -23,6 +24,6 @@ it('a text is an id only if it is spelled as the key that it names, so that no t
       if (attempt !== null) expect(attemptId(attempt)).toBe(id)
       if (job !== null) expect(jobId(job)).toBe(id)
     }),
-    { numRuns: 1000 },
+    runs(1000),
   )
 })

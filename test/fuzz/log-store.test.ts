@@ -6,6 +6,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import type { LogStorage } from '../../coordinator/objects/log-rows.ts'
 import { LogStore } from '../../coordinator/objects/log-store.ts'
 import { REFUSALS } from '../../schema/refusal.ts'
+import { runs } from './seed.ts'
 
 const ATTEMPT = 'J1-1-1.1'
 /** As first sent, and as sent again: nowhere the same, and no part of either comes twice soon. */
@@ -91,6 +92,6 @@ it('whatever is sent in whatever order, a prefix of one file is stored, and what
       }
       database.close()
     }),
-    { numRuns: 120 },
+    runs(120),
   )
 })

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { createMask, MASKED } from '../../agent/log/mask.ts'
+import { runs } from './seed.ts'
 
 const letter = fc.constantFrom('a', 'b', '\n', '/', '"', ' ', 'ü', '*')
 const secret = fc.oneof(fc.string({ unit: letter, minLength: 6, maxLength: 12 }), fc.string({ unit: 'binary', minLength: 6, maxLength: 12 }))
@@ -31,7 +32,7 @@ it('however the output is cut, the same is shown', () => {
     fc.property(secrets.chain((all) => fc.tuple(fc.constant(all), said(all))), fc.array(fc.nat(), { maxLength: 12 }), ([all, output], cuts) => {
       expect(masked(all, output, cuts).toString('latin1')).toBe(masked(all, output, []).toString('latin1'))
     }),
-    { numRuns: 600 },
+    runs(600),
   )
 })
 
@@ -45,6 +46,6 @@ it('however the output is cut, no part of it that is shown holds a secret', () =
         if (!bytes.includes('*')) expect(parts.some((part) => part.includes(bytes))).toBe(false)
       }
     }),
-    { numRuns: 600 },
+    runs(600),
   )
 })

@@ -10,6 +10,7 @@ import { parseSettings } from '../../agent/cli/settings.ts'
 import { offer } from '../../schema/sync.ts'
 import { ownFolder } from '../support/folder.ts'
 import { damaged, mutated, type Json } from './hostile.ts'
+import { runs } from './seed.ts'
 
 const MAIN = new URL('../../agent/cli/main.ts', import.meta.url).pathname
 const valid: Json = { url: 'https://ci.example', token: 'kdg_reg_x', name: 'one', slots: 2, queue: 'default', tags: ['os=linux'], state: 'state', doorbell: true }
@@ -36,7 +37,7 @@ it('whatever kedge.json holds, it is settings of the right kinds, or one line wi
         expect((error as Failure).message).toMatch(/^kedge\.json:\d+:\d+/)
       }
     }),
-    { numRuns: 1500 },
+    runs(1500),
   )
 })
 
@@ -57,7 +58,7 @@ it('whatever flags, environment and kedge.json say, the agent has an offer that 
       expect(offer.safeParse({ name, queue, tags, slots, host: { os: '', arch: '', hostname: '', version: '' } }).success).toBe(true)
       expect([URL.canParse(url), slots <= MOST_SLOTS, stateFolder.startsWith('/'), timeScale > 0]).toEqual([true, true, true, true])
     }),
-    { numRuns: 600 },
+    runs(600),
   )
   expect(taken).toBeGreaterThan(0) // else nothing was looked at
 })
@@ -78,6 +79,6 @@ it('whatever the command line says, it ends with an exit code that is known, in 
       expect(said.stderr).not.toMatch(/^\s+at |Error:/m)
       if (code !== EXIT.ok && !said.stdout.startsWith('Usage') && !said.stderr.startsWith('Usage')) expect(said.stderr).toMatch(/^kedge: [^\n]+\n$/)
     }),
-    { numRuns: 12 },
+    runs(12),
   )
 })

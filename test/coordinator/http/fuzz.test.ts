@@ -10,6 +10,7 @@ import { signAttempt, sha256Hex } from '../../../coordinator/trust/tokens.ts'
 import type { SyncReply } from '../../../schema/sync.ts'
 import { ADMIN_TOKEN, ask, ORIGIN } from '../../support/ask.ts'
 import { damaged, hostileBytes, mutated, type Json } from '../../fuzz/hostile.ts'
+import { runs } from '../../fuzz/seed.ts'
 
 const KEY = 'for-tests-only-0123456789abcdef0123456789abcdef'
 const AGENT = 'a_00000000000000000000' as AgentId // built to the form
@@ -137,7 +138,7 @@ it('whatever is asked is answered, never with a failure of ours, and to people w
         expect(JSON.parse(text)).toMatchObject({ status: response.status, code: expect.any(String), detail: expect.any(String) })
       }
     }),
-    { numRuns: 700 },
+    runs(700),
   )
   for (const status of [200, 201, 400, 401, 404, 422]) expect(seen).toContain(status) // else it did not come far
 })
@@ -167,6 +168,6 @@ it('whatever Range a log is asked for, what comes is all of it, or the part that
       else if (response.status === 416) expect(response.headers.get('content-range')).toBe(`bytes */${log.length}`)
       else expect([response.status, text]).toEqual([200, log])
     }),
-    { numRuns: 200 },
+    runs(200),
   )
 })

@@ -1,5 +1,4 @@
 /** What people write into kedge.json, flags and environment: a setting, or one line that says what is wrong, and exit code 2. */
-import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -12,7 +11,6 @@ import { ownFolder } from '../support/folder.ts'
 import { damaged, mutated, type Json } from './hostile.ts'
 import { runs } from './seed.ts'
 
-const MAIN = new URL('../../agent/cli/main.ts', import.meta.url).pathname
 const valid: Json = { url: 'https://ci.example', token: 'kdg_reg_x', name: 'one', slots: 2, queue: 'default', tags: ['os=linux'], state: 'state', doorbell: true }
 const text = fc.oneof(mutated(valid), damaged(JSON.stringify(valid, null, 2)), fc.string({ unit: 'binary', maxLength: 60 }), fc.json())
 const word = fc.option(fc.oneof(fc.string({ unit: 'binary', maxLength: 30 }), fc.constantFrom('', '0', '65', '1e3', '-1', ' 1', 'http://', 'https://a b', 'https://ci.example/x', 'https://u:p@ci.example', 'ftp://x', 'http://[::1', 'http://x:99999', 'https://ci.example', 'a=b', 'a=', '=', 'a=b c', '\0', '../..', '__proto__')), { nil: undefined })
@@ -61,24 +59,4 @@ it('whatever flags, environment and kedge.json say, the agent has an offer that 
     runs(600),
   )
   expect(taken).toBeGreaterThan(0) // else nothing was looked at
-})
-
-it('whatever the command line says, it ends with an exit code that is known, in one line and without a stack', async () => {
-  const folder = await ownFolder()
-  const argument = fc.oneof(
-    fc.constantFrom('build', 'builds', 'logs', 'cancel', 'retry', 'agents', 'token', 'create', 'list', 'revoke', 'login', '--json', '--follow', '--url', '--token-file', '--limit', '--attempt', '--project', '--help', '--version', '--', '-', '--no-doorbell', '__proto__', 'constructor', 'app#1', 'app#1/2', '#', '--repo=.', '--priority=1e9', '--env=A', '--env==', '--life=-1', '--commit', 'HEAD'),
-    fc.string({ unit: 'binary', maxLength: 12 }).map((one) => one.replaceAll('\0', '')),
-  )
-  await fc.assert(
-    fc.asyncProperty(fc.array(argument, { maxLength: 5 }).filter(([first]) => first !== 'agent' && first !== 'dev'), async (args) => {
-      const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: { PATH: process.env['PATH'] ?? '', HOME: folder, KEDGE_URL: 'http://127.0.0.1:9', KEDGE_TOKEN: 'kdg_api_x' }, stdio: ['ignore', 'pipe', 'pipe'] })
-      const said = { stdout: '', stderr: '' }
-      for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (piece: string) => (said[name] += piece))
-      const code = await new Promise<number | null>((resolve) => void child.once('close', resolve))
-      expect(code).toBeOneOf([EXIT.ok, EXIT.usage, EXIT.unreachable])
-      expect(said.stderr).not.toMatch(/^\s+at |Error:/m)
-      if (code !== EXIT.ok && !said.stdout.startsWith('Usage') && !said.stderr.startsWith('Usage')) expect(said.stderr).toMatch(/^kedge: [^\n]+\n$/)
-    }),
-    runs(12),
-  )
 })

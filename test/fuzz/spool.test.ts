@@ -86,6 +86,6 @@ it('after anything happened to one file an agent starts or says why not, and los
       expect(await readSent(lives.disk, spool.logPath(running))).toEqual({ epoch: expect.toBeOneOf([1, 2]), bytes: expect.any(Number) })
       await spool.close()
     }),
-    runs(80),
+    runs(50),
   )
 }, 60_000)

@@ -5,7 +5,9 @@
  *
  * Not in the list are rules that only a dishonest or broken agent could meet (a gap in a log, bytes after its seal: they
  * are shown in test/coordinator), that a log which differs is sent anew (only one whose attempt was lost can differ; see
- * test/agent/log), and those that another rule makes harmless: an uploader that trusts what it sent is put
+ * test/agent/log), those that only one world in thousands needs (that a dropped alarm is set again, that a ring answered in
+ * vain is passed on, that the name of a log is durable before its result: each has a test where
+ * it is), and those that another rule makes harmless: an uploader that trusts what it sent is put
  * right by the next refusal, and an agent that does not jump after a roll-back takes over when it has stood by [C1.8].
  */
 import type { ProfileName } from './script.ts'
@@ -61,8 +63,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'the alarm is not armed after an event', rule: 'C10.1', file: UPKEEP, from: '    this.#arm(outcome.deadline)\n    this.#parts', to: '    this.#parts', profile: 'mixed' },
   { name: 'the alarm is not armed again after it fired', rule: 'C10.1', file: UPKEEP, from: '      this.follow(cluster.alarm(now()))', to: '      cluster.alarm(now())', and: { from: '      // A deadline that this alarm did not handle keeps one armed, whatever happened.\n      this.#arm(cluster.peek().deadline)\n', to: '' }, profile: 'mixed' },
   { name: 'a missing alarm is not noticed', rule: 'C10.1', file: UPKEEP, from: '    this.#armed = await this.#parts.alarm.get()\n', to: '    this.#armed = this.cluster.peek().deadline\n', profile: 'coordinator' },
-  { name: 'a dropped alarm is taken for one that comes', rule: 'C10.1', file: UPKEEP, from: ' && !isDropped', to: '', profile: 'coordinator' },
-  { name: 'a clock that was set back keeps the leases of the dead', rule: 'C16.1', file: 'coordinator/store/memory.ts', from: 'if (!wasSetBack) return false', to: 'return false', profile: 'coordinator' },
+  { name: 'a clock that was set back keeps the leases of the dead', rule: 'C16.1', file: 'coordinator/store/memory.ts', from: 'if (!wasSetBack) return false', to: 'return false', profile: 'mixed' },
   { name: 'only the alarm ends what is due', rule: 'C4.11', file: 'coordinator/objects/cluster.ts', from: 'return synced.value.ok ? this.#withExpired(now, synced) : synced', to: 'return synced', profile: 'coordinator' },
   { name: 'who is refused ends what is due', rule: 'C4.1', file: 'coordinator/objects/cluster.ts', from: 'return synced.value.ok ? this.#withExpired(now, synced) : synced', to: 'return this.#withExpired(now, synced)', profile: 'copies' },
   { name: 'who is refused ends a silence', rule: 'C4.1', file: SYNC, from: "  if (boot.kind === 'stale' || boot.kind === 'conflict') return", to: "  applyGapRule(event)\n  if (boot.kind === 'stale' || boot.kind === 'conflict') return", profile: 'copies' },
@@ -77,11 +78,9 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', and: { from: 'if (key !== null) load.dedups.insert', to: 'if (key === "never") load.dedups.insert' }, profile: 'people' },
   { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (!this.#send(agent)) return', to: 'return', profile: 'calm' },
   { name: 'who does not answer is rung alone', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (ring.repeats === 0 && ring.call !== null) this.#ringOne(ring.call, memory)', to: '', profile: 'sleepers' },
-  { name: 'a ring that was answered in vain is not passed on', rule: 'C9', file: UPKEEP, from: 'if (call !== null && cluster.hasQueued(call.class)) doorbell.passOn(call, cluster.memory)', to: '', profile: 'copies' },
   { name: 'memory keeps the leases of what ended', rule: 'I15', file: 'coordinator/store/memory.ts', from: 'else this.leases.delete(jobId(job))', to: 'else this.leases.size', profile: 'mixed' },
 
   // The agent's promises.
-  { name: 'a result may outlive the name of its log', rule: 'C15.1', file: 'agent/log/writer.ts', from: '    await disk.syncFolder(dirname(path))\n', to: '', profile: 'disks' },
   { name: 'a command before its journal', rule: 'C15.1', file: ATTEMPT, from: "if ((await parts.journal({ ...assignment, spec })) === 'known') return { kind: 'known' }", to: 'void parts.journal({ ...assignment, spec }).catch(() => undefined)', profile: 'slow' },
   { name: 'a result is sent before it is durable', rule: 'C15.1', file: 'agent/spool/results.ts', from: "await durably(attempt, 'result.json', encodeResult(spooled))", to: "void durably(attempt, 'result.json', encodeResult(spooled)).catch(() => undefined)", profile: 'disks' },
   { name: 'a file is renamed without its bytes', rule: 'C15.1', file: 'agent/durable-write.ts', from: 'await files.writeSynced(temporary, bytes)', to: 'await files.write(temporary, bytes)', profile: 'disks' },
@@ -134,6 +133,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'the alarm is not armed after an event': ['mixed', 1],
   'the alarm is not armed again after it fired': ['mixed', 1],
   'a missing alarm is not noticed': ['coordinator', 1],
+  'a clock that was set back keeps the leases of the dead': ['mixed', 42898],
   'only the alarm ends what is due': ['coordinator', 38],
   'who is refused ends what is due': ['copies', 97],
   'who is refused ends a silence': ['copies', 6],

@@ -13,6 +13,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { LogStorage } from '../../coordinator/objects/log-rows.ts'
 import type { Binding } from '../../coordinator/store/sql.ts'
+import { inTransaction } from '../support/sqlite.ts'
 
 export interface CountedRows {
   read: number
@@ -104,17 +105,7 @@ export function countingSqlite(rows: CountedRows, tell?: TellStatement): Countin
       rows.written += changes
       if (one.reads.kind !== 'scan') add(one, changes)
     },
-    transaction: (run) => {
-      database.exec('begin')
-      try {
-        const value = run()
-        database.exec('commit')
-        return value
-      } catch (error) {
-        database.exec('rollback')
-        throw error
-      }
-    },
+    transaction: (run) => inTransaction(database, run),
     watchIndexes: () => {
       for (const trigger of indexTriggers(database)) database.exec(trigger)
       known.clear()

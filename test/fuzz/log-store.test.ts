@@ -3,36 +3,14 @@ import { createHash } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { expect, it, onTestFinished, vi } from 'vitest'
-import type { LogStorage } from '../../coordinator/objects/log-rows.ts'
 import { LogStore } from '../../coordinator/objects/log-store.ts'
 import { REFUSALS } from '../../schema/refusal.ts'
 import { runs } from './seed.ts'
+import { logStorage } from '../support/sqlite.ts'
 
 const ATTEMPT = 'J1-1-1.1'
 /** As first sent, and as sent again: nowhere the same, and no part of either comes twice soon. */
 const FILES = [1, 2].map((epoch) => Buffer.from(Array.from({ length: 40_000 }, (_, line) => line * epoch).join(epoch === 1 ? ',' : ';')))
-
-function storageOf(database: DatabaseSync): LogStorage {
-  return {
-    all: (query, bindings) => {
-      const statement = database.prepare(query)
-      statement.setReturnArrays(true)
-      return statement.all(...bindings) as unknown as unknown[][] // what that setting makes of them
-    },
-    run: (query, bindings) => void database.prepare(query).run(...bindings),
-    transaction: (run) => {
-      database.exec('begin')
-      try {
-        const value = run()
-        database.exec('commit')
-        return value
-      } catch (error) {
-        database.exec('rollback')
-        throw error
-      }
-    },
-  }
-}
 
 const epoch = fc.constantFrom<1 | 2>(1, 1, 1, 2)
 /** Mostly near the end, where a log grows. */
@@ -50,7 +28,7 @@ it('whatever is sent in whatever order, a prefix of one file is stored, and what
   await fc.assert(
     fc.asyncProperty(fc.array(call, { minLength: 3, maxLength: 25 }), async (calls) => {
       const database = new DatabaseSync(':memory:')
-      let store = new LogStore(storageOf(database))
+      let store = new LogStore(logStorage(database))
       let archived: Buffer | null = null
       const read = (piece: (offset: number) => Uint8Array | null) => {
         const pieces: Uint8Array[] = []
@@ -84,7 +62,7 @@ it('whatever is sent in whatever order, a prefix of one file is stored, and what
             archived = read(log.piece)
           }, () => 0.5)
           expect(again === null).toBe(!(step.fails && before.known.state === 'sealed'))
-        } else store = new LogStore(storageOf(database))
+        } else store = new LogStore(logStorage(database))
         const { known } = store
         const stored = archived ?? read((offset) => store.piece(offset, 64 * 1024))
         expect(stored.equals(FILES[known.epoch - 1]?.subarray(0, known.size) ?? Buffer.alloc(0))).toBe(true)

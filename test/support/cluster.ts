@@ -15,6 +15,7 @@ import { readSession, sha256Hex } from '../../coordinator/trust/tokens.ts'
 import { createBuildRequest, createProjectRequest, type BuildView } from '../../schema/api.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, Offer, SyncReply, SyncRequest } from '../../schema/sync.ts'
+import { inTransaction } from './sqlite.ts'
 
 const KEY = 'a key of the tests, long enough to be one'
 export const ORIGIN = 'https://ci.example'
@@ -66,17 +67,7 @@ export class TestCluster {
       adminId: 'admin',
       newId: () => `token-${++this.#ids}`,
       attached: () => this.attached,
-      transaction: (run) => {
-        this.sql.database.exec('begin')
-        try {
-          const value = run()
-          this.sql.database.exec('commit')
-          return value
-        } catch (error) {
-          this.sql.database.exec('rollback')
-          throw error
-        }
-      },
+      transaction: (run) => inTransaction(this.sql.database, run),
       sign: signing(KEY, () => this.now),
     })
   }

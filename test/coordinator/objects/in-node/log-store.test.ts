@@ -7,36 +7,14 @@ import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { LogStore, type SealedLog } from '../../../../coordinator/objects/log-store.ts'
-import type { LogStorage } from '../../../../coordinator/objects/log-rows.ts'
+import { logStorage } from '../../../support/sqlite.ts'
 
 const ATTEMPT = 'J1-1-1.1'
-
-function storageOf(database: DatabaseSync): LogStorage {
-  return {
-    all: (query, bindings) => {
-      const statement = database.prepare(query)
-      statement.setReturnArrays(true)
-      return statement.all(...bindings) as unknown as unknown[][] // what that setting makes of them
-    },
-    run: (query, bindings) => void database.prepare(query).run(...bindings),
-    transaction: (run) => {
-      database.exec('begin')
-      try {
-        const value = run()
-        database.exec('commit')
-        return value
-      } catch (error) {
-        database.exec('rollback')
-        throw error
-      }
-    },
-  }
-}
 
 /** A log of its own; `restart` forgets all that is not stored. */
 function newLog() {
   const database = new DatabaseSync(':memory:')
-  let store = new LogStore(storageOf(database))
+  let store = new LogStore(logStorage(database))
   return {
     database,
     get known() {
@@ -46,7 +24,7 @@ function newLog() {
     seal: (text: string | Uint8Array, { epoch = 1, sha256 = sha256Of(text) } = {}) => store.seal(ATTEMPT, epoch, { bytes: text.length, sha256 }),
     archive: (copy: (attempt: string, log: SealedLog) => Promise<void>, chance = 0) => store.archive(copy, () => chance),
     text: () => Buffer.concat([...piecesOf((offset) => store.piece(offset, 256 * 1024))]).toString(),
-    restart: () => void (store = new LogStore(storageOf(database))),
+    restart: () => void (store = new LogStore(logStorage(database))),
   }
 }
 

@@ -81,6 +81,7 @@ export async function readEntry(disk: Disk, folder: string, attempt: AttemptId):
   const names = new Set(await disk.list(folder))
   const read = <T>(name: string, schema: z.ZodType<T>): Promise<Found<T>> => (names.has(name) ? readFile(disk, join(folder, name), schema) : Promise.resolve(ABSENT))
   const logBytes = names.has('log') ? ((await disk.size(join(folder, 'log'))) ?? 0) : 0
+
   const result = await read('result.json', resultFile)
   if (result.state === 'found') {
     const spooled = checkResult(attempt, result.value)

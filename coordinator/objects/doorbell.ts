@@ -71,9 +71,13 @@ export class Doorbell {
     return ring?.call ?? null
   }
 
-  /** Whoever answered had no room, which the object does not know of an agent not seen since it woke, or may not have the job [I7]. */
-  passOn(call: Call, memory: Memory): void {
-    this.#ringOne(call, memory)
+  /** Rings the next who may have the job. Whoever answered had no room, which the object does not know of an agent not seen since it woke, or may not have the job [I7]. */
+  ringNext(call: Call, memory: Memory): void {
+    const requirement = memory.classes.get(call.class)
+    if (!requirement) return
+    const idle = this.#attached().filter((one) => canRun(one, requirement) && !call.rung.has(one.agent) && !this.#unanswered.has(one.agent) && isIdle(one.agent, memory))
+    const next = idle.find(({ agent }) => !this.#deaf.has(agent)) ?? idle[0]
+    if (next !== undefined) this.#ring(next.agent, call, memory)
   }
 
   follow(effects: readonly Effect[], memory: Memory): void {
@@ -84,15 +88,7 @@ export class Doorbell {
   }
 
   #ringClass(jobClass: number, count: number, memory: Memory): void {
-    for (let rings = 0; rings < count; rings += 1) this.#ringOne({ class: jobClass, rung: new Set() }, memory)
-  }
-
-  #ringOne(call: Call, memory: Memory): void {
-    const requirement = memory.classes.get(call.class)
-    if (!requirement) return
-    const idle = this.#attached().filter((one) => canRun(one, requirement) && !call.rung.has(one.agent) && !this.#unanswered.has(one.agent) && isIdle(one.agent, memory))
-    const next = idle.find(({ agent }) => !this.#deaf.has(agent)) ?? idle[0]
-    if (next !== undefined) this.#ring(next.agent, call, memory)
+    for (let rings = 0; rings < count; rings += 1) this.ringNext({ class: jobClass, rung: new Set() }, memory)
   }
 
   #ring(agent: AgentId, call: Call | null, memory: Memory): void {
@@ -108,7 +104,7 @@ export class Doorbell {
       const ring = this.#unanswered.get(agent)
       if (ring === undefined) return
       // Whoever was rung may be frozen or cut off; the job need not wait for it while another agent is idle [I7].
-      if (ring.repeats === 0 && ring.call !== null) this.#ringOne(ring.call, memory)
+      if (ring.repeats === 0 && ring.call !== null) this.ringNext(ring.call, memory)
       if (ring.repeats >= REPEATS) {
         this.#unanswered.delete(agent)
         this.#deaf.add(agent)

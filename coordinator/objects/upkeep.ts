@@ -95,7 +95,7 @@ export class Upkeep {
     // Before the bells that this sync rings: those it does not answer. Nor does a stranger or a copy answer the agent's.
     const call = outcome.value.ok ? doorbell.answered(request.agent) : null
     const answer = this.follow(outcome)
-    if (call !== null && cluster.hasQueued(call.class)) doorbell.passOn(call, cluster.memory)
+    if (call !== null && cluster.hasQueued(call.class)) doorbell.ringNext(call, cluster.memory)
     return answer
   }
 

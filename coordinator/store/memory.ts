@@ -45,7 +45,7 @@ export class Memory {
   readonly #served = new Map<string, readonly number[]>()
   readonly #numbers: Numbers
   /** What the clock showed at the event before; the first one looks at what was stored under an earlier clock. */
-  #newest = Number.POSITIVE_INFINITY
+  #clockShowed = Number.POSITIVE_INFINITY
   /** Last-seen of agents as stored, for those not seen since the object woke. */
   readonly agentsSeen = new Map<string, number>()
 
@@ -155,8 +155,8 @@ export class Memory {
    * stored, or each wake would renew it [C10.2].
    */
   noticeClock(now: number): boolean {
-    const wasSetBack = now < this.#newest
-    this.#newest = now
+    const wasSetBack = now < this.#clockShowed
+    this.#clockShowed = now
     if (!wasSetBack) return false
     let isChanged = false
     for (const lease of this.leases.values()) {

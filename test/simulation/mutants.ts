@@ -3,12 +3,12 @@
  * there instead; `npm run simulate -- --mutations` shows by which seed each is caught. One that is never caught says that
  * a check is missing here, or that the rule is not needed.
  *
- * Not in the list are rules that only a dishonest or broken agent could meet (a gap in a log, bytes after its seal: they
- * are shown in test/coordinator), that a log which differs is sent anew (only one whose attempt was lost can differ; see
- * test/agent/log), those that only one world in thousands needs (that a dropped alarm is set again, that a ring answered in
- * vain is passed on, that the name of a log is durable before its result: each has a test where
- * it is), and those that another rule makes harmless: an uploader that trusts what it sent is put
- * right by the next refusal, and an agent that does not jump after a roll-back takes over when it has stood by [C1.8].
+ * Not in the list are rules that only a dishonest or broken agent could meet (a gap in a log, bytes after its seal:
+ * they are shown in test/coordinator), that a log which differs is sent anew (only one whose attempt was lost can
+ * differ; see test/agent/log), those that only one world in thousands needs (that a dropped alarm is set again, that
+ * a ring answered in vain is passed on, that the name of a log is durable before its result: each has a test where it
+ * is), and those that another rule makes harmless: an uploader that trusts what it sent is put right by the next
+ * refusal, and an agent that does not jump after a roll-back takes over when it has stood by [C1.8].
  */
 import type { ProfileName } from './script.ts'
 
@@ -77,7 +77,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a build is of no commit', rule: 'I29', file: SYNC, from: 'if (commit !== null && build.commit === null) event.apply', to: 'if (commit === "never") event.apply', profile: 'restarts' },
   { name: 'a build is made again when it is asked for again', rule: 'I2', file: 'coordinator/objects/cluster.ts', from: 'if (before !== null) {', to: 'if (before === "never") {', and: { from: 'if (key !== null) load.dedups.insert', to: 'if (key === "never") load.dedups.insert' }, profile: 'people' },
   { name: 'nobody is rung', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (!this.#send(agent)) return', to: 'return', profile: 'calm' },
-  { name: 'who does not answer is rung alone', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (ring.repeats === 0 && ring.call !== null) this.#ringOne(ring.call, memory)', to: '', profile: 'sleepers' },
+  { name: 'who does not answer is rung alone', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (ring.repeats === 0 && ring.call !== null) this.ringNext(ring.call, memory)', to: '', profile: 'sleepers' },
   { name: 'memory keeps the leases of what ended', rule: 'I15', file: 'coordinator/store/memory.ts', from: 'else this.leases.delete(jobId(job))', to: 'else this.leases.size', profile: 'mixed' },
 
   // The agent's promises.

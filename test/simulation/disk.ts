@@ -53,6 +53,11 @@ class Names {
     for (const [path, files] of this.folders) if (path === folder || path.startsWith(`${folder}/`)) for (const [name, file] of files) yield [`${path}/${name}`, file]
   }
 
+  /** The folder and those in it are gone, with all that is still in them. */
+  forget(folder: string): void {
+    for (const path of this.folders.keys()) if (path === folder || path.startsWith(`${folder}/`)) this.folders.delete(path)
+  }
+
   copy(): Names {
     const copy = new Names()
     for (const [folder, files] of this.folders) copy.folders.set(folder, new Map(files))
@@ -298,6 +303,7 @@ export class SimDisk {
       this.#names.delete(path)
       this.#names.set(to + path.slice(from.length), each)
     }
+    this.#names.forget(from)
     for (const path of Array.from(this.#folders)) {
       if (path !== from && !path.startsWith(`${from}/`)) continue
       this.#folders.delete(path)
@@ -311,14 +317,18 @@ export class SimDisk {
     for (const name of inside.slice(0, Math.ceil(part * inside.length))) this.#names.delete(name)
     if (part < 1) return
     for (const folder of this.#folders) if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder)
-    for (const folder of this.#names.folders.keys()) if (folder === path || folder.startsWith(`${path}/`)) this.#names.folders.delete(folder)
+    this.#names.forget(path)
   }
 
   /** The names in it are as they are now, for good; what the files hold is another matter. */
   #syncFolder(folder: string): void {
     this.#durableNames.folders.set(folder, new Map(this.#names.folders.get(folder)))
     const isIn = (path: string) => path.startsWith(folder) && path[folder.length] === '/' && !path.includes('/', folder.length + 1)
-    for (const path of this.#durableFolders) if (isIn(path) && !this.#folders.has(path)) this.#durableFolders.delete(path)
+    for (const path of this.#durableFolders) {
+      if (!isIn(path) || this.#folders.has(path)) continue
+      this.#durableFolders.delete(path)
+      this.#durableNames.forget(path)
+    }
     for (const path of this.#folders) if (isIn(path) || path === folder) this.#durableFolders.add(path)
   }
 }

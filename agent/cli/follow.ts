@@ -16,6 +16,9 @@ export interface FollowOutput {
 }
 
 const LOOK_MS = 500
+/** A build that has not started after this many looks waits for something longer: it is looked at less often, as each look is paid for. */
+const EAGER_LOOKS = 20
+const SELDOM_LOOK_MS = 2000
 /** A coordinator that is away for longer than this ends the command; the build goes on. */
 const AWAY_MS = 10 * 60_000
 
@@ -27,19 +30,20 @@ export async function followBuild(client: Client, project: string, number: numbe
     if (text !== said) output.note(text)
     said = text
   }
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     const build = await look()
     const next = nextAttempt(build.jobs, printed)
     if (next) {
       say(`${next.job.id} on ${next.agent}${next.fence > 1 ? `, attempt ${next.fence}` : ''}`)
       printed.add(next.id)
       await printLog(client, next.job.id, next.fence, output)
+      looks = 0
       continue
     }
     if (isFinalBuild(build.state)) return build
     const waiting = build.jobs.find((job) => job.retried_by === null && job.waiting)?.waiting
     if (waiting && waiting.code !== 'assigned' && waiting.code !== 'next_in_line') say(`waits: ${waiting.reason}`)
-    await pause(LOOK_MS)
+    await pause(looks < EAGER_LOOKS ? LOOK_MS : SELDOM_LOOK_MS)
   }
 }
 

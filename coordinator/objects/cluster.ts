@@ -57,7 +57,7 @@ export class Cluster {
 
   /** Rebuilt from SQLite when an event threw or the object woke. */
   get memory(): Memory {
-    this.#memory ??= new Memory(this.#parts.sql, this.#parts.numbers)
+    this.#memory ??= new Memory(this.#parts.sql, this.#parts.numbers, this.#parts.attached())
     return this.#memory
   }
 
@@ -122,7 +122,7 @@ export class Cluster {
   alarm(now: number): Outcome<null> {
     this.#event(now, applyGapRule)
     return this.#withExpired(now, this.#event(now, (event) => {
-      load.forgetDedupsBefore(event.on, now - event.numbers.dedupMs)
+      load.forgetDedupsBefore(event.on, now - event.numbers.dedupMs, now)
       load.expiredTokens(event.on, now)
       return null
     }))

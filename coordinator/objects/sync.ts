@@ -311,9 +311,11 @@ function hasAlternative(event: Event, agent: AgentRow, jobClass: number): boolea
   return false
 }
 
+/** Those behind a doorbell that have not synced since the object woke idle too: counting them out would make each wake of a sleeping fleet hurry it. */
 function countIdle(memory: Memory, queue: string, except: AgentId): number {
   let idle = 0
   for (const [id, presence] of memory.presence) if (id !== except && presence.queue === queue && presence.fit && presence.free > 0) idle += 1
+  for (const id of memory.attachedAtWake) if (id !== except && !memory.presence.has(id) && memory.agents.get(id)?.offer.queue === queue && memory.leases.of(id).length === 0) idle += 1
   return idle
 }
 

@@ -29,7 +29,7 @@ export function BuildsPage({ frame, page, query, origin, islands }: BuildsProps)
 
 /** Often while something runs, seldom otherwise: an open tab must not cost a day's requests. */
 export function refreshOf(page: BuildPage): number {
-  return page.builds.some(({ state }) => !isFinalBuild(state)) ? 2000 : 10_000
+  return page.builds.some(({ state }) => !isFinalBuild(state)) ? 5000 : 10_000
 }
 
 interface BuildListProps {

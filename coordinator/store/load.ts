@@ -123,6 +123,12 @@ export function dedup(on: Sql, key: string): string | null {
   return dedups.get(on, { key })?.answer ?? null
 }
 
-export function forgetDedupsBefore(on: Sql, at: number): void {
+/** Looking at all of them costs a read of each, so it is done this seldom, also when alarms are many. */
+const FORGET_EVERY_MS = 3_600_000
+
+export function forgetDedupsBefore(on: Sql, at: number, now: number): void {
+  const last = Number(facts.get(on, { name: 'dedups forgotten' })?.value ?? 0)
+  if (now >= last && now - last < FORGET_EVERY_MS) return // a clock that was set back looks again
   dedups.remove(on, 'old', () => lt(tables.dedup.at, sql.placeholder('at')), { at })
+  facts.insert(on, { name: 'dedups forgotten', value: String(now) }, { orReplace: true })
 }

@@ -42,6 +42,8 @@ export class Memory {
   grace: Grace | null
   /** When a job of the queue was last put in line, by queue name. */
   readonly lastQueuedAt = new Map<string, number>()
+  /** Agents whose doorbell was open when memory was built. Lossy, as presence is: only the pace uses it. */
+  readonly attachedAtWake: ReadonlySet<AgentId>
   readonly #served = new Map<string, readonly number[]>()
   readonly #numbers: Numbers
   /** What the clock showed at the event before; the first one looks at what was stored under an earlier clock. */
@@ -49,8 +51,9 @@ export class Memory {
   /** Last-seen of agents as stored, for those not seen since the object woke. */
   readonly agentsSeen = new Map<string, number>()
 
-  constructor(on: Sql, numbers: Numbers) {
+  constructor(on: Sql, numbers: Numbers, attached: ReadonlySet<AgentId>) {
     this.#numbers = numbers
+    this.attachedAtWake = attached
     for (const row of load.allProjects(on)) this.projects.set(row.id, row)
     for (const row of load.allAgents(on)) this.agents.set(row.id, row)
     for (const row of load.allClasses(on)) this.addClass(row)

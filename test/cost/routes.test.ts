@@ -91,7 +91,7 @@ const STEPS: readonly (readonly [name: string, real: () => Promise<unknown>, sit
   ['the agent takes it', () => sync({}), () => siteSync({})],
   ['the agent names it', () => sync(RUNNING), () => siteSync(RUNNING)],
   ['it sends some of its log', async () => expect((await real.fetch(`/v1/attempts/${ATTEMPT}/log?offset=0`, { method: 'PUT', headers: { authorization: `Bearer ${token}` }, body: BYTES })).status).toBe(200), () => site.logs.put(ATTEMPT, 0, BYTES)],
-  ['somebody looks at the list', async () => expect(await refreshOf(await page('/'))).toBe(2000), async () => expect(await site.buildsPage('somebody')).toBe(2000)],
+  ['somebody looks at the list', async () => expect(await refreshOf(await page('/'))).toBe(5000), async () => expect(await site.buildsPage('somebody')).toBe(5000)],
   ['somebody opens the page of the build', async () => expect(await refreshOf(await page('/projects/app/builds/1'))).toBe(2000), async () => {
     expect((await site.buildPage('somebody', 1)).againMs).toBe(2000)
     await site.logs.read(ATTEMPT)

@@ -24,7 +24,8 @@ const ORIGIN = 'https://ci.example'
 const PROJECT = 'app'
 const PAGE_OF_BUILDS = 50
 /** As `coordinator/pages` marks its pages. */
-const REFRESH_MS = 2000
+const LIST_REFRESH_MS = 5000
+const BUILD_REFRESH_MS = 2000
 const REFRESH_QUIET_MS = 10_000
 
 type Claims = Parameters<ConstructorParameters<typeof Cluster>[0]['sign']['session']>[0]
@@ -186,14 +187,14 @@ export class Site implements LogHost {
   async buildsPage(person: string): Promise<number> {
     await this.#letIn(person, 'session')
     const page: BuildPage = valueOf(await this.#event('people', (upkeep) => upkeep.cluster.builds(this.timeline.now, { project: null, limit: PAGE_OF_BUILDS }, ORIGIN)))
-    return page.builds.some(({ state }) => !isFinalBuild(state)) ? REFRESH_MS : REFRESH_QUIET_MS
+    return page.builds.some(({ state }) => !isFinalBuild(state)) ? LIST_REFRESH_MS : REFRESH_QUIET_MS
   }
 
   /** The page of a build without its log, or its refresh; answers after how long the page asks again, null when never. */
   async buildPage(person: string, number: number): Promise<{ readonly build: BuildView; readonly againMs: number | null }> {
     await this.#letIn(person, 'session')
     const build = valueOf(await this.#event('people', (upkeep) => upkeep.cluster.build(this.timeline.now, PROJECT, number, ORIGIN)))
-    return { build, againMs: isFinalBuild(build.state) ? null : REFRESH_MS }
+    return { build, againMs: isFinalBuild(build.state) ? null : BUILD_REFRESH_MS }
   }
 
   /** `GET /api/v1/jobs/…/log` as a stream of events, up to the object of the log. */

@@ -33,6 +33,12 @@ export const build = sqliteTable(
     commit: text('commit_sha'),
     branch: text(),
     message: text(),
+    /** JSON of the environment that it was asked for with; null: empty. */
+    env: text(),
+    /** Steps that are not done; null while nobody uploaded any, and its jobs alone make the build. */
+    openSteps: integer('open_steps'),
+    /** What its steps came to so far: 1 one failed, 2 one was cancelled, 4 one ran. */
+    verdict: integer().notNull().default(0),
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),
     finishedAt: integer('finished_at'),
@@ -80,12 +86,60 @@ export const job = sqliteTable(
     finishedAt: integer('finished_at'),
     retryOf: integer('retry_of'),
     retriedBy: integer('retried_by'),
+    /** Number of its step; null: the one job of a build without steps. */
+    step: integer(),
   },
   (table) => [
     primaryKey({ columns: [table.project, table.build, table.n] }),
     index('job_queue').on(table.class, table.ord).where(sql`${table.state} = 'queued'`),
     index('job_live').on(table.agent).where(sql`${table.state} = 'live'`),
   ],
+)
+
+/** One step of an uploaded pipeline: what stands between its jobs and those of the steps that need it. */
+export const step = sqliteTable(
+  'step',
+  {
+    project: integer().notNull(),
+    build: integer().notNull(),
+    s: integer().notNull(),
+    /** Sorts as the steps stand in the pipeline; a step that was uploaded later sorts right behind its uploader. */
+    place: text().notNull(),
+    kind: text().notNull(),
+    key: text(),
+    label: text(),
+    /** Number of the group that it is in. */
+    groupStep: integer('group_step'),
+    /** `waiting` for others, `running` (its jobs may run), `blocked` until a person answers, `done`. */
+    state: text().notNull(),
+    /** Once it is done, and what its jobs came to so far. */
+    outcome: text(),
+    /** Steps that it waits for. */
+    needs: integer().notNull(),
+    /** One of those failed, and it does not allow that. */
+    isBroken: integer('is_broken', { mode: 'boolean' }).notNull(),
+    /** Its jobs have consecutive numbers, so that they are found by key; those that succeeded one of them have others. */
+    firstJob: integer('first_job').notNull(),
+    jobs: integer().notNull(),
+    /** Jobs of it that are not final. */
+    openJobs: integer('open_jobs').notNull(),
+    /** JSON of what else is needed of it once it was uploaded. */
+    spec: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.build, table.s] })],
+)
+
+/** One step waits for another. The key begins with the one that is waited for, because its end is what is looked up by. */
+export const edge = sqliteTable(
+  'edge',
+  {
+    project: integer().notNull(),
+    build: integer().notNull(),
+    from: integer('from_step').notNull(),
+    to: integer('to_step').notNull(),
+    allowFailure: integer('allow_failure', { mode: 'boolean' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.build, table.from, table.to] })],
 )
 
 /** An attempt that ended without being its job's accepted one (lost), or the accepted one's own record. */

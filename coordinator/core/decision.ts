@@ -4,6 +4,7 @@
  * `store/memory` folds the very same changes, so the two cannot disagree.
  */
 import type { AgentId, AttemptKey, FinalBuildState, JobKey, StoredJobState } from '../../schema/job.ts'
+import type { Field, Retry, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { Offer } from '../../schema/sync.ts'
 
 export interface ProjectRow {
@@ -25,6 +26,12 @@ export interface BuildRow {
   readonly commit: string | null
   readonly branch: string | null
   readonly message: string | null
+  /** What it was asked for with; null: nothing. */
+  readonly env: Readonly<Record<string, string>> | null
+  /** Steps that are not done; null while it has none, and its jobs alone make it. */
+  readonly openSteps: number | null
+  /** What its steps came to so far (`VERDICT` of `step.ts`). */
+  readonly verdict: number
   readonly createdAt: number
   readonly startedAt: number | null
   readonly finishedAt: number | null
@@ -49,6 +56,63 @@ export interface JobRow extends JobKey {
   readonly finishedAt: number | null
   readonly retryOf: number | null
   readonly retriedBy: number | null
+  /** Number of its step; null: the build has none. */
+  readonly step: number | null
+}
+
+export const STEP_STATES = ['waiting', 'running', 'blocked', 'done'] as const
+/** From harmless to grave: a step with several jobs is what the gravest of them is. */
+export const STEP_OUTCOMES = ['skipped', 'passed', 'soft_failed', 'canceled', 'broken', 'failed'] as const
+export type StepOutcome = (typeof STEP_OUTCOMES)[number]
+
+export interface StepKey {
+  readonly project: number
+  readonly build: number
+  /** Number of the step within its build, from 1, in the order of creation. */
+  readonly s: number
+}
+
+export interface StepRow extends StepKey {
+  /** Sorts as the steps stand in the pipeline. */
+  readonly place: string
+  readonly kind: 'command' | 'wait' | 'block' | 'group'
+  readonly key: string | null
+  readonly label: string | null
+  readonly groupStep: number | null
+  readonly state: (typeof STEP_STATES)[number]
+  readonly outcome: StepOutcome | null
+  /** Steps that it waits for. */
+  readonly needs: number
+  /** One of those failed, and it does not allow that. */
+  readonly isBroken: boolean
+  /** Its jobs have the numbers from here on; 0 without any. Those that succeeded one of them have others. */
+  readonly firstJob: number
+  readonly jobs: number
+  /** Jobs of it that are not final. */
+  readonly openJobs: number
+  readonly spec: StoredStep
+}
+
+/** What is needed of a step once it was uploaded. */
+export interface StoredStep {
+  readonly softFail: SoftFail
+  readonly retry: Retry | null
+  /** Of a wait: it lets pass whatever failed before it. */
+  readonly continueOnFailure: boolean
+  /** Of a block: what it asks. */
+  readonly block: { readonly prompt: string | null; readonly submit: string | null; readonly fields: readonly Field[]; readonly state: 'passed' | 'failed' | 'running' } | null
+  /** Who let a block pass, and what was answered. */
+  readonly unblocked: { readonly by: string; readonly at: number; readonly answers: Readonly<Record<string, string>> } | null
+  /** Why it was skipped. */
+  readonly skipped: string | null
+}
+
+export interface EdgeRow {
+  readonly project: number
+  readonly build: number
+  readonly from: number
+  readonly to: number
+  readonly allowFailure: boolean
 }
 
 /** An attempt that ended without an accepted result. The accepted one lives in its job's row. */
@@ -96,6 +160,9 @@ export type Change =
   | { readonly kind: 'build.insert'; readonly row: BuildRow }
   | { readonly kind: 'build.set'; readonly project: number; readonly number: number; readonly set: Partial<BuildRow> }
   | { readonly kind: 'job.insert'; readonly row: JobRow }
+  | { readonly kind: 'step.insert'; readonly row: StepRow }
+  | { readonly kind: 'step.set'; readonly key: StepKey; readonly set: Partial<StepRow> }
+  | { readonly kind: 'edge.insert'; readonly row: EdgeRow }
   /** `was` lets memory follow without reading: the row as the decision saw it. */
   | { readonly kind: 'job.set'; readonly was: JobRow; readonly set: Partial<JobRow> }
   | { readonly kind: 'attempt.insert'; readonly row: AttemptRow }

@@ -1,14 +1,16 @@
 /** What a person may do to a build: cancel it, retry its jobs. */
 import type { Problem, RetryRequest } from '../../schema/api.ts'
 import { isFinal } from '../../schema/job.ts'
-import type { BuildRow, Change, Decision, Effect, JobRow } from './decision.ts'
+import type { BuildRow, Change, Decision, Effect, JobRow, StepRow } from './decision.ts'
 import { settleBuild, succeed } from './plan.ts'
+import { retrySteps, type Graph } from './retry-steps.ts'
+import { stepDone } from './step.ts'
 
 /**
  * Jobs in the queue end at once; one in an agent's hands is marked, and each reply repeats the directive until its
  * result comes, so that neither a lost reply nor a restart can lose the cancel [C13.1]. Repeating it changes nothing.
  */
-export function cancel(build: BuildRow, jobs: readonly JobRow[], now: number): Decision {
+export function cancel(build: BuildRow, jobs: readonly JobRow[], steps: readonly StepRow[], now: number): Decision {
   const changes: Change[] = []
   const effects: Effect[] = []
   const after = jobs.map((job) => {
@@ -18,14 +20,37 @@ export function cancel(build: BuildRow, jobs: readonly JobRow[], now: number): D
     if (job.state === 'live' && job.agent !== null) effects.push({ kind: 'ring', agent: job.agent })
     return { ...job, ...set }
   })
-  if (changes.length > 0) changes.push(...settleBuild(build, after, now))
+  const stepless = build.openSteps === null
+  const counted = stepless ? build : { ...build, ...endSteps(build, steps, after, changes) }
+  if (changes.length > 0) changes.push(...settleBuild(counted, after, now))
   return { changes, effects }
+}
+
+/** Steps end with their build, but for those that still have a job in an agent's hands. */
+function endSteps(build: BuildRow, steps: readonly StepRow[], jobs: readonly JobRow[], changes: Change[]): Pick<BuildRow, 'openSteps' | 'verdict'> {
+  const open = new Map<number, number>()
+  for (const job of jobs) if (job.step !== null && !isFinal(job.state)) open.set(job.step, (open.get(job.step) ?? 0) + 1)
+  let counts: Pick<BuildRow, 'openSteps' | 'verdict'> = build
+  for (const step of steps) {
+    if (step.state === 'done') continue
+    const openJobs = open.get(step.s) ?? 0
+    const set: Partial<StepRow> = openJobs === 0 ? { state: 'done', outcome: 'canceled', openJobs } : { openJobs, outcome: 'canceled' }
+    if (openJobs === step.openJobs && step.outcome === 'canceled') continue
+    changes.push({ kind: 'step.set', key: step, set })
+    if (openJobs === 0) counts = stepDone(counts, { ...step, ...set })
+  }
+  const { openSteps, verdict } = counts
+  if (openSteps !== build.openSteps) changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { openSteps, verdict } })
+  return { openSteps, verdict }
 }
 
 const FAILED = new Set<string>(['failed', 'timed_out', 'errored', 'canceled', 'broken'])
 
 /** New jobs that succeed the finished ones, all or only those that did not pass; a problem where there is none. */
-export function retry(build: BuildRow, jobs: readonly JobRow[], request: RetryRequest, now: number): Decision | Problem {
+export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }: Graph, request: RetryRequest, now: number): Decision | Problem {
+  if (build.openSteps !== null && request.only !== 'failed') {
+    return { title: 'Not all of it can be retried', status: 409, code: 'retry-only-failed', detail: `Build ${build.number} has steps, and a step that passed is not run again: retry only what failed, or start a new build of the commit.` }
+  }
   const current = jobs.filter((job) => job.retriedBy === null && isFinal(job.state))
   const chosen = request.only === 'failed' ? current.filter((job) => FAILED.has(job.state)) : current
   if (chosen.length === 0) {
@@ -35,6 +60,7 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], request: RetryRe
       : `No job of build ${build.number} failed. Leave "only" away to retry all of them.`
     return { title: 'Nothing to retry', status: 409, code: 'nothing-to-retry', detail }
   }
+  if (build.openSteps !== null) return retrySteps(build, jobs, { steps, edges }, chosen, now)
   const changes: Change[] = []
   const effects: Effect[] = []
   let n = Math.max(...jobs.map((job) => job.n))

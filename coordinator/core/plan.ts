@@ -7,6 +7,7 @@ import { LIMITS } from '../../schema/api.ts'
 import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
 import type { JobSpec } from '../../schema/sync.ts'
 import type { BuildRow, Change, JobRow, ProjectRow } from './decision.ts'
+import { VERDICT } from './step.ts'
 
 /** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
 export interface StoredSpec {
@@ -16,6 +17,8 @@ export interface StoredSpec {
   readonly timeoutS: number
   readonly onPartition: 'continue' | 'stop'
   readonly url: string
+  /** How often a rule of its step had it tried again. */
+  readonly retries?: number
 }
 
 /** Seconds between SIGTERM and SIGKILL [C13]. */
@@ -53,6 +56,9 @@ export function openBuild({ project, number, class: jobClass, request, command, 
     commit: request.commit ?? null,
     branch: request.branch ?? (request.commit === undefined ? project.defaultBranch : null),
     message: request.message ?? null,
+    env: Object.keys(request.env).length === 0 ? null : request.env,
+    openSteps: null,
+    verdict: 0,
     createdAt: now,
     startedAt: null,
     finishedAt: null,
@@ -62,12 +68,12 @@ export function openBuild({ project, number, class: jobClass, request, command, 
 }
 
 /** A new job that succeeds a finished one; the finished one stays as it is [C5.1]. */
-export function succeed(old: JobRow, n: number, now: number): { readonly changes: readonly Change[]; readonly job: JobRow } {
-  const job: JobRow = { ...blankJob(now), project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: old.spec, retryOf: old.n }
+export function succeed(old: JobRow, n: number, now: number, { retries, state = 'queued' }: { readonly retries?: number; readonly state?: 'queued' | 'waiting' } = {}): { readonly changes: readonly Change[]; readonly job: JobRow } {
+  const job: JobRow = { ...blankJob(now), state, project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: retries === undefined ? old.spec : JSON.stringify({ ...(JSON.parse(old.spec) as StoredSpec), retries }), retryOf: old.n, step: old.step }
   return { changes: [{ kind: 'job.insert', row: job }, { kind: 'job.set', was: old, set: { retriedBy: n } }], job }
 }
 
-function blankJob(now: number) {
+export function blankJob(now: number) {
   return {
     state: 'queued',
     fence: 0,
@@ -83,6 +89,7 @@ function blankJob(now: number) {
     finishedAt: null,
     retryOf: null,
     retriedBy: null,
+    step: null,
   } as const satisfies Partial<JobRow>
 }
 
@@ -117,6 +124,14 @@ export function jobState(state: StoredJobState, named: boolean): JobState {
 
 type JobOfBuild = Pick<JobRow, 'state' | 'cancel' | 'retriedBy'>
 
+/** Final state of a build of steps; null while one is not done. */
+function stateOfSteps({ openSteps, verdict }: Pick<BuildRow, 'openSteps' | 'verdict'>): FinalBuildState | null {
+  if (openSteps !== 0) return null
+  if (verdict & VERDICT.failed) return 'failed'
+  if (verdict & VERDICT.canceled) return 'canceled'
+  return verdict & VERDICT.ran ? 'passed' : 'skipped'
+}
+
 /** Final state of a build whose jobs are all final; null while one is not. Jobs that were retried do not speak. */
 export function finalBuildState(jobs: readonly JobOfBuild[]): FinalBuildState | null {
   const current = jobs.filter((job) => job.retriedBy === null)
@@ -133,9 +148,9 @@ export function buildState(stored: FinalBuildState | null, jobs: readonly JobOfB
   return current.some((job) => job.state === 'live' || isFinal(job.state)) ? 'running' : 'scheduled'
 }
 
-/** The build's own row once its last job ended. `jobs` are as they are after the change. */
+/** The build's own row once its last job ended. `jobs` are as they are after the change; a build of steps has its state from those. */
 export function settleBuild(build: BuildRow, jobs: readonly JobRow[], now: number): readonly Change[] {
-  const state = finalBuildState(jobs)
+  const state = build.openSteps === null ? finalBuildState(jobs) : stateOfSteps(build)
   if (state === null || build.state === state) return []
   const starts = jobs.flatMap((job) => (job.assignedAt === null ? [] : [job.assignedAt]))
   return [{ kind: 'build.set', project: build.project, number: build.number, set: { state, startedAt: build.startedAt ?? (starts.length > 0 ? Math.min(...starts) : null), finishedAt: now } }]

@@ -6,21 +6,23 @@
 import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
-import type { AgentRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
+import type { AgentRow, BuildRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { cancel, retry } from '../core/intervene.ts'
 import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
 import { normalised, type Offered } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
 import { openBuild, specOf } from '../core/plan.ts'
+import type { Graph } from '../core/retry-steps.ts'
 import { apply } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
+import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { problem, type AgentAnswer, type Answer, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal } from './scheduler-api.ts'
-import { applyGapRule, flushSeen, loseAttempt, sync, type Event, type ParsedSync } from './sync.ts'
+import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
 import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
 
 export interface ClusterParts {
@@ -248,11 +250,11 @@ export class Cluster {
   }
 
   cancelBuild(now: number, slug: string, number: number, origin: string): Outcome<Answer<BuildView>> {
-    return this.#change(now, slug, number, origin, (event, build, jobs) => cancel(build, jobs, event.now))
+    return this.#change(now, slug, number, origin, (event, build, jobs) => cancel(build, jobs, graphOf(event, build).steps, event.now))
   }
 
   retryBuild(now: number, slug: string, number: number, request: RetryRequest, origin: string): Outcome<Answer<BuildView>> {
-    return this.#change(now, slug, number, origin, (event, build, jobs) => retry(build, jobs, request, event.now))
+    return this.#change(now, slug, number, origin, (event, build, jobs) => retry(build, jobs, graphOf(event, build), request, event.now))
   }
 
   #change(now: number, slug: string, number: number, origin: string, decide: (event: Event, build: NonNullable<ReturnType<typeof load.build>>, jobs: ReturnType<typeof load.jobsOfBuild>) => Decision | Problem): Outcome<Answer<BuildView>> {
@@ -347,6 +349,12 @@ export class Cluster {
     const last = load.lastBuildNumber(this.#parts.sql, project.id)
     return problem(404, 'build-unknown', 'No such build', last === 0 ? `Project ${project.slug} has no builds yet.` : `Project ${project.slug} has no build ${number}; the newest is ${last}.`)
   }
+}
+
+/** All of a build's steps: what a person does to a build is done to all of it. */
+function graphOf(event: Event, build: BuildRow): Graph {
+  if (build.openSteps === null) return { steps: [], edges: [] }
+  return { steps: load.stepsOfBuild(event.on, build.project, build.number), edges: load.edgesOfBuild(event.on, build.project, build.number) }
 }
 
 function expire(event: Event, lease: Lease, why: LostWhy): void {

@@ -8,38 +8,23 @@ import { PROTOCOL } from '../../schema/refusal.ts'
 import { INLINE_SPEC_BYTES, type Assignment, type SyncReply, type SyncRequest, type Verdict } from '../../schema/sync.ts'
 import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
 import { recogniseBoot, standBy, type Boot } from '../core/boot.ts'
-import { changed, type AgentRow, type BuildRow, type Change, type Effect, type JobRow, type LostWhy } from '../core/decision.ts'
+import { changed, type AgentRow, type BuildRow, type JobRow, type LostWhy } from '../core/decision.ts'
 import { isMachineFailure, judge, type ReadResult } from '../core/judge.ts'
 import { graceForGap, lose, mustFlush, noteFailure, readopt, startOf, type Lease } from '../core/lease.ts'
 import { canRun, offerKey } from '../core/matching.ts'
-import { FAILURE_CAP, type Numbers } from '../core/numbers.ts'
+import { FAILURE_CAP } from '../core/numbers.ts'
 import { nextSyncMs } from '../core/pacing.ts'
 import { settleBuild, specOf } from '../core/plan.ts'
 import { flush } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import type { Memory } from '../store/memory.ts'
-import type { Sql } from '../store/sql.ts'
+import type { Event } from './event.ts'
+import { endOf, followEnd, NEVER_ENDED } from './progress.ts'
 import type { AgentAnswer, Caller } from './scheduler-api.ts'
 
 /** A sync as the Worker has parsed it: each result beside the text that it was spooled as. */
 export interface ParsedSync extends Omit<SyncRequest, 'finished'> {
   readonly finished: readonly { readonly attempt: AttemptId; readonly digest: string; readonly text: string; readonly result: ReadResult }[]
-}
-
-/** The open transaction of one event. */
-export interface Event {
-  readonly on: Sql
-  readonly memory: Memory
-  readonly now: number
-  readonly numbers: Numbers
-  readonly effects: Effect[]
-  /** Writes the change and folds it into memory. */
-  apply(change: Change): void
-  /** Signs the session and attempt tokens of a reply. */
-  readonly sign: {
-    session(claims: { readonly agent: AgentId; readonly bootSeq: number; readonly credentialVersion: number; readonly issuedAt: number; readonly paceMs: number }): string
-    attempt(attempt: AttemptId, agent: AgentId, timeLimitS: number): string
-  }
 }
 
 export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAnswer<SyncReply> {
@@ -206,16 +191,19 @@ function updateAgent(event: Event, stored: AgentRow, request: ParsedSync, boot: 
 function acceptResult(event: Event, agent: AgentRow, finished: ParsedSync['finished'][number]): Verdict {
   const key = parseAttemptId(finished.attempt)
   if (!key) return 'superseded'
-  const jobs = load.jobsOfBuild(event.on, key.project, key.build)
-  const job = jobs.find(({ n }) => n === key.n) ?? null
+  const build = load.build(event.on, key.project, key.build)
+  // The end of the one job of a build may be the build's; the end of a step's job is its step's affair.
+  const jobs = build === null || build.openSteps !== null ? null : load.jobsOfBuild(event.on, key.project, key.build)
+  const job = jobs === null ? load.job(event.on, key) : (jobs.find(({ n }) => n === key.n) ?? null)
   const { verdict, set } = judge(job, key, finished, event.now)
   if (job === null || set === null) return verdict
   event.apply({ kind: 'job.set', was: job, set })
   event.memory.watched.delete(finished.attempt)
-  const build = load.build(event.on, key.project, key.build)
   if (build) {
     pinCommit(event, build, finished.result.commit)
-    settle(event, build, jobs.map((other) => (other === job ? changed(job, set) : other)))
+    const after = changed(job, set)
+    if (jobs === null) followEnd(event, build, after, endOf(finished.result))
+    else settle(event, build, jobs.map((other) => (other === job ? after : other)))
   }
   const failure = noteFailure(agent, isMachineFailure(finished.result), event.now, event.numbers, FAILURE_CAP)
   if (failure) event.apply({ kind: 'agent.set', id: agent.id, set: failure })
@@ -263,7 +251,9 @@ export function loseAttempt(event: Event, job: JobRow, why: LostWhy): void {
   if (!build) return
   const start = startOf(build, job, why)
   event.apply({ kind: 'build.set', project: build.project, number: build.number, set: start })
-  if (isFinal(lost.job.state)) settle(event, { ...build, ...start }, load.jobsOfBuild(event.on, job.project, job.build))
+  if (!isFinal(lost.job.state)) return
+  if (build.openSteps === null) settle(event, { ...build, ...start }, load.jobsOfBuild(event.on, job.project, job.build))
+  else followEnd(event, build, lost.job, NEVER_ENDED)
 }
 
 /** `job` is as it is after its assignment: its fence is the attempt's. */

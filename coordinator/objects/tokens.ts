@@ -8,7 +8,7 @@ import type { AgentId } from '../../schema/job.ts'
 import * as load from '../store/load.ts'
 import { tokenView } from '../store/read.ts'
 import { problem, type AgentAnswer, type Answer, type DerivedToken, type Principal } from './scheduler-api.ts'
-import type { Event } from './sync.ts'
+import type { Event } from './event.ts'
 
 /** How often a use is noted: at each request it would cost a row a request. */
 const NOTED_EVERY_MS = 3_600_000

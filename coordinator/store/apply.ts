@@ -1,6 +1,6 @@
 /** Changes to statements. `Memory` folds the very same changes, in the same transaction. */
 import type { Change } from '../core/decision.ts'
-import { agents, attempts, builds, facts, heartbeats, jobs, projects, type Seen } from './load.ts'
+import { agents, attempts, builds, edges, facts, heartbeats, jobs, projects, steps, type Seen } from './load.ts'
 import type { Sql } from './sql.ts'
 
 export function apply(on: Sql, change: Change): void {
@@ -11,6 +11,12 @@ export function apply(on: Sql, change: Change): void {
       return builds.insert(on, change.row)
     case 'build.set':
       return builds.update(on, { project: change.project, number: change.number }, change.set)
+    case 'step.insert':
+      return steps.insert(on, change.row)
+    case 'step.set':
+      return steps.update(on, { project: change.key.project, build: change.key.build, s: change.key.s }, change.set)
+    case 'edge.insert':
+      return edges.insert(on, change.row)
     case 'job.insert':
       return jobs.insert(on, change.row)
     case 'job.set':

@@ -1,8 +1,8 @@
 /** The rows that each decision reads: by key or by one index seek, never by scanning. */
-import { and, asc, desc, eq, isNull, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, between, desc, eq, isNull, lt, lte, sql } from 'drizzle-orm'
 import type { AgentId, JobKey } from '../../schema/job.ts'
 import * as tables from '../../schema/tables.ts'
-import type { AgentRow, AttemptRow, BuildRow, ClassRow, Grace, JobRow, ProjectRow } from '../core/decision.ts'
+import type { AgentRow, AttemptRow, BuildRow, ClassRow, EdgeRow, Grace, JobRow, ProjectRow, StepKey, StepRow } from '../core/decision.ts'
 import { Table, type Sql } from './sql.ts'
 
 export interface TokenRow {
@@ -21,8 +21,10 @@ export interface TokenRow {
 }
 
 export const projects = new Table<ProjectRow>(tables.project)
-export const builds = new Table<BuildRow>(tables.build)
+export const builds = new Table<BuildRow>(tables.build, ['env'])
 export const jobs = new Table<JobRow>(tables.job)
+export const steps = new Table<StepRow>(tables.step, ['spec'])
+export const edges = new Table<EdgeRow>(tables.edge)
 export const attempts = new Table<AttemptRow>(tables.attempt)
 export const agents = new Table<AgentRow>(tables.agent, ['offer', 'boots'])
 export const classes = new Table<ClassRow>(tables.jobClass, ['tags'])
@@ -62,8 +64,34 @@ export function jobsOfBuild(on: Sql, project: number, build: number): readonly J
   return jobs.select(on, 'of build', () => ({ where: and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build'))), orderBy: [asc(tables.job.n)] }), { project, build })
 }
 
+export function lastJobNumber(on: Sql, project: number, build: number): number {
+  return jobs.select(on, 'last of build', () => ({ where: and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build'))), orderBy: [desc(tables.job.n)], limit: 1 }), { project, build })[0]?.n ?? 0
+}
+
+/** The jobs that a step was opened with. */
+export function jobsOfStep(on: Sql, { project, build, firstJob, jobs: count }: StepRow): readonly JobRow[] {
+  if (count === 0) return []
+  return jobs.select(on, 'of step', () => ({ where: and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build')), between(tables.job.n, sql.placeholder('first'), sql.placeholder('last'))), orderBy: [asc(tables.job.n)] }), { project, build, first: firstJob, last: firstJob + count - 1 })
+}
+
 export function attemptsOfBuild(on: Sql, project: number, build: number): readonly AttemptRow[] {
   return attempts.select(on, 'of build', () => ({ where: and(eq(tables.attempt.project, sql.placeholder('project')), eq(tables.attempt.build, sql.placeholder('build'))), orderBy: [asc(tables.attempt.n), asc(tables.attempt.fence)] }), { project, build })
+}
+
+export function step(on: Sql, key: StepKey): StepRow | null {
+  return steps.get(on, { project: key.project, build: key.build, s: key.s })
+}
+
+export function stepsOfBuild(on: Sql, project: number, build: number): readonly StepRow[] {
+  return steps.select(on, 'of build', () => ({ where: and(eq(tables.step.project, sql.placeholder('project')), eq(tables.step.build, sql.placeholder('build'))), orderBy: [asc(tables.step.s)] }), { project, build })
+}
+
+export function edgesFrom(on: Sql, { project, build, s }: StepKey): readonly EdgeRow[] {
+  return edges.select(on, 'from', () => ({ where: and(eq(tables.edge.project, sql.placeholder('project')), eq(tables.edge.build, sql.placeholder('build')), eq(tables.edge.from, sql.placeholder('from'))), orderBy: [asc(tables.edge.to)] }), { project, build, from: s })
+}
+
+export function edgesOfBuild(on: Sql, project: number, build: number): readonly EdgeRow[] {
+  return edges.select(on, 'of build', () => ({ where: and(eq(tables.edge.project, sql.placeholder('project')), eq(tables.edge.build, sql.placeholder('build'))) }), { project, build })
 }
 
 export function build(on: Sql, project: number, number: number): BuildRow | null {

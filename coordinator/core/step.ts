@@ -1,0 +1,109 @@
+/**
+ * How the steps of a build go on. A step is done when its jobs are final; that lets go whoever waited for it, and what is
+ * let go without jobs of its own (a wait, a group) is done at once and lets go the next. Each function here decides about
+ * one row; `objects/progress.ts` walks from row to row.
+ *
+ * A step holds the number of those that it still waits for, so that nobody ever has to look at all of them: a build of a
+ * thousand jobs costs no more per job than one of ten.
+ */
+import type { FinalJobState } from '../../schema/job.ts'
+import type { AutomaticRetry, SoftFail } from '../../schema/pipeline/steps.ts'
+import { STEP_OUTCOMES, type BuildRow, type EdgeRow, type JobRow, type StepOutcome, type StepRow } from './decision.ts'
+
+/** Bits of a build's `verdict`. */
+export const VERDICT = { failed: 1, canceled: 2, ran: 4 } as const
+
+/** What a job's end means to its step. */
+export function outcomeOf(state: FinalJobState, exitStatus: number | null, softFail: SoftFail): StepOutcome {
+  if (state === 'passed' || state === 'skipped' || state === 'canceled' || state === 'broken') return state
+  const isSoft = softFail === 'any' || (softFail !== 'none' && exitStatus !== null && softFail.includes(exitStatus))
+  return isSoft ? 'soft_failed' : 'failed'
+}
+
+/** One of the step's jobs is final and is not tried again. */
+export function jobEnded(step: StepRow, outcome: StepOutcome): Partial<StepRow> {
+  const openJobs = step.openJobs - 1
+  return { openJobs, outcome: graver(step.outcome, outcome), ...(openJobs === 0 ? { state: 'done' } : {}) }
+}
+
+function graver(a: StepOutcome | null, b: StepOutcome): StepOutcome {
+  return a === null || STEP_OUTCOMES.indexOf(b) > STEP_OUTCOMES.indexOf(a) ? b : a
+}
+
+/** Whether a step that came to this stops those that wait for it and do not allow that. */
+export function isFailure(outcome: StepOutcome | null): boolean {
+  return outcome === 'failed' || outcome === 'canceled' || outcome === 'broken'
+}
+
+/**
+ * A step that `to` waits for is done. A wait that let failures pass lets the steps behind it run, but the next wait
+ * remembers them: only one that says so itself lets them pass again.
+ */
+export function letGo(to: StepRow, from: StepRow, edge: Pick<EdgeRow, 'allowFailure'>): Partial<StepRow> {
+  const stops = isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && to.kind === 'wait')
+  return { needs: to.needs - 1, isBroken: to.isBroken || (stops && !edge.allowFailure) }
+}
+
+/** A step that waits for nobody any more: what becomes of it. Its jobs, if it has any, are queued or broken with it. */
+export function ready(step: StepRow): Partial<StepRow> & Pick<StepRow, 'state'> {
+  switch (step.kind) {
+    case 'wait':
+      return { state: 'done', outcome: step.isBroken && !step.spec.continueOnFailure ? 'broken' : 'passed' }
+    case 'group':
+      return { state: 'done', outcome: step.isBroken ? 'failed' : 'passed' }
+    case 'block':
+      return step.isBroken ? { state: 'done', outcome: 'broken' } : { state: 'blocked' }
+    case 'command':
+      return step.isBroken ? { state: 'done', outcome: 'broken', openJobs: 0 } : { state: 'running' }
+    default:
+      return step.kind satisfies never
+  }
+}
+
+/** What a step that is done adds to its build. A group only repeats what its steps came to. */
+export function stepDone(build: Pick<BuildRow, 'openSteps' | 'verdict'>, step: StepRow): Pick<BuildRow, 'openSteps' | 'verdict'> {
+  return { openSteps: (build.openSteps ?? 0) - 1, verdict: build.verdict | verdictOf(step) }
+}
+
+export function verdictOf(step: StepRow): number {
+  if (step.kind === 'group' || step.kind === 'wait') return 0
+  switch (step.outcome) {
+    case 'failed':
+    case 'broken':
+      return VERDICT.failed
+    case 'canceled':
+      return VERDICT.canceled
+    case 'passed':
+    case 'soft_failed':
+      return VERDICT.ran
+    default:
+      return 0
+  }
+}
+
+/** How often a step's job was tried before this one, by a rule or a person. */
+export interface Tried {
+  readonly exitStatus: number | null
+  readonly signal: string | null
+  /** Such as `agent_lost`. */
+  readonly reason: string | null
+  readonly retries: number
+}
+
+/** The rule by which the job is to be tried again, or null. */
+export function retryRule(rules: readonly AutomaticRetry[], tried: Tried): AutomaticRetry | null {
+  const rule = rules.find((one) => matches(one, tried))
+  return rule !== undefined && tried.retries < rule.limit ? rule : null
+}
+
+function matches(rule: AutomaticRetry, { exitStatus, signal, reason }: Tried): boolean {
+  const isStatus = rule.exitStatus === 'any' ? exitStatus !== 0 : exitStatus !== null && rule.exitStatus.includes(exitStatus)
+  const isSignal = rule.signal === 'any' || rule.signal === 'none' ? rule.signal === 'any' || signal === null : signal?.replace(/^SIG/, '') === rule.signal
+  const isReason = rule.signalReason === 'any' || rule.signalReason === (reason ?? 'none')
+  return isStatus && isSignal && isReason
+}
+
+/** Whether a job that ended so may be tried again at all: nobody asks for what was cancelled. */
+export function mayRetry(job: Pick<JobRow, 'cancel'>, state: FinalJobState): boolean {
+  return !job.cancel && (state === 'failed' || state === 'timed_out' || state === 'errored')
+}

@@ -112,7 +112,7 @@ export type Scope = 'read' | 'build' | 'admin'
 
 /** A coded reason and its sentence, shown wherever a job that does not run is shown. */
 export interface Waiting {
-  readonly code: 'no_agent' | 'no_agent_online' | 'agents_busy' | 'agents_held_back' | 'next_in_line' | 'assigned' | 'canceling'
+  readonly code: 'no_agent' | 'no_agent_online' | 'agents_busy' | 'agents_held_back' | 'next_in_line' | 'assigned' | 'canceling' | 'dependency' | 'block'
   readonly reason: string
 }
 
@@ -149,6 +149,12 @@ export interface JobView {
   /** The job that succeeded this one by a person's retry, and the one that this one succeeded. */
   readonly retried_by: string | null
   readonly retry_of: string | null
+  /** Number of the step that it is a job of; null in a build without steps. */
+  readonly step: number | null
+  /** What people call it. */
+  readonly label: string | null
+  /** Which of the jobs of its step it is, from 0, and of how many; null when it is the only one. */
+  readonly parallel: { readonly index: number; readonly count: number } | null
   readonly created_at: string
   readonly started_at: string | null
   readonly finished_at: string | null
@@ -172,8 +178,30 @@ export interface BuildSummary {
   readonly url: string
 }
 
+export interface StepView {
+  /** Its number within the build. */
+  readonly step: number
+  readonly kind: 'command' | 'wait' | 'block' | 'group'
+  readonly key: string | null
+  readonly label: string | null
+  /** Number of the group that it is in. */
+  readonly group: number | null
+  readonly state: 'waiting' | 'running' | 'blocked' | 'done'
+  /** What it came to, once it is done. */
+  readonly outcome: 'passed' | 'soft_failed' | 'failed' | 'broken' | 'canceled' | 'skipped' | null
+  /** Numbers of the steps that it still waits for. */
+  readonly waits_for: readonly number[]
+  /** Why it is skipped, where it is. */
+  readonly skipped: string | null
+  /** Of a block. */
+  readonly prompt: string | null
+  readonly unblocked: { readonly by: string; readonly at: string } | null
+}
+
 export interface BuildView extends BuildSummary {
   readonly jobs: readonly JobView[]
+  /** In the order of the pipeline; empty for a build without one. */
+  readonly steps: readonly StepView[]
 }
 
 export interface BuildPage {

@@ -19,6 +19,10 @@ export interface StoredSpec {
   readonly url: string
   /** How often a rule of its step had it tried again. */
   readonly retries?: number
+  /** Of a job of a step: what it is called, and which of the step's jobs it is. */
+  readonly key?: string | null
+  readonly label?: string | null
+  readonly parallel?: { readonly index: number; readonly count: number } | null
 }
 
 /** Seconds between SIGTERM and SIGKILL [C13]. */
@@ -145,6 +149,8 @@ export function buildState(stored: FinalBuildState | null, jobs: readonly JobOfB
   if (stored !== null) return stored
   const current = jobs.filter((job) => job.retriedBy === null)
   if (current.some((job) => job.cancel && !isFinal(job.state))) return 'canceling'
+  // Nothing runs and nothing may: only a person can go on.
+  if (current.length > 0 && current.every((job) => isFinal(job.state) || job.state === 'waiting')) return 'blocked'
   return current.some((job) => job.state === 'live' || isFinal(job.state)) ? 'running' : 'scheduled'
 }
 

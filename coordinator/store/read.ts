@@ -8,6 +8,7 @@ import type { ReadResult } from '../core/judge.ts'
 import { buildState, jobState, type StoredSpec } from '../core/plan.ts'
 import { whyQueued, type AgentSeen } from '../core/waiting.ts'
 import * as load from './load.ts'
+import { NO_STEPS, readSteps, stepViews, whyStepWaits, type StepsOfBuild } from './read-steps.ts'
 import type { Memory } from './memory.ts'
 import type { Sql } from './sql.ts'
 
@@ -35,7 +36,12 @@ export function projectView(row: ProjectRow): ProjectView {
 export function buildView(reading: Reading, project: ProjectRow, build: BuildRow): BuildView {
   const jobs = load.jobsOfBuild(reading.on, project.id, build.number)
   const lost = load.attemptsOfBuild(reading.on, project.id, build.number)
-  return { ...summary(reading, project, build, jobs), jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit)) }
+  const steps = build.openSteps === null ? NO_STEPS : readSteps(reading.on, build)
+  return {
+    ...summary(reading, project, build, jobs),
+    jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit, steps)),
+    steps: stepViews(steps),
+  }
 }
 
 function summary(reading: Reading, project: ProjectRow, build: BuildRow, jobs: readonly JobRow[]): BuildSummary {
@@ -67,12 +73,12 @@ function ending(text: string | null): Ending {
   return text === null ? {} : (JSON.parse(text) as Ending) // an accepted result, or what `lose` wrote
 }
 
-function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], commit: string | null): JobView {
+function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], commit: string | null, steps: StepsOfBuild): JobView {
   const spec = JSON.parse(job.spec) as StoredSpec // written by `openBuild`
   const requirement = reading.memory.classes.get(job.class) ?? { queue: '?', tags: [] }
   const lease = reading.memory.leases.get(jobId(job))
   const end = ending(job.result)
-  const waiting = whyWaiting(reading, job)
+  const waiting = job.state === 'waiting' ? whyStepWaits(steps, job.step) : whyWaiting(reading, job)
   return {
     id: jobId(job),
     state: jobState(job.state, lease?.seenAt !== null && lease !== undefined),
@@ -87,6 +93,9 @@ function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], com
     reason: end.reason ?? null,
     retried_by: job.retriedBy === null ? null : jobId({ ...job, n: job.retriedBy }),
     retry_of: job.retryOf === null ? null : jobId({ ...job, n: job.retryOf }),
+    step: job.step,
+    label: spec.label ?? null,
+    parallel: spec.parallel ?? null,
     created_at: time(job.createdAt),
     started_at: timeOrNull(job.assignedAt),
     finished_at: timeOrNull(job.finishedAt),

@@ -8,11 +8,11 @@ export function buildSummary(over: Partial<BuildSummary> = {}): BuildSummary {
 }
 
 export function buildView(over: Partial<BuildView> = {}): BuildView {
-  return { ...buildSummary(over), jobs: [jobView()], ...over }
+  return { ...buildSummary(over), jobs: [jobView()], steps: [], ...over }
 }
 
 export function jobView(over: Partial<JobView> = {}): JobView {
-  return { id: 'J1-7-1', state: 'passed', command: 'make test', queue: 'default', tags: [], priority: 0, cancel_requested: false, exit_status: 0, signal: null, reason: null, retried_by: null, retry_of: null, created_at: AT, started_at: AT, finished_at: '2026-11-24T10:01:05.000Z', attempts: [attemptView()], ...over }
+  return { id: 'J1-7-1', state: 'passed', command: 'make test', queue: 'default', tags: [], priority: 0, cancel_requested: false, exit_status: 0, signal: null, reason: null, retried_by: null, retry_of: null, step: null, label: null, parallel: null, created_at: AT, started_at: AT, finished_at: '2026-11-24T10:01:05.000Z', attempts: [attemptView()], ...over }
 }
 
 export function attemptView(over: Partial<AttemptView> = {}): AttemptView {

@@ -1,0 +1,80 @@
+/** The steps of a build as people see them, and why one of them waits. Reads only. */
+import type { StepView, Waiting } from '../../schema/api.ts'
+import type { BuildRow, EdgeRow, StepRow } from '../core/decision.ts'
+import * as load from './load.ts'
+import type { Sql } from './sql.ts'
+
+export interface StepsOfBuild {
+  readonly rows: ReadonlyMap<number, StepRow>
+  readonly edgesTo: ReadonlyMap<number, readonly EdgeRow[]>
+}
+
+export const NO_STEPS: StepsOfBuild = { rows: new Map(), edgesTo: new Map() }
+
+export function readSteps(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): StepsOfBuild {
+  return {
+    rows: new Map(load.stepsOfBuild(on, project, number).map((row) => [row.s, row])),
+    edgesTo: Map.groupBy(load.edgesOfBuild(on, project, number), ({ to }) => to),
+  }
+}
+
+export function stepViews(steps: StepsOfBuild): readonly StepView[] {
+  return [...steps.rows.values()]
+    .sort((a, b) => (a.place < b.place ? -1 : 1))
+    .map((row) => ({
+      step: row.s,
+      kind: row.kind,
+      key: row.key,
+      label: row.label,
+      group: row.groupStep,
+      state: row.state,
+      outcome: row.state === 'done' ? row.outcome : null,
+      waits_for: awaited(steps, row).map(({ s }) => s),
+      skipped: row.spec.skipped,
+      prompt: row.spec.block?.prompt ?? null,
+      unblocked: row.spec.unblocked === null ? null : { by: row.spec.unblocked.by, at: new Date(row.spec.unblocked.at).toISOString() },
+    }))
+}
+
+function awaited(steps: StepsOfBuild, row: StepRow): readonly StepRow[] {
+  if (row.state !== 'waiting') return []
+  return (steps.edgesTo.get(row.s) ?? []).flatMap(({ from }) => {
+    const step = steps.rows.get(from)
+    return step === undefined || step.state === 'done' ? [] : [step]
+  })
+}
+
+/** How many steps a sentence names. */
+const NAMED = 4
+
+/** Why the jobs of a step are not in the queue; through waits and groups to whom they wait for in truth. */
+export function whyStepWaits(steps: StepsOfBuild, s: number | null): Waiting {
+  const row = s === null ? undefined : steps.rows.get(s)
+  const found = row === undefined ? [] : sources(steps, row)
+  const block = found.find(({ state }) => state === 'blocked')
+  const others = found.filter((step) => step !== block)
+  if (block !== undefined && others.length === 0) return { code: 'block', reason: `waits until somebody lets it pass "${nameOf(block)}"` }
+  const names = others.slice(0, NAMED).map((step) => `"${nameOf(step)}"`)
+  const more = others.length - names.length
+  return { code: 'dependency', reason: `waits for ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}` }
+}
+
+/** The steps that are under way or asked about, on which this one depends in the end. */
+function sources(steps: StepsOfBuild, row: StepRow): readonly StepRow[] {
+  const seen = new Set<number>()
+  const found: StepRow[] = []
+  const line = [row]
+  for (let at = line.shift(); at !== undefined; at = line.shift()) {
+    for (const step of awaited(steps, at)) {
+      if (seen.has(step.s)) continue
+      seen.add(step.s)
+      if (step.state === 'waiting' && (step.kind === 'wait' || step.kind === 'group')) line.push(step)
+      else found.push(step)
+    }
+  }
+  return found
+}
+
+export function nameOf(step: Pick<StepRow, 's' | 'key' | 'label' | 'kind'>): string {
+  return step.label ?? step.key ?? `step ${step.s} (${step.kind})`
+}

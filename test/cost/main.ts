@@ -4,9 +4,9 @@
  * 1: not so, 2: no such day or option.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { didYouMean, nearest } from '../../schema/nearest.ts'
+import { commandLine } from '../support/command-line.ts'
 import { DAYS } from './days.ts'
 import { advice, differences, readHeld, writeHeld, type Held } from './held.ts'
 import { causesTable, monthTable, plansTable } from './table.ts'
@@ -14,29 +14,9 @@ import { causesTable, monthTable, plansTable } from './table.ts'
 const USAGE = `usage: npm run cost -- [--day NAME…] [--json] [--accept]
 days:
 ${DAYS.map(({ name, says }) => `  ${name.padEnd(15)} ${says}`).join('\n')}`
-const OPTIONS = { day: { type: 'string', multiple: true }, json: { type: 'boolean' }, accept: { type: 'boolean' }, help: { type: 'boolean' } } as const
+const OPTIONS = { day: { type: 'string', multiple: true }, json: { type: 'boolean' }, accept: { type: 'boolean' } } as const
 
-function bad(sentence: string): never {
-  console.error(`cost: ${sentence}`)
-  process.exit(2)
-}
-
-function options() {
-  try {
-    return parseArgs({ args: process.argv.slice(2).filter((word) => word !== '--'), options: OPTIONS, allowPositionals: true })
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    const unknown = /'--([\w-]+)'/.exec(message)?.[1]
-    const close = unknown === undefined ? null : nearest(unknown, Object.keys(OPTIONS))
-    return bad(`${message.split('. To')[0]}${close === null || close === unknown ? '' : `; did you mean --${close}?`}\n${USAGE}`)
-  }
-}
-
-const { values, positionals } = options()
-if (values.help === true) {
-  console.log(USAGE)
-  process.exit(0)
-}
+const { values, positionals, bad } = commandLine('cost', USAGE, OPTIONS)
 if (positionals.length > 0) bad(`"${positionals[0]}" is no option; a day is named by --day ${positionals[0]}\n${USAGE}`)
 const names = DAYS.map(({ name }) => name)
 const unknown = values.day?.find((name) => !names.includes(name))

@@ -5,9 +5,9 @@
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { commandLine } from '../support/command-line.ts'
 import { mayMount, NO_MOUNTING } from '../support/mounting.ts'
-import { choose, patternOf, processTests, ROOT } from './names.ts'
+import { choose, type Chosen, patternOf, processTests, ROOT } from './names.ts'
 import type { Told } from './reporter.ts'
 import { ROWS, type FaultRow } from './rows.ts'
 import { startRun } from './stage.ts'
@@ -21,36 +21,20 @@ interface Planned {
   readonly pattern: string
 }
 
-function fail(sentence: string): never {
-  console.error(`faults: ${sentence}`)
-  process.exit(2)
-}
-
-function options() {
-  try {
-    return parseArgs({ args: process.argv.slice(2).filter((word) => word !== '--'), allowPositionals: true, options: { full: { type: 'boolean', default: false }, minutes: { type: 'string' }, seed: { type: 'string' }, list: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } })
-  } catch (error) {
-    return fail(`${error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)}. ${USAGE}`)
-  }
-}
-
-const { values, positionals } = options()
-if (values.help) {
-  console.log(USAGE)
-  process.exit(0)
-}
+const OPTIONS = { full: { type: 'boolean', default: false }, minutes: { type: 'string' }, seed: { type: 'string' }, list: { type: 'boolean', default: false } } as const
+const { values, positionals, bad: fail } = commandLine('faults', USAGE, OPTIONS)
 if (values.minutes !== undefined && !(Number(values.minutes) > 0 && Number(values.minutes) <= 600)) fail(`--minutes must be a number above 0 and up to 600, not "${values.minutes}".`)
 if (values.seed !== undefined && !/^\d{1,15}$/.test(values.seed)) fail(`--seed must be a whole number, as an earlier run printed it, not "${values.seed}".`)
 
 const chosen = choose(positionals)
-if ('unknown' in chosen) {
-  const { unknown, meant } = chosen
-  fail(`no fault is called "${unknown}"${meant === null ? '' : `; did you mean "${meant}"`}${meant === null ? '.' : '?'} There are:\n${ROWS.map(({ id, fault }) => `  ${id.padEnd(4)} ${fault}`).join('\n')}`)
-}
-const { rows } = chosen
+const { rows } = 'unknown' in chosen ? unknownName(chosen) : chosen
 if (values.list) {
   console.log(markdown(rows))
   process.exit(0)
+}
+
+function unknownName({ unknown, meant }: Extract<Chosen, { readonly unknown: string }>): never {
+  return fail(`no fault is called "${unknown}"${meant === null ? '.' : `; did you mean "${meant}"?`} There are:\n${ROWS.map(({ id, fault }) => `  ${id.padEnd(4)} ${fault}`).join('\n')}`)
 }
 
 const tests = processTests()

@@ -2,8 +2,8 @@
  * `npm run simulate`: lives through many seeds and says whether any promise was broken; replays one; or shows that each
  * rule is needed, by a mutant without it that is caught. Ctrl-C prints what was done so far.
  */
-import { parseArgs } from 'node:util'
 import { nearest } from '../../schema/nearest.ts'
+import { commandLine } from '../support/command-line.ts'
 import { showMutants } from './mutation.ts'
 import { liveThrough } from './pool.ts'
 import { PROFILES, writeScript, type ProfileName } from './script.ts'
@@ -18,7 +18,7 @@ profiles: ${Object.entries(PROFILES).map(([name, { says }]) => `${name} (${says}
 
 const OPTIONS = {
   seeds: { type: 'string' }, from: { type: 'string' }, seed: { type: 'string' }, steps: { type: 'string' }, profile: { type: 'string' },
-  trace: { type: 'boolean' }, mutations: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' },
+  trace: { type: 'boolean' }, mutations: { type: 'boolean' }, json: { type: 'boolean' },
 } as const
 
 /** Of failing seeds that are made short; the others are only named. */
@@ -26,20 +26,7 @@ const SHRUNK_AT_MOST = 3
 const SHRINK_MS = 60_000
 const SAY_EVERY_MS = 5000
 
-function bad(sentence: string): never {
-  console.error(`simulate: ${sentence}`)
-  process.exit(2)
-}
-
-function options() {
-  try {
-    return parseArgs({ options: OPTIONS, allowPositionals: true })
-  } catch (error) {
-    const unknown = /'--([\w-]+)'/.exec(error instanceof Error ? error.message : '')?.[1]
-    const close = unknown === undefined ? null : nearest(unknown, Object.keys(OPTIONS))
-    return bad(`${error instanceof Error ? error.message.split('. To')[0] : String(error)}${close === null ? '' : `; did you mean --${close}?`}\n${USAGE}`)
-  }
-}
+const { values, positionals, bad } = commandLine('simulate', USAGE, OPTIONS)
 
 function whole(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise
@@ -54,11 +41,6 @@ function profileNamed(text: string | undefined): ProfileName | null {
   return bad(`there is no profile "${text}"${close === null ? '' : `; did you mean "${close}"?`} There are: ${Object.keys(PROFILES).join(', ')}`)
 }
 
-const { values, positionals } = options()
-if (values.help === true) {
-  console.log(USAGE)
-  process.exit(0)
-}
 const profile = profileNamed(values.profile)
 const json = values.json === true
 const aborting = new AbortController()

@@ -4,9 +4,9 @@
  * does not, 2: bad options, 130: stopped.
  */
 import { availableParallelism, loadavg } from 'node:os'
-import { parseArgs } from 'node:util'
 import { nearest } from '../../schema/nearest.ts'
 import type { Row } from '../bench/row.ts'
+import { commandLine } from '../support/command-line.ts'
 import { planOf } from './plan.ts'
 import { rowsOf } from './report.ts'
 import { soak } from './soak.ts'
@@ -14,25 +14,12 @@ import { soak } from './soak.ts'
 const USAGE = 'usage: npm run soak -- [--minutes M] [--agents N] [--real R] [--jobs J] [--seed S] [--quick] [--json]'
 const OPTIONS = {
   minutes: { type: 'string' }, agents: { type: 'string' }, real: { type: 'string' }, jobs: { type: 'string' }, seed: { type: 'string' },
-  quick: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' },
+  quick: { type: 'boolean' }, json: { type: 'boolean' },
 } as const
 const MOST = { agents: 5000, real: 100, jobs: 1_000_000 } as const
 const MOST_MINUTES = 24 * 60
 
-function bad(sentence: string): never {
-  console.error(`soak: ${sentence}`)
-  process.exit(2)
-}
-
-function options() {
-  try {
-    return parseArgs({ args: process.argv.slice(2).filter((word) => word !== '--'), options: OPTIONS, allowPositionals: true })
-  } catch (error) {
-    const unknown = /'--([\w-]+)/.exec(error instanceof Error ? error.message : '')?.[1]
-    const close = unknown === undefined || unknown in OPTIONS ? null : nearest(unknown, Object.keys(OPTIONS))
-    return bad(`${error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)}${close === null ? '.' : `; did you mean --${close}?`}\n${USAGE}`)
-  }
-}
+const { values, positionals, bad } = commandLine('soak', USAGE, OPTIONS)
 
 function whole(name: keyof typeof MOST, text: string | undefined, least: number): number | null {
   if (text === undefined) return null
@@ -40,11 +27,6 @@ function whole(name: keyof typeof MOST, text: string | undefined, least: number)
   return Number(text)
 }
 
-const { values, positionals } = options()
-if (values.help === true) {
-  console.log(USAGE)
-  process.exit(0)
-}
 const [word] = positionals
 if (word !== undefined) {
   const close = nearest(word, Object.keys(OPTIONS))

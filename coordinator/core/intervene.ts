@@ -72,3 +72,14 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }
   changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { state: null, finishedAt: null } })
   return { changes, effects }
 }
+
+/** A person lets a block pass; again changes nothing. `by` is the name of the token. */
+export function unblock(step: StepRow, by: string, now: number): { readonly set: Partial<StepRow> | null } | Problem {
+  if (step.kind !== 'block') return { title: 'Not a block', status: 409, code: 'step-not-block', detail: `Step ${step.s} is a ${step.kind} step: nobody is asked to let it pass.` }
+  if (step.spec.unblocked !== null) return { set: null }
+  if (step.state !== 'blocked') {
+    const why = step.state === 'done' ? `it is ${step.outcome}` : 'other steps before it are not done yet'
+    return { title: 'Not asked yet', status: 409, code: 'step-not-blocked', detail: `Step ${step.s} cannot be let pass: ${why}.` }
+  }
+  return { set: { state: 'done', outcome: 'passed', spec: { ...step.spec, unblocked: { by, at: now, answers: {} } } } }
+}

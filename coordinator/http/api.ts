@@ -16,6 +16,7 @@ import { LOGIN_LINK_SECONDS } from './session.ts'
 
 const DEFAULT_PAGE = 30
 const AGENT = { pattern: AGENT_ID, code: 'agent-unknown', means: 'an agent: an agent id is "a_" and 20 characters of a-z and 0-9; GET /api/v1/agents lists them' }
+const STEP = { pattern: /^[\w.:-]{1,100}$/, code: 'step-unknown', means: "a step: name it by its key, or by its number as the build's steps show it" }
 const TOKEN = { pattern: /^[\w-]{1,64}$/, code: 'token-unknown', means: "a token's id; GET /api/v1/tokens lists them" }
 
 const projectBuildsQuery = z.strictObject({
@@ -82,6 +83,11 @@ route(apiRoutes, 'POST /projects/:slug/builds/:number/retry', {
   scope: 'build',
   body: retryRequest,
   answer: async ({ c, body, scheduler, origin }) => c.json(valueOf(await scheduler.retryBuild(slugOf(c), buildNumberOf(c), body, origin))),
+})
+
+route(apiRoutes, 'POST /projects/:slug/builds/:number/steps/:id/unblock', {
+  scope: 'build',
+  answer: async ({ c, principal, scheduler, origin }) => c.json(valueOf(await scheduler.unblock(slugOf(c), buildNumberOf(c), idOf(c, STEP), principal.name, origin))),
 })
 
 // Agents

@@ -7,7 +7,7 @@ import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProject
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
 import type { AgentRow, BuildRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
-import { cancel, retry } from '../core/intervene.ts'
+import { cancel, retry, unblock } from '../core/intervene.ts'
 import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
 import { normalised, type Offered } from '../core/matching.ts'
@@ -22,6 +22,7 @@ import type { Sql } from '../store/sql.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { problem, type AgentAnswer, type Answer, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal } from './scheduler-api.ts'
+import { finishSteps } from './progress.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
 import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
 
@@ -255,6 +256,29 @@ export class Cluster {
 
   retryBuild(now: number, slug: string, number: number, request: RetryRequest, origin: string): Outcome<Answer<BuildView>> {
     return this.#change(now, slug, number, origin, (event, build, jobs) => retry(build, jobs, graphOf(event, build), request, event.now))
+  }
+
+  /** Lets a block of the build pass; the steps behind it go on. */
+  unblock(now: number, slug: string, number: number, named: string, by: string, origin: string): Outcome<Answer<BuildView>> {
+    return this.#event(now, (event) => {
+      const project = event.memory.projectBySlug(slug)
+      if (!project) return this.#unknownProject(slug)
+      const build = load.build(event.on, project.id, number)
+      if (!build) return this.#unknownBuild(project, number)
+      const steps = load.stepsOfBuild(event.on, project.id, number)
+      const step = steps.find(({ key, s }) => key === named || String(s) === named)
+      if (!step) {
+        const blocks = steps.filter(({ kind }) => kind === 'block').map(({ key, s }) => key ?? String(s))
+        return problem(404, 'step-unknown', 'No such step', `Build ${number} of ${slug} has no step ${named}. ${blocks.length === 0 ? 'It has no block at all.' : `Its blocks are: ${blocks.join(', ')}.`}`)
+      }
+      const decided = unblock(step, by, now)
+      if ('detail' in decided) return { ok: false, problem: decided }
+      if (decided.set !== null) {
+        event.apply({ kind: 'step.set', key: step, set: decided.set })
+        finishSteps(event, build, [{ ...step, ...decided.set }])
+      }
+      return this.#viewOfBuild(event, project, number, origin)
+    })
   }
 
   #change(now: number, slug: string, number: number, origin: string, decide: (event: Event, build: NonNullable<ReturnType<typeof load.build>>, jobs: ReturnType<typeof load.jobsOfBuild>) => Decision | Problem): Outcome<Answer<BuildView>> {

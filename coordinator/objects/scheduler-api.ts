@@ -90,6 +90,8 @@ export interface SchedulerApi {
   build(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
   cancelBuild(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
   retryBuild(slug: string, number: number, request: RetryRequest, origin: string): Promise<Answer<BuildView>>
+  /** Lets a block pass, named by its key or number; `by` is who did. */
+  unblock(slug: string, number: number, step: string, by: string, origin: string): Promise<Answer<BuildView>>
   job(id: string): Promise<Answer<JobLogs>>
   agents(): Promise<readonly AgentView[]>
   /** `action`: `drain` takes no more work, `resume` takes it again, `revoke` ends its credential for good. */

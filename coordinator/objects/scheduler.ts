@@ -157,6 +157,10 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     return this.#follow(this.#cluster.retryBuild(Date.now(), slug, number, request, origin))
   }
 
+  async unblock(slug: string, number: number, step: string, by: string, origin: string) {
+    return this.#follow(this.#cluster.unblock(Date.now(), slug, number, step, by, origin))
+  }
+
   async job(id: string) {
     return this.#cluster.job(id)
   }

@@ -19,6 +19,8 @@ it.each([
   { seed: 40693, was: 'a copied state folder sealed the log of an attempt that the original still had' },
   { seed: 42536, was: 'a grace of a clock that was then set back lasted until it had caught up' },
   { seed: 42898, was: 'so did the lease of a dead agent' },
+  { seed: 51250, was: 'a log was sealed, and then the power failed and its disk kept less of it' },
+  { seed: 53542, was: 'an agent was started on a machine that slept, and its commands slept on' },
 ])('seed $seed: $was', async ({ seed }) => {
   expect((await live(writeScript(seed))).violations).toEqual([])
 })

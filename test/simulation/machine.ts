@@ -106,6 +106,8 @@ export class SimMachine {
   start(): void {
     if (this.process !== null || !this.isWanted) return
     const around = this.#around
+    const asleepFor = this.power.frozenUntil - around.time.now
+    if (asleepFor > 0) return void around.time.after(asleepFor, () => this.start()) // nothing starts on a machine that sleeps
     const process = new SimProcess(this, around.nextPid())
     this.process = process
     const agent = this.#launch(process)
@@ -166,6 +168,7 @@ export class SimMachine {
     this.table.clear()
     for (const path of this.disk.below(`${STATE}/spool`)) this.torn.add(path.slice(`${STATE}/spool/`.length).split('/', 1)[0] ?? '')
     this.disk.losePower()
+    this.power.frozenUntil = 0 // whoever switches it on again wakes it too
   }
 
   freeze(ms: number): void {

@@ -8,7 +8,8 @@ import type { Appender, Disk, Files } from '../../agent/platform.ts'
 import type { Dice } from './chance.ts'
 import type { VirtualTime, Owner } from './time.ts'
 
-const NEVER = new Promise<never>(() => {})
+/** One for each that waits: a promise holds on to whoever waits for it, and that to a whole world. */
+const never = () => new Promise<never>(() => {})
 const NOTHING = new Uint8Array(0)
 
 class SimFile {
@@ -207,7 +208,7 @@ export class SimDisk {
   }
 
   async #look<T>(user: DiskUser, look: () => T): Promise<T> {
-    if (!user.isAlive) return NEVER
+    if (!user.isAlive) return never()
     if (this.slowness > 0) await this.#wait(user)
     if (this.failing > 0 && this.#dice.chance(this.failing / 4)) throw trouble('EIO', 'input/output error')
     return look()
@@ -215,7 +216,7 @@ export class SimDisk {
 
   /** `act` is told which part of it comes to pass: 1, unless the process dies within it. */
   async #act<T>(user: DiskUser, act: (part: number) => T): Promise<T> {
-    if (!user.isAlive) return NEVER
+    if (!user.isAlive) return never()
     if (this.slowness > 0) await this.#wait(user)
     if (this.isReadOnly) throw trouble('EROFS', 'read-only file system')
     if (this.failing > 0 && this.#dice.chance(this.failing)) throw trouble('EIO', 'input/output error')
@@ -224,7 +225,7 @@ export class SimDisk {
       const kind = this.#dice.next()
       act(kind < 0.3 ? 0 : kind < 0.6 ? 1 : this.#dice.next())
       user.die()
-      return NEVER
+      return never()
     }
     return act(1)
   }

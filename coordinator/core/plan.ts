@@ -5,6 +5,7 @@
 import type { CreateBuildRequest } from '../../schema/api.ts'
 import { LIMITS } from '../../schema/api.ts'
 import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
+import type { SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
 import type { BuildRow, Change, JobRow, ProjectRow } from './decision.ts'
 import { VERDICT } from './step.ts'
@@ -23,7 +24,12 @@ export interface StoredSpec {
   readonly key?: string | null
   readonly label?: string | null
   readonly parallel?: { readonly index: number; readonly count: number } | null
+  /** Where one combination of a matrix differs from its step. */
+  readonly softFail?: SoftFail
 }
+
+/** The result of a job that is not run because of another. */
+export const BROKEN = JSON.stringify({ reason: { code: 'dependency_failed', message: 'not run, because a step that it waits for failed' } })
 
 /** Seconds between SIGTERM and SIGKILL [C13]. */
 export const CANCEL_GRACE_S = 10

@@ -10,7 +10,7 @@ import type { AgentRow, BuildRow, Change, Decision, Effect, LostWhy, ProjectRow 
 import { cancel, retry, unblock } from '../core/intervene.ts'
 import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
-import { normalised, type Offered } from '../core/matching.ts'
+import type { Offered } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
 import { openBuild, specOf } from '../core/plan.ts'
 import type { Graph } from '../core/retry-steps.ts'
@@ -19,11 +19,13 @@ import * as load from '../store/load.ts'
 import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
+import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { problem, type AgentAnswer, type Answer, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal } from './scheduler-api.ts'
 import { finishSteps } from './progress.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
+import { uploadPipeline, type PipelineUpload, type Uploaded } from './upload.ts'
 import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
 
 export interface ClusterParts {
@@ -295,6 +297,11 @@ export class Cluster {
     })
   }
 
+  /** Steps that a running job brings into its build. */
+  uploadPipeline(now: number, attempt: AttemptId, upload: PipelineUpload): Outcome<Answer<Uploaded>> {
+    return this.#event(now, (event) => uploadPipeline(event, attempt, upload))
+  }
+
   build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {
     const project = this.memory.projectBySlug(slug)
     return project ? this.#viewOfBuild({ now }, project, number, origin) : this.#unknownProject(slug)
@@ -385,16 +392,6 @@ function expire(event: Event, lease: Lease, why: LostWhy): void {
   const job = load.job(event.on, lease)
   if (job && job.state === 'live' && job.fence === lease.fence) loseAttempt(event, job, why)
   else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
-}
-
-function classFor(event: Event, asked: Offered): number {
-  const { queue, tags } = normalised(asked)
-  const wanted = JSON.stringify(tags)
-  for (const row of event.memory.classes.values()) if (row.queue === queue && JSON.stringify(row.tags) === wanted) return row.id
-  const row = { id: Math.max(0, ...event.memory.classes.keys()) + 1, queue, tags }
-  load.classes.insert(event.on, row)
-  event.memory.addClass(row)
-  return row.id
 }
 
 function newAgent(request: RegisterRequest, now: number): AgentRow {

@@ -5,7 +5,7 @@
 import type { FinalJobState } from '../../schema/job.ts'
 import { changed, type BuildRow, type JobRow, type StepRow } from '../core/decision.ts'
 import type { ReadResult } from '../core/judge.ts'
-import { settleBuild, succeed, type StoredSpec } from '../core/plan.ts'
+import { BROKEN, settleBuild, succeed, type StoredSpec } from '../core/plan.ts'
 import { jobEnded, letGo, mayRetry, outcomeOf, ready, retryRule, stepDone } from '../core/step.ts'
 import * as load from '../store/load.ts'
 import type { Event } from './event.ts'
@@ -32,7 +32,8 @@ export function followEnd(event: Event, build: BuildRow, job: JobRow, end: JobEn
   if (step === null || step.state === 'done') return
   const state = job.state as FinalJobState // it has just ended
   if (mayRetry(job, state) && tryAgain(event, step, job, end)) return
-  const set = jobEnded(step, outcomeOf(state, end.exitStatus, step.spec.softFail))
+  const { softFail = step.spec.softFail } = JSON.parse(job.spec) as StoredSpec // written by an upload
+  const set = jobEnded(step, outcomeOf(state, end.exitStatus, softFail))
   event.apply({ kind: 'step.set', key: step, set })
   if (set.state === 'done') finishSteps(event, build, [{ ...step, ...set }])
 }
@@ -77,5 +78,3 @@ function moveJobs(event: Event, step: StepRow): void {
     if (changed(job, set).state === 'queued') event.effects.push({ kind: 'ring-class', class: job.class, count: 1 })
   }
 }
-
-export const BROKEN = JSON.stringify({ reason: { code: 'dependency_failed', message: 'not run, because a step that it waits for failed' } })

@@ -15,7 +15,9 @@ import { readSession, sha256Hex } from '../../coordinator/trust/tokens.ts'
 import { createBuildRequest, createProjectRequest, type BuildView } from '../../schema/api.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, Offer, SyncReply, SyncRequest } from '../../schema/sync.ts'
+import type { Pipeline, Step } from '../../schema/pipeline/steps.ts'
 import { inTransaction } from './sqlite.ts'
+import { pipeline, placed } from './steps.ts'
 
 const KEY = 'a key of the tests, long enough to be one'
 export const ORIGIN = 'https://ci.example'
@@ -118,6 +120,16 @@ export class TestCluster {
 
   retry(number: number, only?: 'failed'): Answer<BuildView> {
     return this.#follow(this.cluster.retryBuild(this.now, 'app', number, only ? { only } : {}, ORIGIN))
+  }
+
+  /** Steps that the job of the attempt brings into its build. */
+  upload(attempt: AttemptId, steps: readonly Step[], { key = `key-${++this.#ids}`, over = {} as Partial<Pipeline> } = {}) {
+    const brought = pipeline(placed(steps), over)
+    return this.#follow(this.cluster.uploadPipeline(this.now, attempt, { pipeline: brought, key, digest: sha256Hex(JSON.stringify(brought)) }))
+  }
+
+  unblock(number: number, step: string, slug = 'app') {
+    return this.#follow(this.cluster.unblock(this.now, slug, number, step, 'somebody', ORIGIN))
   }
 
   sync(request: ParsedSync, caller: Caller) {

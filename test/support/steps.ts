@@ -34,3 +34,8 @@ export function groupStep(key: string | null, steps: GroupStep['steps'], over: P
 export function pipeline(steps: readonly Step[], over: Partial<Pipeline> = {}): Pipeline {
   return { env: {}, notify: [], steps, ...over }
 }
+
+/** Gives each step the path at which it stands. */
+export function placed(steps: readonly Step[]): readonly Step[] {
+  return steps.map((step, at) => (step.kind === 'group' ? { ...step, path: [at], steps: step.steps.map((one, inner) => ({ ...one, path: [at, inner] })) } : { ...step, path: [at] }))
+}

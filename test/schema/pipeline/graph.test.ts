@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { graphOf } from '../../../schema/pipeline/graph.ts'
 import type { Dependency, Step } from '../../../schema/pipeline/steps.ts'
-import { blockStep, commandStep, groupStep, inputStep, waitStep } from '../../support/steps.ts'
+import { blockStep, commandStep, groupStep, inputStep, placed, waitStep } from '../../support/steps.ts'
 
 /** Each node as `name ← names`, names of those whose failure is allowed with a question mark. */
 function arrows(steps: readonly Step[], known: readonly string[] = []): readonly string[] {
@@ -14,11 +14,6 @@ function arrows(steps: readonly Step[], known: readonly string[] = []): readonly
     const all = [...waitsFor.map(({ node, allowFailure }) => name(node) + (allowFailure ? '?' : '')), ...waitsForKnown.map(({ step, allowFailure }) => `known ${step}${allowFailure ? '?' : ''}`)]
     return all.length === 0 ? name(index) : `${name(index)} ← ${all.join(' ')}`
   })
-}
-
-/** Gives each step the path at which it stands. */
-function placed(steps: readonly Step[]): readonly Step[] {
-  return steps.map((step, at) => (step.kind === 'group' ? { ...step, path: [at], steps: step.steps.map((one, inner) => ({ ...one, path: [at, inner] })) } : { ...step, path: [at] }))
 }
 
 const on = (...keys: readonly string[]): readonly Dependency[] => keys.map((key) => ({ step: key.replace('?', ''), allowFailure: key.endsWith('?') }))

@@ -1,0 +1,245 @@
+/**
+ * A job uploads steps into its build: the rows that they become, and what of the build's own steps now waits for them.
+ * Whatever waits for the uploading step waits for the uploaded ones too, so that a wait behind an upload stands behind
+ * all that it brought.
+ *
+ * Rows are made as if nothing had happened yet, and then whatever waits for nobody is let go by the same rules that let
+ * go later (`step.ts`); so a step that is skipped at once lets pass what waits for it as any other does.
+ */
+import type { Graph, Node } from '../../schema/pipeline/graph.ts'
+import type { CommandStep, Step } from '../../schema/pipeline/steps.ts'
+import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep } from './decision.ts'
+import type { Offered } from './matching.ts'
+import { blankJob, BROKEN, order, type StoredSpec } from './plan.ts'
+import { isFailure, letGo, ready, stepDone } from './step.ts'
+
+/** One job that a command step is executed as. */
+export interface PlannedJob {
+  readonly command: string
+  readonly label: string | null
+  readonly env: Readonly<Record<string, string>>
+  readonly requirement: Offered
+  readonly softFail: CommandStep['softFail']
+  readonly parallel: { readonly index: number; readonly count: number } | null
+}
+
+/** What becomes of a step at its upload; by the index of its node. */
+export interface PlannedStep {
+  /** Why it does not run; null: it does. */
+  readonly skipped: string | null
+  readonly jobs: readonly PlannedJob[]
+}
+
+export interface Upload {
+  readonly build: BuildRow
+  readonly uploader: JobRow
+  /** The uploader's step; null in a build that has none yet. */
+  readonly step: StepRow | null
+  /** Steps of the build, for keys and places; and what waits for the uploader's. */
+  readonly steps: readonly StepRow[]
+  readonly dependants: readonly EdgeRow[]
+  readonly graph: Graph
+  readonly planned: readonly PlannedStep[]
+  /** For jobs of steps without a time limit of their own, seconds. */
+  readonly timeoutS: number
+  readonly lastJob: number
+  /** How many uploads this job made before. */
+  readonly before: number
+  readonly now: number
+}
+
+export interface UploadPlan {
+  readonly changes: readonly Change[]
+  /** Their class is not known to a decision; the rows are without it. */
+  readonly jobs: readonly { readonly row: Omit<JobRow, 'class'>; readonly requirement: Offered }[]
+  readonly steps: number
+}
+
+export function planUpload(upload: Upload): UploadPlan {
+  const { build, uploader, now } = upload
+  const changes: Change[] = []
+  const opened = upload.step ?? openUploader(upload)
+  if (upload.step === null) changes.push({ kind: 'step.insert', row: opened }, { kind: 'job.set', was: uploader, set: { step: opened.s } })
+
+  const first = Math.max(opened.s, ...upload.steps.map(({ s }) => s)) + 1
+  const drafts = new Draft(upload, opened, first)
+  const rows = drafts.settle()
+  for (const row of rows) changes.push({ kind: 'step.insert', row })
+  for (const row of drafts.edges) changes.push({ kind: 'edge.insert', row })
+  for (const [s, set] of drafts.waiting) changes.push({ kind: 'step.set', key: { project: build.project, build: build.number, s }, set })
+  const counts = rows.filter(({ state }) => state === 'done').reduce(stepDone, { openSteps: (build.openSteps ?? 1) + rows.length, verdict: build.verdict })
+  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { ...counts, startedAt: build.startedAt ?? uploader.assignedAt ?? now } })
+  return { changes, jobs: drafts.jobs, steps: rows.length }
+}
+
+/** The first job of a build becomes a step when it brings others. */
+function openUploader({ build, uploader }: Upload): StepRow {
+  return { project: build.project, build: build.number, s: 1, place: '0001', kind: 'command', key: null, label: 'Pipeline upload', groupStep: null, state: 'running', outcome: null, needs: 0, isBroken: false, firstJob: uploader.n, jobs: 1, openJobs: 1, spec: PLAIN }
+}
+
+const PLAIN: StoredStep = { softFail: 'none', retry: null, continueOnFailure: false, block: null, unblocked: null, skipped: null }
+
+class Draft {
+  readonly edges: EdgeRow[] = []
+  readonly jobs: { readonly row: Omit<JobRow, 'class'>; readonly requirement: Offered }[] = []
+  /** Steps of the build that wait for some of the new ones: for how many, and whether one of those cannot succeed any more. */
+  readonly waiting = new Map<number, { needs: number; isBroken: boolean }>()
+  readonly #upload: Upload
+  readonly #rows: StepRow[] = []
+  readonly #first: number
+
+  constructor(upload: Upload, opened: StepRow, first: number) {
+    this.#upload = upload
+    this.#first = first
+    const known = new Map(upload.steps.flatMap((step) => (step.key === null ? [] : [[step.key, step] as const])))
+    const inGroup = new Map<number, number>()
+    for (const [index, node] of upload.graph.nodes.entries()) this.#rows.push(this.#row(node, index, opened, inGroup)) // a group's before those of its steps
+    for (const [index, node] of upload.graph.nodes.entries()) {
+      for (const { node: from, allowFailure } of node.waitsFor) this.#edge(this.#s(from), this.#s(index), allowFailure)
+      for (const { step: key, allowFailure } of node.waitsForKnown) {
+        const from = known.get(key)
+        if (from === undefined) continue
+        this.#edge(from.s, this.#s(index), allowFailure)
+        if (from.state === 'done') this.#change(index, letGo(this.#at(index), from, { allowFailure }))
+      }
+    }
+    for (const { to, allowFailure } of upload.dependants) {
+      const waits = upload.steps.find(({ s, state }) => s === to && state === 'waiting')
+      if (waits === undefined) continue
+      for (const from of upload.graph.tail) this.#edge(this.#s(from), to, allowFailure)
+      this.waiting.set(to, { needs: waits.needs + upload.graph.tail.length, isBroken: waits.isBroken })
+    }
+  }
+
+  #s(index: number): number {
+    return this.#first + index
+  }
+
+  #at(index: number): StepRow {
+    const row = this.#rows[index]
+    if (row === undefined) throw new Error(`the graph names a node ${index} that it does not have`)
+    return row
+  }
+
+  #change(index: number, set: Partial<StepRow>): void {
+    this.#rows[index] = { ...this.#at(index), ...set }
+  }
+
+  #edge(from: number, to: number, allowFailure: boolean): void {
+    const { build } = this.#upload
+    this.edges.push({ project: build.project, build: build.number, from, to, allowFailure })
+  }
+
+  #row({ step, group, waitsFor, waitsForKnown }: Node, index: number, opened: StepRow, inGroup: Map<number, number>): StepRow {
+    const { build, planned } = this.#upload
+    const { jobs = [], skipped = null } = planned[index] ?? {}
+    const at = group === null ? index + 1 : (inGroup.get(group) ?? 0) + 1
+    if (group !== null) inGroup.set(group, at)
+    const firstJob = this.#upload.lastJob + this.jobs.length + 1
+    const row: StepRow = {
+      project: build.project,
+      build: build.number,
+      s: this.#s(index),
+      // The upload made last stands right behind its uploader, before those made earlier.
+      place: group === null ? `${opened.place}/${number(9999 - this.#upload.before)}.${number(at)}` : `${this.#at(group).place}.${number(at)}`,
+      kind: kindOf(step),
+      key: step.key,
+      label: step.label,
+      groupStep: group === null ? opened.groupStep : this.#s(group),
+      state: 'waiting',
+      outcome: null,
+      needs: waitsFor.length + waitsForKnown.length,
+      isBroken: false,
+      firstJob: jobs.length === 0 ? 0 : firstJob,
+      jobs: jobs.length,
+      openJobs: jobs.length,
+      spec: storedOf(step, skipped),
+    }
+    for (const [nth, job] of jobs.entries()) this.jobs.push({ row: this.#jobRow(step, row, job, firstJob + nth), requirement: job.requirement })
+    return row
+  }
+
+  #jobRow(step: Step, row: StepRow, job: PlannedJob, n: number): Omit<JobRow, 'class'> {
+    const { uploader, now, timeoutS } = this.#upload
+    const own = JSON.parse(uploader.spec) as StoredSpec // written by `openBuild` or an upload
+    const priority = uploader.priority + (step.kind === 'command' ? step.priority : 0)
+    const spec: StoredSpec = {
+      command: job.command,
+      env: job.env,
+      checkout: step.kind === 'command' && step.checkout.skip ? null : own.checkout && { ...own.checkout, fresh: step.kind === 'command' && step.checkout.fresh },
+      timeoutS: step.kind === 'command' && step.timeoutMinutes !== null ? step.timeoutMinutes * 60 : timeoutS,
+      onPartition: own.onPartition,
+      url: own.url,
+      key: step.key,
+      label: job.label,
+      parallel: job.parallel,
+      ...(job.softFail === row.spec.softFail ? {} : { softFail: job.softFail }),
+    }
+    return { ...blankJob(now), state: 'waiting', project: row.project, build: row.build, n, priority, ord: order(priority, now), spec: JSON.stringify(spec), step: row.s }
+  }
+
+  /** Lets go whatever waits for nobody; the rows as they are to be stored. */
+  settle(): readonly StepRow[] {
+    const to = Map.groupBy(this.edges, ({ from }) => from)
+    const line = this.#rows.flatMap((row, index) => (row.needs === 0 || row.spec.skipped !== null ? [index] : []))
+    for (let index = line.shift(); index !== undefined; index = line.shift()) {
+      const row = this.#at(index)
+      if (row.state === 'done') continue
+      const set: Partial<StepRow> = row.spec.skipped !== null ? { state: 'done', outcome: 'skipped', openJobs: 0 } : row.state === 'waiting' && row.needs === 0 ? ready(row) : {}
+      this.#change(index, set)
+      const after = this.#at(index)
+      if (set.state !== undefined) this.#moveJobs(after)
+      if (after.state !== 'done') continue
+      for (const edge of to.get(after.s) ?? []) {
+        const next = edge.to - this.#first
+        const waits = this.#rows[next]
+        if (waits === undefined) this.#letGoOld(edge, after)
+        else if (waits.state !== 'done') {
+          this.#change(next, letGo(waits, after, edge))
+          if (this.#at(next).needs === 0) line.push(next)
+        }
+      }
+    }
+    return this.#rows
+  }
+
+  /** A step that the build had before need not wait for this one; it still waits for the uploader. */
+  #letGoOld({ to, allowFailure }: EdgeRow, from: StepRow): void {
+    const old = this.waiting.get(to)
+    if (old === undefined) return
+    old.needs -= 1
+    old.isBroken ||= isFailure(from.outcome) && !allowFailure
+  }
+
+  #moveJobs(step: StepRow): void {
+    const state = step.state === 'running' ? 'queued' : step.outcome === 'skipped' ? 'skipped' : 'broken'
+    for (let at = step.firstJob - this.#upload.lastJob - 1, left = step.jobs; left > 0; at += 1, left -= 1) {
+      const job = this.jobs[at]
+      if (job !== undefined) this.jobs[at] = { ...job, row: { ...job.row, state, ...(state === 'queued' ? {} : { finishedAt: this.#upload.now, result: state === 'broken' ? BROKEN : null }) } }
+    }
+  }
+}
+
+/** Inputs ask as blocks do; whom they hold up is in the graph. */
+function kindOf(step: Step): StepRow['kind'] {
+  if (step.kind === 'input') return 'block'
+  if (step.kind === 'trigger') throw new Error('a trigger step is refused before it is planned')
+  return step.kind
+}
+
+function storedOf(step: Step, skipped: string | null): StoredStep {
+  const isAsking = step.kind === 'block' || step.kind === 'input'
+  return {
+    softFail: step.kind === 'command' ? step.softFail : 'none',
+    retry: step.kind === 'command' ? step.retry : null,
+    continueOnFailure: step.kind === 'wait' && step.continueOnFailure,
+    block: isAsking ? { prompt: step.prompt, submit: step.submit, fields: step.fields, state: step.blockedState } : null,
+    unblocked: null,
+    skipped,
+  }
+}
+
+/** So that text sorts as numbers do. */
+function number(n: number): string {
+  return String(n).padStart(4, '0')
+}

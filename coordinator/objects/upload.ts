@@ -1,0 +1,137 @@
+/**
+ * Steps that a running job brings into its build, accepted or refused whole. The same upload again answers as the first
+ * time: by its key within an attempt, and by what it brings when the job's next attempt has to do all of it again.
+ */
+import type { Problem } from '../../schema/api.ts'
+import { attemptId, isFinal, parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import { graphOf } from '../../schema/pipeline/graph.ts'
+import type { Mistake, Pipeline } from '../../schema/pipeline/steps.ts'
+import type { JobRow, StepRow } from '../core/decision.ts'
+import { expand } from '../core/expand.ts'
+import { planUpload } from '../core/upload.ts'
+import * as load from '../store/load.ts'
+import { classFor } from './classes.ts'
+import type { Event } from './event.ts'
+import { problem, type Answer } from './scheduler-api.ts'
+
+/** The most jobs of one build, those of all its uploads together. */
+export const MOST_JOBS = 10_000
+
+export interface PipelineUpload {
+  readonly pipeline: Pipeline
+  /** Sent again with each repetition of one upload. */
+  readonly key: string
+  /** SHA-256 of the canonical pipeline. */
+  readonly digest: string
+}
+
+export interface Uploaded {
+  readonly steps: number
+  readonly jobs: number
+}
+
+/** What is kept of an upload that was accepted. */
+interface Kept extends Uploaded {
+  readonly fence: number
+  readonly digest: string
+}
+
+export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key, digest }: PipelineUpload): Answer<Uploaded> {
+  const { on, now } = event
+  const named = parseAttemptId(attempt)
+  const job = named && load.job(on, named)
+  if (!named || !job || job.fence !== named.fence) return refuse(409, 'attempt_superseded', `Attempt ${attempt} is not current: its job was given to another agent.`)
+  if (isFinal(job.state)) return refuse(409, 'attempt_final', `The job of ${attempt} is ${job.state}: a job that has ended brings no more steps.`)
+  if (job.cancel) return refuse(409, 'build_canceled', 'The build was cancelled: it gets no more steps.')
+  const root = rootOf(event, job)
+  const byKey = `upload ${attemptId({ ...root, fence: named.fence })} ${key}`
+  const byDigest = `upload ${attemptId({ ...root, fence: 1 })} of ${digest}`
+  const before = kept(on, byKey) ?? earlier(kept(on, byDigest), named.fence)
+  if (before !== null && before.digest !== digest) return refuse(422, 'idempotency-key-reused', 'This Idempotency-Key brought other steps before. Use a new key for a new upload.')
+  if (before !== null) return { ok: true, value: { steps: before.steps, jobs: before.jobs } }
+
+  const build = load.build(on, job.project, job.build)
+  const project = event.memory.projects.get(job.project)
+  const first = load.job(on, { ...job, n: 1 })
+  if (!build || !project || !first) return refuse(409, 'attempt_superseded', `Attempt ${attempt} has no build any more.`)
+  const steps = build.openSteps === null ? [] : load.stepsOfBuild(on, job.project, job.build)
+  const keys = new Set(steps.flatMap((step) => (step.key === null ? [] : [step.key])))
+  const graph = graphOf(pipeline.steps, keys)
+  if (!graph.ok) return mistaken(graph.mistakes)
+  const twice = graph.graph.nodes.flatMap(({ step }): readonly Mistake[] => (step.key !== null && keys.has(step.key) ? [{ path: [...step.path.flatMap((index) => ['steps', index]), 'key'], message: `the build has a step with the key "${step.key}" already: each key is there once.` }] : []))
+  if (twice.length > 0) return mistaken(twice)
+  const lastJob = load.lastJobNumber(on, job.project, job.build)
+  const queue = event.memory.classes.get(first.class)?.queue ?? 'default'
+  const expanded = expand({ pipeline, graph: graph.graph, buildEnv: build.env ?? {}, queue, mostJobs: MOST_JOBS - lastJob })
+  if (!expanded.ok) return mistaken(expanded.mistakes)
+
+  const own = steps.find(({ s }) => s === job.step) ?? null
+  const dependants = own === null ? [] : load.edgesFrom(on, own)
+  const plan = planUpload({ build, uploader: job, step: own, steps, dependants, graph: graph.graph, planned: expanded.planned, timeoutS: project.timeoutS, lastJob, before: uploadsBefore(own, steps), now })
+  for (const change of plan.changes) event.apply(change)
+  const queued = new Map<number, number>()
+  for (const { row, requirement } of plan.jobs) {
+    const jobClass = classFor(event, requirement)
+    event.apply({ kind: 'job.insert', row: { ...row, class: jobClass } })
+    if (row.state === 'queued') queued.set(jobClass, (queued.get(jobClass) ?? 0) + 1)
+  }
+  for (const [jobClass, count] of queued) event.effects.push({ kind: 'ring-class', class: jobClass, count })
+  const value: Uploaded = { steps: plan.steps, jobs: plan.jobs.length }
+  const answer = JSON.stringify({ ...value, fence: named.fence, digest } satisfies Kept)
+  for (const name of [byKey, byDigest]) if (load.dedup(on, name) === null) load.dedups.insert(on, { key: name, answer, at: now })
+  return { ok: true, value }
+}
+
+function kept(on: Event['on'], key: string): Kept | null {
+  const text = load.dedup(on, key)
+  return text === null ? null : (JSON.parse(text) as Kept) // written above
+}
+
+/** Only of an attempt before: within one, the same steps twice are meant twice. */
+function earlier(upload: Kept | null, fence: number): Kept | null {
+  return upload !== null && upload.fence < fence ? upload : null
+}
+
+/** The job that this one was retried from, at the first. */
+function rootOf(event: Event, job: JobRow): JobRow {
+  let root = job
+  for (let old = root.retryOf; old !== null; old = root.retryOf) {
+    const row = load.job(event.on, { ...job, n: old })
+    if (row === null) break
+    root = row
+  }
+  return root
+}
+
+/** Each upload of a step has a number in the places of what it brought (`core/upload.ts`). */
+function uploadsBefore(own: StepRow | null, steps: readonly StepRow[]): number {
+  if (own === null) return 0
+  const places = steps.flatMap(({ place }) => (place.startsWith(`${own.place}/`) ? [place.slice(own.place.length + 1).split('.', 1)[0] ?? ''] : []))
+  return new Set(places).size
+}
+
+function refuse(status: number, code: string, detail: string): { readonly ok: false; readonly problem: Problem } {
+  return problem(status, code, 'The steps were not taken', detail)
+}
+
+const SHOWN = 100
+
+function mistaken(mistakes: readonly Mistake[]): { readonly ok: false; readonly problem: Problem } {
+  const [first] = mistakes
+  const more = mistakes.length - 1
+  return {
+    ok: false,
+    problem: {
+      status: 422,
+      code: 'pipeline-invalid',
+      title: 'The pipeline is not valid',
+      detail: `${first === undefined ? '' : `${spelled(first.path)}: ${first.message}`}${more > 0 ? ` And ${more} more.` : ''}`,
+      errors: mistakes.slice(0, SHOWN).map(({ path, message }) => ({ path: spelled(path), message })),
+    },
+  }
+}
+
+/** `steps[3].depends_on` */
+export function spelled(path: Mistake['path']): string {
+  return path.reduce<string>((text, at) => (typeof at === 'number' ? `${text}[${at}]` : text === '' ? at : `${text}.${at}`), '')
+}

@@ -1,0 +1,279 @@
+/** Builds of steps: what waits, what is let go, what breaks, what a person may do [I28]. Against the real steps of the Scheduler. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import { attemptId, type AttemptId } from '../../schema/job.ts'
+import type { Dependency, Step } from '../../schema/pipeline/steps.ts'
+import { TestCluster, type TestAgent } from '../support/cluster.ts'
+import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
+
+let c: TestCluster
+let agent: TestAgent
+beforeEach(() => {
+  c = new TestCluster()
+  c.project()
+  agent = c.agent('a', { slots: 100 })
+  agent.join()
+})
+
+const uploader = (fence = 1) => attemptId({ project: 1, build: 1, n: 1, fence })
+const on = (...keys: readonly string[]): readonly Dependency[] => keys.map((key) => ({ step: key.replace('?', ''), allowFailure: key.endsWith('?') }))
+
+/** A build whose first job brings these steps and goes on running. */
+function begin(steps: readonly Step[]): void {
+  c.build()
+  agent.sync()
+  const answer = c.upload(uploader(), steps)
+  if (!answer.ok) throw new Error(answer.problem.detail)
+  agent.sync()
+  agent.sync()
+}
+
+/** States of the jobs by the names of their steps; those that were retried left out. */
+function jobs(): Readonly<Record<string, string>> {
+  const { jobs: all, steps } = c.view(1)
+  const names = new Map(steps.map(({ step, key, label }) => [step, key ?? label ?? '']))
+  return Object.fromEntries(all.filter(({ retried_by }) => retried_by === null).map(({ step, state, parallel }) => [`${names.get(step ?? 0) ?? ''}${parallel === null ? '' : parallel.index}`, state]))
+}
+
+function outcomes(): Readonly<Record<string, string | null>> {
+  return Object.fromEntries(c.view(1).steps.map(({ key, label, kind, outcome, state }) => [key ?? label ?? kind, outcome ?? state]))
+}
+
+function attemptOf(key: string, nth = 0): AttemptId {
+  const { jobs: all, steps } = c.view(1)
+  const step = steps.find((one) => one.key === key || one.label === key)?.step
+  const job = all.filter((one) => one.step === step && one.retried_by === null)[nth]
+  const attempt = job?.attempts.at(-1)?.id
+  if (attempt === undefined) throw new Error(`${key} has no attempt`)
+  return attempt as AttemptId // a view spells it so
+}
+
+function end(key: string, exitStatus = 0, nth = 0): void {
+  agent.finish(attemptOf(key, nth), exitStatus === 0 ? 'passed' : 'failed', { exit_status: exitStatus })
+  agent.sync()
+  agent.sync()
+}
+
+const UPLOAD = 'Pipeline upload'
+
+describe('steps of a build', () => {
+  it('run when nothing holds them, behind a wait when all before it are done', () => {
+    begin([commandStep('a'), commandStep('b'), waitStep('w'), commandStep('c')])
+    expect(jobs()).toEqual({ [UPLOAD]: 'running', a: 'running', b: 'running', c: 'waiting' })
+    expect(c.view(1).jobs.find(({ state }) => state === 'waiting')?.waiting).toEqual({ code: 'dependency', reason: 'waits for "a", "b"' })
+    end('a')
+    expect(jobs()).toMatchObject({ b: 'running', c: 'waiting' })
+    end('b')
+    expect(jobs()).toMatchObject({ a: 'passed', b: 'passed', c: 'running' })
+    expect(c.view(1).state).toBe('running')
+    end(UPLOAD)
+    end('c')
+    expect(c.view(1)).toMatchObject({ state: 'passed' })
+  })
+
+  it('a failure breaks what waits for it, and the build fails; what does not wait for it goes on', () => {
+    begin([commandStep('a'), commandStep('b', { dependsOn: on('a') }), commandStep('c', { dependsOn: [] }), waitStep('w'), commandStep('d')])
+    end('a', 1)
+    expect(jobs()).toMatchObject({ a: 'failed', b: 'broken', c: 'running', d: 'waiting' })
+    end('c')
+    expect(jobs()).toMatchObject({ c: 'passed', d: 'broken' })
+    expect(c.view(1).state).toBe('running')
+    end(UPLOAD)
+    expect(c.view(1)).toMatchObject({ state: 'failed' })
+    expect(c.view(1).jobs.find(({ state }) => state === 'broken')?.reason?.code).toBe('dependency_failed')
+  })
+
+  it('a wait that lets failures pass runs what is behind it, and the next wait does not', () => {
+    begin([commandStep('a'), waitStep('w', { continueOnFailure: true }), commandStep('b'), waitStep('x'), commandStep('c')])
+    end('a', 1)
+    expect(jobs()).toMatchObject({ b: 'running', c: 'waiting' })
+    end('b')
+    expect(jobs()).toMatchObject({ b: 'passed', c: 'broken' })
+  })
+
+  it('a soft failure stops nothing, and the build passes', () => {
+    begin([commandStep('a', { softFail: [3] }), waitStep('w'), commandStep('b')])
+    end('a', 3)
+    expect(outcomes()).toMatchObject({ a: 'soft_failed' })
+    end('b')
+    end(UPLOAD)
+    expect(c.view(1).state).toBe('passed')
+  })
+
+  it('a status that was not named is a failure', () => {
+    begin([commandStep('a', { softFail: [3] }), waitStep('w'), commandStep('b')])
+    end('a', 4)
+    expect(outcomes()).toMatchObject({ a: 'failed', w: 'broken', b: 'broken' })
+  })
+
+  it('parallel jobs are one step: it is done with the last of them', () => {
+    begin([commandStep('a', { parallelism: 3 }), waitStep('w'), commandStep('b')])
+    expect(jobs()).toMatchObject({ a0: 'running', a1: 'running', a2: 'running', b: 'waiting' })
+    end('a', 0, 0)
+    end('a', 0, 1)
+    expect(jobs()).toMatchObject({ b: 'waiting' })
+    end('a', 0, 2)
+    expect(jobs()).toMatchObject({ b: 'running' })
+  })
+
+  it('a skipped step lets pass at once, and a build of nothing else is as its upload', () => {
+    begin([commandStep('a', { skip: 'not today' }), waitStep('w'), commandStep('b', { skip: '' })])
+    expect(jobs()).toEqual({ [UPLOAD]: 'running', a: 'skipped', b: 'skipped' })
+    expect(c.view(1).steps.find(({ key }) => key === 'a')).toMatchObject({ outcome: 'skipped', skipped: 'not today' })
+    end(UPLOAD)
+    expect(c.view(1).state).toBe('passed')
+  })
+
+  it('steps of a group run behind their own wait, and what waits for the group behind all of them', () => {
+    begin([groupStep('g', [commandStep('a'), waitStep(null), commandStep('b')]), commandStep('c', { dependsOn: on('g') })])
+    end('a')
+    expect(jobs()).toMatchObject({ b: 'running', c: 'waiting' })
+    end('b')
+    expect(jobs()).toMatchObject({ c: 'running' })
+    expect(outcomes()).toMatchObject({ g: 'passed' })
+  })
+
+  it('environment: the step before the build before the pipeline', () => {
+    c.build({ env: { A: 'build', B: 'build' } })
+    agent.sync()
+    c.upload(uploader(), [commandStep('a', { env: { A: 'step' } })], { over: { env: { A: 'pipeline', B: 'pipeline', C: 'pipeline' } } })
+    const { assignments } = agent.sync()
+    expect(assignments[0]?.spec?.env).toEqual({ A: 'step', B: 'build', C: 'pipeline' })
+  })
+})
+
+describe('a block', () => {
+  it('holds what is behind it until a person lets it pass; the build is blocked meanwhile', () => {
+    begin([commandStep('a'), blockStep('ok', { label: 'Release?' }), commandStep('b')])
+    end(UPLOAD)
+    expect(c.unblock(1, 'ok')).toMatchObject({ ok: false, problem: { code: 'step-not-blocked' } })
+    end('a')
+    expect(c.view(1)).toMatchObject({ state: 'blocked' })
+    expect(c.view(1).jobs.at(-1)?.waiting).toEqual({ code: 'block', reason: 'waits until somebody lets it pass "Release?"' })
+    expect(c.unblock(1, 'okay')).toMatchObject({ ok: false, problem: { code: 'step-unknown', detail: 'Build 1 of app has no step okay. Its blocks are: ok.' } })
+    expect(c.unblock(1, 'ok').ok).toBe(true)
+    agent.sync()
+    agent.sync()
+    expect(jobs()).toMatchObject({ b: 'running' })
+    expect(c.unblock(1, 'ok').ok).toBe(true)
+    end('b')
+    expect(c.view(1).state).toBe('passed')
+    expect(c.view(1).steps.find(({ key }) => key === 'ok')?.unblocked?.by).toBe('somebody')
+  })
+
+  it('behind a failure is never asked about', () => {
+    begin([commandStep('a'), blockStep('ok'), commandStep('b')])
+    end('a', 1)
+    end(UPLOAD)
+    expect(outcomes()).toMatchObject({ ok: 'broken', b: 'broken' })
+    expect(c.view(1).state).toBe('failed')
+  })
+})
+
+describe('a retry by a rule', () => {
+  it('is a new job of the same step, until its limit', () => {
+    begin([commandStep('a', { retry: { automatic: [{ exitStatus: [5], signal: 'any', signalReason: 'any', limit: 1 }], manual: { allowed: true, reason: null, permitOnPassed: true } } }), waitStep('w'), commandStep('b')])
+    end('a', 5)
+    expect(jobs()).toMatchObject({ a: 'running', b: 'waiting' })
+    end('a', 5)
+    expect(jobs()).toMatchObject({ a: 'failed', b: 'broken' })
+    expect(c.view(1).jobs.filter(({ retry_of }) => retry_of !== null)).toHaveLength(1)
+  })
+})
+
+describe('a person', () => {
+  it('cancels a build of steps: what waits ends at once, what runs is told, nothing is let go by that', () => {
+    begin([commandStep('a'), waitStep('w'), commandStep('b'), blockStep('ok'), commandStep('d')])
+    c.cancel(1)
+    expect(jobs()).toMatchObject({ b: 'canceled', d: 'canceled' })
+    expect(c.view(1).state).toBe('canceling')
+    agent.finish(attemptOf('a'), 'canceled')
+    agent.finish(uploader(), 'canceled')
+    agent.sync()
+    expect(c.view(1).state).toBe('canceled')
+    expect(c.upload(uploader(), [commandStep('late')])).toMatchObject({ ok: false, problem: { code: 'attempt_final' } })
+  })
+
+  it('retries what failed, and what was broken by it waits again', () => {
+    begin([commandStep('a'), commandStep('b'), waitStep('w'), commandStep('c'), groupStep('g', [commandStep('d')]), blockStep('ok'), commandStep('e')])
+    end('b')
+    end('a', 1)
+    end(UPLOAD)
+    expect(c.view(1).state).toBe('failed')
+    expect(c.retry(1)).toMatchObject({ ok: false, problem: { code: 'retry-only-failed' } })
+    expect(c.retry(1, 'failed').ok).toBe(true)
+    agent.sync()
+    agent.sync()
+    expect(c.view(1).state).toBe('running')
+    expect(jobs()).toEqual({ [UPLOAD]: 'passed', a: 'running', b: 'passed', c: 'waiting', d: 'waiting', e: 'waiting' })
+    end('a')
+    expect(jobs()).toMatchObject({ c: 'running', d: 'running', e: 'waiting' })
+    end('c')
+    end('d')
+    c.unblock(1, 'ok')
+    agent.sync()
+    agent.sync()
+    end('e')
+    expect(c.view(1).state).toBe('passed')
+  })
+})
+
+describe('an upload', () => {
+  it('again by the same key is the same upload, with other steps a mistake', () => {
+    c.build()
+    agent.sync()
+    expect(c.upload(uploader(), [commandStep('a')], { key: 'k' })).toEqual({ ok: true, value: { steps: 1, jobs: 1 } })
+    expect(c.upload(uploader(), [commandStep('a')], { key: 'k' })).toEqual({ ok: true, value: { steps: 1, jobs: 1 } })
+    expect(c.upload(uploader(), [commandStep('b')], { key: 'k' })).toMatchObject({ ok: false, problem: { code: 'idempotency-key-reused' } })
+    expect(c.view(1).jobs).toHaveLength(2)
+  })
+
+  it('of the next attempt brings nothing twice', () => {
+    begin([commandStep('a')])
+    agent.restart()
+    agent.join()
+    agent.sync()
+    expect(c.upload(uploader(2), [commandStep('a')])).toEqual({ ok: true, value: { steps: 1, jobs: 1 } })
+    expect(c.view(1).steps).toHaveLength(2)
+    expect(c.upload(uploader(1), [commandStep('b')])).toMatchObject({ ok: false, problem: { code: 'attempt_superseded' } })
+  })
+
+  it('stands behind its uploader, a later one before an earlier one, and what waits for the uploader waits for it', () => {
+    begin([commandStep('more'), waitStep('w'), commandStep('last')])
+    c.upload(attemptOf('more'), [commandStep('first')])
+    c.upload(attemptOf('more'), [commandStep('second')])
+    agent.sync()
+    agent.sync()
+    expect(c.view(1).steps.map(({ key, label }) => key ?? label)).toEqual([UPLOAD, 'more', 'second', 'first', 'w', 'last'])
+    end('more')
+    expect(jobs()).toMatchObject({ first: 'running', second: 'running', last: 'waiting' })
+    end('first')
+    end('second')
+    expect(jobs()).toMatchObject({ last: 'running' })
+  })
+
+  it('with a mistake is refused whole, with each of them', () => {
+    c.build()
+    agent.sync()
+    const answer = c.upload(uploader(), [commandStep('a'), commandStep('b', { dependsOn: on('aa', 'c') }), commandStep('d', { if: 'true' })])
+    expect(answer).toMatchObject({ ok: false, problem: { status: 422, code: 'pipeline-invalid', errors: [{ path: 'steps[1].depends_on', message: 'no step has the key "aa"; did you mean "a"?' }, { path: 'steps[1].depends_on' }] } })
+    expect(c.view(1).steps).toEqual([])
+    begin2()
+    expect(c.upload(uploader(), [commandStep('a')])).toMatchObject({ ok: false, problem: { errors: [{ path: 'steps[0].key', message: 'the build has a step with the key "a" already: each key is there once.' }] } })
+  })
+
+  it('survives that the object forgets its memory between any two', () => {
+    begin([commandStep('a'), waitStep('w'), commandStep('b')])
+    c.restart()
+    end('a')
+    c.restart()
+    end(UPLOAD)
+    c.restart()
+    end('b')
+    expect(c.view(1).state).toBe('passed')
+  })
+})
+
+function begin2(): void {
+  const answer = c.upload(uploader(), [commandStep('a')])
+  if (!answer.ok) throw new Error(answer.problem.detail)
+}

@@ -21,6 +21,7 @@ it.each([
   { seed: 42898, was: 'so did the lease of a dead agent' },
   { seed: 51250, was: 'a log was sealed, and then the power failed and its disk kept less of it' },
   { seed: 53542, was: 'an agent was started on a machine that slept, and its commands slept on' },
+  { seed: 62260, was: 'the messages of a copied state folder were counted as its holder\'s' },
 ])('seed $seed: $was', async ({ seed }) => {
   expect((await live(writeScript(seed))).violations).toEqual([])
 })

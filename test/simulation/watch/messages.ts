@@ -64,10 +64,11 @@ export class Messages {
   }
 
   #judgeOrder({ plan }: SimMachine, request: ParsedSync, answer: AgentAnswer<SyncReply>): void {
-    const of = `${request.agent}/${request.boot_seq}/${this.#truth.coordinator().lives}`
+    if (!answer.ok) return // a copy counts its own messages
+    const of = `${request.agent}/${request.boot_seq}/${request.boot_id}/${this.#truth.coordinator().lives}`
     const before = this.#seqs.get(of) ?? 0
     if (request.seq > before) this.#seqs.set(of, request.seq)
-    else if (answer.ok && answer.value.assignments.length > 0) this.#truth.violate('C1.7', `message ${request.seq} of ${plan.name} came after message ${before}, and was given ${answer.value.assignments.map(({ attempt }) => attempt).join(', ')}`)
+    else if (answer.value.assignments.length > 0) this.#truth.violate('C1.7', `message ${request.seq} of ${plan.name} came after message ${before}, and was given ${answer.value.assignments.map(({ attempt }) => attempt).join(', ')}`)
   }
 
   #judgeBoot({ agent, boot_seq: boot }: ParsedSync): void {

@@ -39,7 +39,12 @@ export interface Dependency {
 export type Branches = readonly string[] | null
 /** Null: it runs. Else why not; empty when nobody said why. */
 export type Skip = string | null
-/** Which exit statuses do not fail the build. */
+/** Globs of paths whose change makes a step run, and those of paths that do not count. */
+export interface IfChanged {
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+}
+/** Which exit statuses do not fail the build; -1 is that of a job whose agent was lost. A failed build that a trigger step started counts as 1. */
 export type SoftFail = 'none' | 'any' | readonly number[]
 
 export interface CommandStep extends Common {
@@ -49,7 +54,7 @@ export interface CommandStep extends Common {
   readonly branches: Branches
   /** Null: the default queue. */
   readonly queue: string | null
-  /** `key=value`, sorted; a value `*` asks for any. */
+  /** `key=value`, sorted and once each; a value `*` asks for any. */
   readonly tags: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly plugins: readonly Plugin[]
@@ -64,8 +69,8 @@ export interface CommandStep extends Common {
   readonly softFail: SoftFail
   readonly skip: Skip
   readonly cancelOnBuildFailing: boolean
-  /** Paths whose change makes it run; null: it always does. */
-  readonly ifChanged: { readonly include: readonly string[]; readonly exclude: readonly string[] } | null
+  /** Null: it always runs. */
+  readonly ifChanged: IfChanged | null
   readonly notify: readonly Notification[]
   /** Environment name to the name of a secret. */
   readonly secrets: Readonly<Record<string, string>>
@@ -104,9 +109,11 @@ export interface Retry {
 }
 /** The first rule that matches decides. */
 export interface AutomaticRetry {
+  /** -1 is that of a job whose agent was lost; `any` is each but 0. */
   readonly exitStatus: 'any' | readonly number[]
-  /** Without `SIG`, in capitals; `any` also matches none. */
+  /** Without `SIG`, in capitals, such as `KILL`; or `any`, which also matches none, or `none`. */
   readonly signal: string
+  /** One of Buildkite's, such as `agent_stop`; or `any`, or `none`. */
   readonly signalReason: string
   readonly limit: number
 }
@@ -114,7 +121,10 @@ export interface AutomaticRetry {
 export interface CheckoutOptions {
   /** No checkout at all. */
   readonly skip: boolean
+  /** Null: as the agent does without being asked. */
   readonly submodules: boolean | null
+  readonly lfs: boolean | null
+  /** Throw the kept work tree away first; ours alone. */
   readonly fresh: boolean
 }
 
@@ -181,19 +191,22 @@ export interface TriggerStep extends Common {
   readonly parallelism: number | null
   readonly softFail: SoftFail
   readonly skip: Skip
+  readonly ifChanged: IfChanged | null
 }
 
-/** Steps under one name; they do not nest, and a wait in it is local. */
+/** Steps under one name; they do not nest, and a wait in it is local. Its `if`, `skip` and `ifChanged` hold for each of its steps beside their own. */
 export interface GroupStep extends Common {
   readonly kind: 'group'
   readonly steps: readonly Exclude<Step, GroupStep>[]
   readonly skip: Skip
+  readonly ifChanged: IfChanged | null
   readonly notify: readonly Notification[]
 }
 
 /** Whom to tell. Other services are refused by name. */
 export type Notification =
-  | { readonly kind: 'commit_status'; readonly context: string | null; readonly if: string | null }
+  /** `blockedAsPending`: a build that waits for a person is told as pending; else as success. */
+  | { readonly kind: 'commit_status'; readonly context: string | null; readonly blockedAsPending: boolean; readonly if: string | null }
   | { readonly kind: 'webhook'; readonly url: string; readonly if: string | null }
 
 /** Something wrong in a pipeline, and where: `path` is into the canonical document. */
@@ -201,4 +214,6 @@ export interface Mistake {
   readonly path: readonly (string | number)[]
   /** One sentence with what to do. */
   readonly message: string
+  /** Nobody wrote it wrongly: it is right in Buildkite's dialect, and Kedge cannot do it. */
+  readonly unsupported?: true
 }

@@ -7,7 +7,7 @@ export function commandStep(key: string | null, over: Partial<CommandStep> = {})
   return {
     ...COMMON, kind: 'command', key, command: 'make', branches: null, queue: null, tags: [], env: {}, plugins: [], artifactPaths: [], timeoutMinutes: null, priority: 0,
     concurrency: null, parallelism: null, matrix: null, retry: { automatic: [], manual: { allowed: true, reason: null, permitOnPassed: true } }, softFail: 'none', skip: null,
-    cancelOnBuildFailing: false, ifChanged: null, notify: [], secrets: {}, checkout: { skip: false, submodules: null, fresh: false }, ...over,
+    cancelOnBuildFailing: false, ifChanged: null, notify: [], secrets: {}, checkout: { skip: false, submodules: null, lfs: null, fresh: false }, ...over,
   } // prettier-ignore
 }
 
@@ -24,11 +24,11 @@ export function inputStep(key: string | null, over: Partial<InputStep> = {}): In
 }
 
 export function triggerStep(trigger: string, over: Partial<TriggerStep> = {}): TriggerStep {
-  return { ...COMMON, kind: 'trigger', key: null, branches: null, trigger, async: false, build: { message: null, commit: 'HEAD', branch: null, metaData: {}, env: {} }, parallelism: null, softFail: 'none', skip: null, ...over }
+  return { ...COMMON, kind: 'trigger', key: null, branches: null, trigger, async: false, build: { message: null, commit: 'HEAD', branch: null, metaData: {}, env: {} }, parallelism: null, softFail: 'none', skip: null, ifChanged: null, ...over }
 }
 
 export function groupStep(key: string | null, steps: GroupStep['steps'], over: Partial<GroupStep> = {}): GroupStep {
-  return { ...COMMON, kind: 'group', key, steps, skip: null, notify: [], ...over }
+  return { ...COMMON, kind: 'group', key, steps, skip: null, ifChanged: null, notify: [], ...over }
 }
 
 export function pipeline(steps: readonly Step[], over: Partial<Pipeline> = {}): Pipeline {

@@ -1,0 +1,24 @@
+/**
+ * Bounds on what one upload may bring, each named in the refusal that it causes. Buildkite's are 500 jobs an upload, 500
+ * uploads and 4,000 jobs a build; ours let a thousand jobs come at once.
+ */
+export const PIPELINE_LIMITS = {
+  /** Of the file, and of the canonical pipeline that is sent. */
+  bytes: 1024 * 1024,
+  /** Mappings and lists within each other. */
+  depth: 64,
+  /** Those in groups, and the groups, included. */
+  stepsPerUpload: 2000,
+  jobsPerUpload: 2000,
+  jobsPerBuild: 4000,
+  uploadsPerBuild: 500,
+  keyCharacters: 100,
+  labelCharacters: 1000,
+  skipReasonCharacters: 70,
+  concurrencyGroupCharacters: 200,
+  retries: 10,
+  fields: 50,
+  options: 200,
+  /** Told at once; the rest is only counted. */
+  mistakes: 100,
+} as const

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Miniflare } from 'miniflare'
+import type { Miniflare, MiniflareOptions } from 'miniflare'
 import { z } from 'zod'
 import { parseJson } from '../schema/parse-json.ts'
 import { diskTrouble } from './disk-trouble.ts'
@@ -53,12 +53,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   try {
     const secrets = await openSecrets(state)
     await assertFree(options)
-    const { miniflare, unwrap } = await startMiniflare(options, secrets)
+    const { miniflare, unwrap, leave } = await startMiniflare(options, secrets)
     return {
       url: await urlOf(miniflare, options),
       adminToken: secrets.admin_token,
       registrationToken: secrets.registration_token,
       stop: async () => {
+        leave()
         await miniflare.dispose()
         unwrap()
         await lock.release()
@@ -70,15 +71,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
 }
 
-async function startMiniflare({ host, port, state, timeScale, note }: CoordinatorOptions, secrets: Secrets): Promise<{ readonly miniflare: Miniflare; unwrap(): void }> {
-  const { convertV4MiniflareOptions, Miniflare } = await import('miniflare').catch((error: unknown) => {
+async function startMiniflare({ host, port, state, timeScale, note }: CoordinatorOptions, secrets: Secrets): Promise<{ readonly miniflare: Miniflare; unwrap(): void; leave(): void }> {
+  const { convertV4MiniflareOptions, Miniflare, NoOpLog } = await import('miniflare').catch((error: unknown) => {
     throw new CoordinatorError('the package "miniflare", which runs a coordinator on this machine, is not installed. Install kedge without --omit=optional, or point --url at a coordinator that runs elsewhere.', { cause: error })
   })
   const script = await coordinatorScript()
   const unwrap = await wrapRuntime(state)
   let isReady = false
   let lastWords = ''
-  const miniflare = withoutItsSignals(() => new Miniflare({
+  const log = new NoOpLog()
+  const settings: MiniflareOptions = {
     ...convertV4MiniflareOptions({
       name: 'kedge',
       modules: true,
@@ -104,15 +106,47 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
     }),
     // The conversion drops it, and without it everything is forgotten at the end.
     resourcePersistencePath: join(state, 'coordinator'),
-  }))
+    log,
+  }
+  const miniflare = withoutItsSignals(() => new Miniflare(settings))
   try {
     await miniflare.ready
     isReady = true
-    return { miniflare, unwrap }
+    const { revive, leave } = reviving(miniflare, settings, note)
+    log.error = revive
+    return { miniflare, unwrap, leave }
   } catch (error) {
     await miniflare.dispose().catch(() => undefined) // the first error is the one that matters
     unwrap()
     throw new CoordinatorError(whyNotStarted(join(state, 'coordinator'), error, lastWords), { cause: error })
+  }
+}
+
+const REVIVE_AFTER_MS = [250, 5000] as const
+
+/** Miniflare starts a runtime anew that died, but once: one that dies while it starts would be gone for good, and the coordinator with it. */
+function reviving(miniflare: Miniflare, settings: MiniflareOptions, note?: (text: string) => void): { revive(): void; leave(): void } {
+  let isUnderWay = false
+  let hasLeft = false
+  const revive = async () => {
+    isUnderWay = true
+    for (let failures = 0; ; failures += 1) {
+      // Leaves when it runs, after whatever is under way, or when nobody wants it any more.
+      if (hasLeft || (await miniflare.ready.then(() => true, () => false))) break
+      if (failures === 0) note?.('the Workers runtime did not come back; it is started until it does')
+      await new Promise((resolve) => setTimeout(resolve, Math.min(REVIVE_AFTER_MS[1], REVIVE_AFTER_MS[0] * 2 ** failures)))
+      if (hasLeft) break
+      await miniflare.setOptions(settings).then(() => note?.('the Workers runtime was started again; agents and builds go on'), () => undefined)
+    }
+    isUnderWay = false
+  }
+  return {
+    revive: () => {
+      if (!isUnderWay && !hasLeft) void revive()
+    },
+    leave: () => {
+      hasLeft = true
+    },
   }
 }
 

@@ -49,3 +49,21 @@ test('workerd is frozen for three minutes and then gets all at once what agents 
   expect([ends.began().length, goesOn.began().length]).toEqual([1, 1])
   for (const { state } of fleet) await eventually('the spool is empty', () => spooled(state).length === 0)
 })
+
+test('workerd dies while it starts, again and again: it is started until it stays, and what ran meanwhile counts [D17, D18]', async () => {
+  const coordinator = await startCoordinator()
+  const people = client(coordinator)
+  const agent = await startAgent({ url: coordinator.url, token: coordinator.registrationToken })
+  const gate = await createGate()
+  const build = await (await people.project()).build({ command: gate.command(), agents: { queue: agent.queue } })
+  await build.running()
+  await gate.hasBegun()
+  const until = performance.now() + 3000
+  while (performance.now() < until) {
+    coordinator.signalRuntime('SIGKILL')
+    await lasting(30)
+  }
+  gate.open()
+  await eventually('a person is told', () => coordinator.output().includes('did not come back'))
+  expect((await build.over()).jobs[0]).toMatchObject({ state: 'passed', attempts: [{ fence: 1, state: 'passed' }] })
+})

@@ -32,8 +32,8 @@ const fields: Reader<readonly Field[]> = (value, place) => {
 const field: Reader<Field> = (value, place) => {
   const attributes = Attributes.of(value, place, 'a field')
   if (attributes === undefined) return undefined
-  const isSelect = attributes.raw('select') !== undefined || attributes.raw('options') !== undefined
-  if (isSelect && attributes.raw('text') !== undefined) return place.wrong('a field is "text" or "select", not both.')
+  const isSelect = attributes.isWritten('select') || attributes.isWritten('options')
+  if (attributes.isWritten('select') && attributes.isWritten('text')) return place.wrong('a field is "text" or "select", not both.')
   const key = attributes.read('key', fieldKey, null)
   if (!attributes.has('key')) place.wrong('this field has no "key", under which its answer becomes meta-data; give it one.')
   const common = {

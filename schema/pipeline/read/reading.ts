@@ -75,6 +75,11 @@ export class Attributes {
     return Object.hasOwn(this.#map, name) ? this.#map[name] : undefined
   }
 
+  /** Whether the name is there at all; nobody is said to know it by that. */
+  isWritten(name: string): boolean {
+    return Object.hasOwn(this.#map, name)
+  }
+
   has(name: string): boolean {
     return (this.raw(name) ?? null) !== null
   }

@@ -67,7 +67,7 @@ export function listOf<T>(item: Reader<T>, what: string): Reader<readonly T[]> {
     if (!isList(value)) return place.wrong(`this is a list of ${what}, not ${shown(value)}.`)
     return value.flatMap((one, index) => {
       const at = place.at(index)
-      const found = one === null ? at.wrong(`this item of the list is empty; take it away, or write one of its ${what}.`) : item(one, at)
+      const found = one === null ? at.wrong(`this item of the list is empty; take it away.`) : item(one, at)
       return found === undefined ? [] : [found]
     })
   }

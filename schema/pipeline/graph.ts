@@ -6,6 +6,7 @@
  * uploading step waits for the upload's `tail` too: that is how later uploads are put between steps that are there.
  */
 import { nearest } from '../nearest.ts'
+import { PIPELINE_LIMITS } from './limits.ts'
 import type { Dependency, GroupStep, Mistake, Step } from './steps.ts'
 
 export interface Node {
@@ -124,6 +125,7 @@ class Building {
   }
 
   #unknown(step: Step, key: string): void {
+    if (this.mistakes.length >= PIPELINE_LIMITS.mistakes) return
     const keys = [...this.#indexes.keys(), ...this.#known]
     const close = nearest(key, keys)
     const advice = close !== null ? `did you mean "${close}"?` : keys.length === 0 ? 'no step has a key yet: give the one that it waits for "key: …".' : `the keys are: ${keys.slice(0, 10).join(', ')}${keys.length > 10 ? ', …' : ''}.`

@@ -1,4 +1,5 @@
 /** Steps that ask a person: a block holds up what stands behind it, an input only what depends on it. */
+import type { Json } from '../canonical.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { BlockStep, Field, InputStep, SelectField } from '../steps.ts'
 import { branches, common } from './common.ts'
@@ -21,8 +22,7 @@ export function askingStep(kind: 'block' | 'input', attributes: Attributes, path
 }
 
 const fields: Reader<readonly Field[]> = (value, place) => {
-  const found = listOf(field, 'fields')(value, place)
-  if (found !== undefined && found.length > PIPELINE_LIMITS.fields) return place.wrong(`these are ${found.length} fields; a step may ask ${PIPELINE_LIMITS.fields} things.`)
+  const found = listOf(field, 'fields', PIPELINE_LIMITS.fields)(value, place)
   for (const [index, one] of (found ?? []).entries()) {
     if (found?.findIndex(({ key }) => key === one.key) !== index) place.wrong(`two fields have the key "${one.key}", so one answer would be lost; give one of them another.`)
   }
@@ -56,11 +56,10 @@ const fieldKey: Reader<string> = (value, place) => {
 }
 
 function choice(attributes: Attributes): Pick<SelectField, 'options' | 'multiple' | 'default'> {
-  const options = attributes.read('options', listOf(option, 'options'), [])
+  const options = attributes.read('options', listOf(option, 'options', PIPELINE_LIMITS.options), [])
   const { place } = attributes
   if (!attributes.has('options')) place.wrong('this field has no "options" to select from; give it a list of them.')
-  else if (isList(attributes.raw('options')) && options.length === 0) place.at('options').wrong('there is nothing to select from; write at least one option.')
-  if (options.length > PIPELINE_LIMITS.options) place.at('options').wrong(`these are ${options.length} options; a field may have ${PIPELINE_LIMITS.options}.`)
+  else if (isEmptyList(attributes.raw('options'))) place.at('options').wrong('there is nothing to select from; write at least one option.')
   const values = options.map(({ value }) => value)
   const twice = values.find((value, index) => values.indexOf(value) !== index)
   if (twice !== undefined) place.at('options').wrong(`two options have the value "${shownName(twice)}"; give one of them another.`)
@@ -70,6 +69,10 @@ function choice(attributes: Attributes): Pick<SelectField, 'options' | 'multiple
   const stray = chosen.find((value) => !values.includes(value))
   if (stray !== undefined && values.length > 0) place.at('default').wrong(`no option has the value "${shownName(stray)}"; the values are ${values.slice(0, 10).map(shownName).join(', ')}${values.length > 10 ? ', …' : ''}.`)
   return { options, multiple, default: chosen }
+}
+
+function isEmptyList(value: Json | undefined): boolean {
+  return isList(value) && value.length === 0
 }
 
 const option: Reader<SelectField['options'][number]> = (value, place) => {

@@ -63,7 +63,7 @@ export function commandStep(attributes: Attributes, path: readonly number[], def
 
 /** Lines of a list are one script. Without any, its plugins and hooks act. */
 const script: Reader<string | null> = (value, place) => {
-  const lines = oneOrMore(text, 'commands')(value, place)
+  const lines = oneOrMore(text, 'commands', 100_000)(value, place)
   const found = lines?.join('\n') ?? ''
   if (found.length > LIMITS.commandBytes) return place.wrong(`this command has ${found.length} characters; at most ${LIMITS.commandBytes} are allowed. Put it into a file of the repository.`)
   return found === '' ? null : found

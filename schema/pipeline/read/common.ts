@@ -43,7 +43,7 @@ function dependencies(value: Json | undefined, place: Place): readonly Dependenc
   if (value === undefined) return null
   if (value === null) return []
   if (isMap(value)) return place.wrong('dependencies with attributes are written as a list: put "- " before "step".') ?? null
-  return oneOrMore(dependency, 'keys of steps')(value, place) ?? null
+  return oneOrMore(dependency, 'keys of steps', PIPELINE_LIMITS.stepsPerUpload)(value, place) ?? null
 }
 
 const dependency: Reader<Dependency> = (value, place) => {

@@ -19,6 +19,11 @@ export class Mistakes {
     else this.#more += 1
   }
 
+  /** Nothing more is told, so nothing need be found out about it. */
+  get isFull(): boolean {
+    return this.#told.length >= PIPELINE_LIMITS.mistakes
+  }
+
   get all(): readonly Mistake[] {
     if (this.#more === 0) return this.#told
     return [...this.#told, { path: [], message: `and ${this.#more} more ${this.#more === 1 ? 'mistake' : 'mistakes'} of which nothing is said yet; mend these first.` }]
@@ -107,7 +112,7 @@ export class Attributes {
       const elsewhere = own(reasons.elsewhere, name)
       if (unsupported !== undefined) place.unsupported(unsupported)
       else if (elsewhere !== undefined) place.wrong(`${owner} has no "${name}": ${elsewhere}.`)
-      else place.wrong(`${owner} has no "${shownName(name)}"${this.#advice(name)}`)
+      else place.wrong(place.mistakes.isFull ? '' : `${owner} has no "${shownName(name)}"${this.#advice(name)}`)
     }
   }
 

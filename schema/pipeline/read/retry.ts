@@ -25,7 +25,7 @@ const automatic: Reader<readonly AutomaticRetry[]> = (value, place) => {
   const truth = truthOf(value)
   if (truth !== undefined) return truth ? [ANY_FAILURE] : []
   if (isMap(value)) return rule(value, place)
-  return isList(value) ? listOf(rule, 'rules')(value, place)?.flat() : place.wrong(`this is true, false, a rule such as { exit_status: 1, limit: 2 } or a list of rules, not ${shown(value)}.`)
+  return isList(value) ? listOf(rule, 'rules', 32)(value, place)?.flat() : place.wrong(`this is true, false, a rule such as { exit_status: 1, limit: 2 } or a list of rules, not ${shown(value)}.`)
 }
 
 const REASONS = ['*', 'none', 'agent_incompatible', 'agent_refused', 'agent_stop', 'cancel', 'process_run_error', 'signature_rejected', 'stack_error'] as const
@@ -35,8 +35,8 @@ const rule: Reader<readonly AutomaticRetry[]> = (value, place) => {
   const attributes = Attributes.of(value, place, 'a rule of "automatic"')
   if (attributes === undefined) return undefined
   const exitStatuses = attributes.read('exit_status', statuses, 'any')
-  const signals = attributes.read('signal', oneOrMore(signal, 'signals'), ['any'])
-  const reasons = attributes.read('signal_reason', oneOrMore(oneOf(REASONS), 'reasons'), ['*'])
+  const signals = attributes.read('signal', oneOrMore(signal, 'signals', 32), ['any'])
+  const reasons = attributes.read('signal_reason', oneOrMore(oneOf(REASONS), 'reasons', REASONS.length), ['*'])
   const limit = attributes.read('limit', wholeNumber(0, PIPELINE_LIMITS.retries, 'how often a job may be tried again'), DEFAULT_LIMIT)
   attributes.refuseRest('a rule of "automatic"')
   return signals.flatMap((one) => reasons.map((reason) => ({ exitStatus: exitStatuses, signal: one, signalReason: reason === '*' ? 'any' : reason, limit })))

@@ -62,9 +62,10 @@ export function listed(words: readonly string[]): string {
 }
 
 /** Each item by its own reader; those that are wrong are told and left out. Null items are wrong. */
-export function listOf<T>(item: Reader<T>, what: string): Reader<readonly T[]> {
+export function listOf<T>(item: Reader<T>, what: string, most = 1000): Reader<readonly T[]> {
   return (value, place) => {
     if (!isList(value)) return place.wrong(`this is a list of ${what}, not ${shown(value)}.`)
+    if (value.length > most) return place.wrong(`these are ${value.length} ${what}; at most ${most} may stand here.`)
     return value.flatMap((one, index) => {
       const at = place.at(index)
       const found = one === null ? at.wrong(`this item of the list is empty; take it away.`) : item(one, at)
@@ -74,9 +75,9 @@ export function listOf<T>(item: Reader<T>, what: string): Reader<readonly T[]> {
 }
 
 /** One, or a list of them. */
-export function oneOrMore<T>(item: Reader<T>, what: string): Reader<readonly T[]> {
+export function oneOrMore<T>(item: Reader<T>, what: string, most?: number): Reader<readonly T[]> {
   return (value, place) => {
-    if (isList(value)) return listOf(item, what)(value, place)
+    if (isList(value)) return listOf(item, what, most)(value, place)
     const found = item(value, place)
     return found === undefined ? undefined : [found]
   }

@@ -195,3 +195,31 @@ it('reading never falls over, whatever is written, and says where and what', () 
     { numRuns: 2000 },
   )
 })
+
+describe('a megabyte that is meant to be slow', () => {
+  const many = <T>(count: number, make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n))
+  const wide = (count: number): Json => Object.fromEntries(many(count, (n) => [`name${n}`, null]))
+  const step = (over: { [name: string]: Json }): Json => ({ steps: [{ command: 'a', ...over }] })
+  it.each<[string, Json]>([
+    ['unknown attributes', step(wide(80_000) as { [name: string]: Json })],
+    ['unknown names at the top', wide(80_000)],
+    ['dependencies on nobody', step({ depends_on: many(150_000, (n) => `k${n}`) })],
+    ['dependencies of many steps on nobody', { steps: many(2000, (s) => ({ command: 'a', key: `key${s}`, depends_on: many(70, (n) => `k${n}`) })) }],
+    ['rules of retries', step({ retry: { automatic: many(1000, () => ({ signal: many(100, (n) => `sig${n}`) })) } })],
+    ['signals', step({ retry: { automatic: { signal: many(100_000, () => 'kill'), signal_reason: many(50_000, () => 'none') } } })],
+    ['fields', { steps: [{ block: 'b', fields: many(40_000, (n) => ({ key: `k${n}` })) }] }],
+    ['options', { steps: [{ block: 'b', fields: [{ key: 'k', options: many(30_000, (n) => ({ label: 'l', value: `v${n}` })) }] }] }],
+    ['dimensions', step({ matrix: { setup: Object.fromEntries(many(50_000, (n) => [`d${n}`, ['a', 'b']])) } })],
+    ['values of a matrix', step({ matrix: many(150_000, (n) => `v${n}`) })],
+    ['variables', step({ env: wide(80_000) })],
+    ['tags', step({ agents: many(100_000, (n) => `t${n}=x`) })],
+    ['patterns of branches', step({ branches: 'a '.repeat(500_000) })],
+    ['a long word', step({ if_changed: '*'.repeat(1_000_000), label: '"'.repeat(1_000_000), key: '{'.repeat(1_000_000) })],
+  ])('%s is answered at once', (_, written) => {
+    const before = performance.now()
+    const answer = readPipeline(written)
+    if (answer.ok) graphOf(answer.pipeline.steps)
+    else expect(answer.mistakes.length).toBeLessThanOrEqual(PIPELINE_LIMITS.mistakes + 1)
+    expect(performance.now() - before).toBeLessThan(2000)
+  })
+})

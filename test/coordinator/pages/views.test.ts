@@ -44,7 +44,7 @@ describe('builds', () => {
 
   it('refresh often while something runs, and seldom otherwise', async () => {
     expect(await builds()).toContain('data-refresh="10000"')
-    expect(await builds({ page: { builds: [buildSummary({ state: 'running', finished_at: null })], next_cursor: null } })).toContain('data-refresh="2000"')
+    expect(await builds({ page: { builds: [buildSummary({ state: 'running', finished_at: null })], next_cursor: null } })).toContain('data-refresh="5000"')
   })
 
   it('older ones are one link away, with the filter kept', async () => {

@@ -147,7 +147,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'nobody is rung': ['calm', 3],
   'who does not answer is rung alone': ['sleepers', 30],
   'memory keeps the leases of what ended': ['mixed', 2],
-  'a result is sent before it is durable': ['disks', 16],
+  'a result is sent before it is durable': ['disks', 302],
   'a file is renamed without its bytes': ['disks', 1],
   'a name is not made durable': ['disks', 33],
   'the folder of a journal is not made durable': ['disks', 306],

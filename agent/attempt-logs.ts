@@ -10,6 +10,7 @@
 import type { AttemptId } from '../schema/job.ts'
 import type { Assignment } from '../schema/sync.ts'
 import { createMask } from './log/mask.ts'
+import { jobTokenOf } from './runner/job-token.ts'
 import type { LogEnd } from './log/measure.ts'
 import { createUploader, type Uploader } from './log/upload.ts'
 import { openLog, type LogLimits } from './log/writer.ts'
@@ -23,7 +24,7 @@ export interface AttemptLogsOptions {
   readonly platform: Pick<Platform, 'disk' | 'network' | 'clock'>
   readonly url: string
   readonly limits: LogLimits
-  /** Of the agent itself; an attempt's own token is masked as well [I22]. */
+  /** Of the agent itself; an attempt's own token and its job's are masked as well [I22]. */
   readonly secrets: readonly string[]
   /** Of one call. */
   readonly callTimeoutMs: number
@@ -156,7 +157,7 @@ export function createAttemptLogs({ spool, platform: { disk, network, clock }, u
 
   return {
     open: ({ attempt, token }) => {
-      const writer = openLog(spool.logPath(attempt), { mask: createMask([...secrets, token]), disk, limits })
+      const writer = openLog(spool.logPath(attempt), { mask: createMask([...secrets, token, jobTokenOf(token)]), disk, limits })
       let parcel: Parcel | null = null // not before there is a byte: a silent job costs nothing
       let bytes = 0
       writer.onGrowth((grown) => {

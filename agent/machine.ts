@@ -20,6 +20,8 @@ export interface PrepareRequest {
 export interface CommandRequest {
   readonly spec: JobSpec
   readonly attempt: AttemptId
+  /** The attempt's. */
+  readonly token: string
   readonly slot: number
   readonly agent: { readonly id: AgentId; readonly name: string }
   readonly folder: string

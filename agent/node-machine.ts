@@ -8,7 +8,10 @@ import { nodeProcesses } from './node-platform.ts'
 import type { Platform } from './platform.ts'
 import { startCommand } from './runner/command.ts'
 import { jobEnvironment } from './runner/environment.ts'
+import { jobTokenOf } from './runner/job-token.ts'
+import { placeTools } from './runner/job-tools.ts'
 import { killLeftovers } from './runner/process-tree.ts'
+import { whatToRun } from './runner/what-to-run.ts'
 import { slotFolders } from './slot-folder.ts'
 
 export interface CheckoutRequest {
@@ -22,14 +25,19 @@ export interface CheckoutRequest {
 export interface NodeMachineOptions {
   readonly platform: Platform
   readonly stateFolder: string
+  /** Address of the coordinator, for what jobs ask of it. */
+  readonly url: string
+  /** How the command line is started: the program, and its first arguments. */
+  readonly self: readonly [string, ...string[]]
   /** The agent process's own, from the entry file: what programs are found by, and what of it a build may see. */
   readonly environment: Readonly<Record<string, string | undefined>>
   prepareCheckout(request: CheckoutRequest): Promise<{ readonly folder: string; readonly commit: string }>
 }
 
-export function nodeMachine({ platform, stateFolder, environment, prepareCheckout }: NodeMachineOptions): Machine {
+export function nodeMachine({ platform, stateFolder, url, self, environment, prepareCheckout }: NodeMachineOptions): Machine {
   const { clock, disk } = platform
   const folders = slotFolders(join(stateFolder, 'slots'), disk)
+  const tools = join(stateFolder, 'bin')
   return {
     host: { os: osName(), arch: arch(), hostname: hostname() },
     processes: nodeProcesses(),
@@ -39,9 +47,11 @@ export function nodeMachine({ platform, stateFolder, environment, prepareCheckou
       if (spec.checkout === null) return { folder: await folders.empty(slot), commit: null }
       return await prepareCheckout({ checkout: spec.checkout, slot, project: spec.project, log, signal })
     },
-    startCommand: ({ spec, attempt, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
-      const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder }, commit, ownEnvironment: environment })
-      const command = startCommand({ command: spec.command, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
+    startCommand: ({ spec, attempt, token, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
+      placeTools(tools, self)
+      const text = whatToRun(spec, folder)
+      const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
+      const command = startCommand({ command: text, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
       // Afterwards as empty as before, off the way of the result and of the next job.
       if (spec.checkout === null) void command.ended.finally(() => folders.empty(slot)).catch(() => undefined) // whoever needs it empty hears of the failure then
       return command

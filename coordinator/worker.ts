@@ -8,6 +8,7 @@ import { apiRoutes } from './http/api.ts'
 import { attemptRoutes } from './http/attempt.ts'
 import { may } from './http/auth.ts'
 import type { HttpEnvironment } from './http/context.ts'
+import { jobRoutes } from './http/job.ts'
 import { logRoutes } from './http/log.ts'
 import { sessionRoutes } from './http/session.ts'
 import { createShell } from './http/shell.ts'
@@ -21,6 +22,7 @@ const app = createShell()
 // Agents: their own credentials, their own refusals.
 app.route('/', agentRoutes)
 app.route('/', attemptRoutes)
+app.route('/', jobRoutes)
 
 // People.
 app.route('/', sessionRoutes)

@@ -131,6 +131,14 @@ export const jobSpec = z.object({
   on_partition: z.enum(['continue', 'stop']),
   /** Where a person sees the build. */
   url: z.string(),
+  /** Of the build, where it has one. */
+  message: z.string().optional(),
+  /** The commit's pipeline file (`pipeline/files.ts`) is uploaded instead of the command: where there is one, or else the job cannot run. */
+  pipeline: z.enum(['if-present', 'required']).optional(),
+  /** Of a job that a step became. */
+  step: z.object({ key: z.string().nullable(), label: z.string().nullable(), parallel: z.object({ index: count, count }).nullable() }).optional(),
+  /** How often a rule of its step had it tried again; absent: never. */
+  retries: count.optional(),
 })
 export type JobSpec = z.infer<typeof jobSpec>
 

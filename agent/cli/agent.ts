@@ -99,7 +99,7 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
     machine: { ...platform, processes: nodeProcesses() },
     endGroup,
   })
-  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, environment, prepareCheckout })
+  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, prepareCheckout })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
   const stop = (times: number) => {
     for (let i = 0; i < times; i++) agent.stop()

@@ -2,17 +2,19 @@
  * The command line. Each command is a file that says its name and flags here and imports what it does late, so that
  * `kedge --help` is there at once. Only this file touches the process: its arguments, environment, signals and exit code.
  */
+import { fstatSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../schema/version.ts'
 import { registerAgent } from './agent.ts'
 import { registerDev } from './dev.ts'
 import { registerPeople } from './people.ts'
+import { registerPipeline } from './pipeline.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople]
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline]
 
 const surroundings: Surroundings = {
   environment: process.env,
@@ -20,6 +22,7 @@ const surroundings: Surroundings = {
   home: homedir(),
   os: process.platform,
   self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+  input: { isPiped: () => !process.stdin.isTTY && isPipe(0), read: () => readFileSync(0) },
   print: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`kedge: ${oneLine(line)}\n`),
   onStop: (call) => {
@@ -59,6 +62,12 @@ function assertKnown(word: string | undefined): void {
   if (word === undefined || word.startsWith('-')) return
   const names = program.commands.map((command) => command.name())
   if (!names.includes(word)) throw new Failure(EXIT.usage, `there is no command "${word}"${didYouMean(word, names) || '.'} "kedge --help" lists them.`)
+}
+
+/** Something is sent, by another program or from a file; `/dev/null`, which jobs have, sends nothing. */
+function isPipe(descriptor: number): boolean {
+  const stat = fstatSync(descriptor)
+  return stat.isFIFO() || stat.isFile() || stat.isSocket()
 }
 
 /** Looked at in the arguments themselves: they may be what is wrong. */

@@ -10,10 +10,13 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 /** Ends the command; the message is one sentence or two for a person: what happened, and the way out. */
 export class Failure extends Error {
   readonly exitCode: ExitCode
+  /** What the coordinator refused, by its own names; empty where it was not about parts of a request. */
+  readonly places: readonly { readonly path: string; readonly message: string }[]
 
-  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
+  constructor(exitCode: ExitCode, message: string, { places = [], ...options }: ErrorOptions & { readonly places?: Failure['places'] } = {}) {
     super(message, options)
     this.exitCode = exitCode
+    this.places = places
   }
 }
 
@@ -26,6 +29,8 @@ export interface Surroundings {
   readonly os: string
   /** How this very command line is started: the program, and its first arguments. */
   readonly self: readonly [string, ...string[]]
+  /** Standard input, for commands that read it. */
+  readonly input: { isPiped(): boolean; read(): Uint8Array }
   /** A line of the result. */
   print(line: string): void
   /** A line about it; `kedge: ` is put in front. */

@@ -165,7 +165,7 @@ export function stateFolder(given: string | undefined, name: string, { environme
 
 const UNREAD: Readonly<Record<string, string>> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder', EACCES: 'permission denied', ENOTDIR: 'a part of the path is a file' }
 
-function whyUnread(error: unknown): string {
+export function whyUnread(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return UNREAD[code] ?? (error instanceof Error ? error.message : String(error))
 }

@@ -49,7 +49,7 @@ export interface AttemptParts {
   openLog(assignment: Assignment): Promise<AttemptLog>
   /** The folder that the command runs in, and the commit in it; throws an error with `code` and `message`. */
   prepare(spec: JobSpec, attempt: AttemptId, log: (text: string) => void, signal: AbortSignal): Promise<{ readonly folder: string; readonly commit: string | null }>
-  startCommand(request: { readonly spec: JobSpec; readonly attempt: AttemptId; readonly folder: string; readonly commit: string | null; readonly timeoutMs: number; readonly graceMs: number; output(chunk: Uint8Array): Promise<void> }): RunningCommand | Promise<RunningCommand>
+  startCommand(request: { readonly spec: JobSpec; readonly attempt: AttemptId; readonly token: string; readonly folder: string; readonly commit: string | null; readonly timeoutMs: number; readonly graceMs: number; output(chunk: Uint8Array): Promise<void> }): RunningCommand | Promise<RunningCommand>
   /** Something that a person at the agent should know, but that changes nothing. */
   note(text: string): void
 }
@@ -149,7 +149,7 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
   }
 
   async function command(spec: JobSpec, folder: string, timeoutMs: number): Promise<Ending> {
-    const started = await parts.startCommand({ spec, attempt, folder, commit: state.commit, timeoutMs, graceMs: spec.cancel_grace_s * 1000, output: write })
+    const started = await parts.startCommand({ spec, attempt, token: assignment.token, folder, commit: state.commit, timeoutMs, graceMs: spec.cancel_grace_s * 1000, output: write })
     state.command = started
     if (state.stop !== null) started.stop(commandsWord(state.stop), state.graceMs)
     else state.phase = 'running'

@@ -5,8 +5,8 @@
  * Order: the machine's, then what people asked for, then what says which attempt this is. People may change `PATH` or
  * unset `CI`; they cannot speak for another attempt, and the marker by which leftovers are found stays true.
  */
-import { jobId, parseAttemptId, type AgentId, type AttemptId } from '../../schema/job.ts'
-import type { JobSpec } from '../../schema/sync.ts'
+import { jobId, parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import { buildkiteEnvironment, type BuildkiteEnvironmentRequest } from './buildkite-environment.ts'
 
 /** What a build needs of the machine that it runs on. `LC_*` are added by prefix. */
 const FROM_THE_AGENT: ReadonlySet<string> = new Set(
@@ -21,14 +21,8 @@ const FROM_THE_AGENT: ReadonlySet<string> = new Set(
 /** A service manager may start the agent without any. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-export interface JobEnvironmentRequest {
-  readonly spec: JobSpec
+export interface JobEnvironmentRequest extends BuildkiteEnvironmentRequest {
   readonly attempt: AttemptId
-  readonly agent: { readonly id: AgentId; readonly name: string }
-  /** `workspace`: the checkout, where the command starts. */
-  readonly folders: { readonly workspace: string }
-  /** As checked out; null without a checkout. */
-  readonly commit: string | null
   /** The agent process's own, handed in by the entry file. */
   readonly ownEnvironment: Readonly<Record<string, string | undefined>>
 }
@@ -40,18 +34,23 @@ export class EnvironmentError extends Error {
 }
 
 /** Throws an `EnvironmentError` for a name or value that an operating system cannot hold. */
-export function jobEnvironment({ spec, attempt, agent, folders, commit, ownEnvironment }: JobEnvironmentRequest): Record<string, string> {
+export function jobEnvironment(request: JobEnvironmentRequest): Record<string, string> {
+  const { spec, attempt, agent, folders, commit, access, ownEnvironment } = request
   checkNames(spec.env)
   const key = parseAttemptId(attempt)
   if (key === null) throw new EnvironmentError(`cannot name the attempt: "${attempt}" is not an attempt id.`)
+  const asked = { PATH, ...inherited(ownEnvironment), ...spec.env }
   return {
-    PATH,
     ...inherited(ownEnvironment),
     CI: 'true',
     KEDGE: 'true',
     // A question for a password would wait for ever; git is to fail and say so.
     GIT_TERMINAL_PROMPT: '0',
     ...spec.env,
+    PATH: `${folders.tools}:${asked.PATH}`,
+    ...buildkiteEnvironment(request),
+    KEDGE_URL: access.url,
+    KEDGE_JOB_TOKEN: access.token,
     KEDGE_ATTEMPT: attempt,
     KEDGE_AGENT_ID: agent.id,
     KEDGE_AGENT_NAME: agent.name,

@@ -18,6 +18,8 @@ export interface StoredSpec {
   readonly timeoutS: number
   readonly onPartition: 'continue' | 'stop'
   readonly url: string
+  /** As in the wire's spec: what a build opens with that was not asked for with a command. */
+  readonly pipeline?: 'if-present' | 'required'
   /** How often a rule of its step had it tried again. */
   readonly retries?: number
   /** Of a job of a step: what it is called, and which of the step's jobs it is. */
@@ -44,20 +46,25 @@ export interface BuildRequested {
   readonly number: number
   readonly class: number
   readonly request: CreateBuildRequest
-  /** The command that runs: of the request, else of the project. */
-  readonly command: string
   readonly url: string
 }
 
+/** Its commit is there when its jobs run, so it may hold a pipeline. */
+export function isCheckedOut(project: ProjectRow): project is ProjectRow & { readonly repository: string } {
+  return project.checkout && project.repository !== null
+}
+
 /** Opens a build with its one job, queued. */
-export function openBuild({ project, number, class: jobClass, request, command, url }: BuildRequested, now: number): { readonly build: BuildRow; readonly job: JobRow } {
+export function openBuild({ project, number, class: jobClass, request, url }: BuildRequested, now: number): { readonly build: BuildRow; readonly job: JobRow } {
+  const hasPipeline = request.command === undefined && isCheckedOut(project)
   const spec: StoredSpec = {
-    command,
+    command: request.command ?? project.command ?? '',
     env: request.env,
-    checkout: project.checkout && project.repository !== null ? { repository: project.repository, fresh: request.fresh_checkout } : null,
+    checkout: isCheckedOut(project) ? { repository: project.repository, fresh: request.fresh_checkout } : null,
     timeoutS: request.timeout_s ?? project.timeoutS,
     onPartition: request.on_partition,
     url,
+    ...(hasPipeline ? { pipeline: project.command === null ? ('required' as const) : ('if-present' as const) } : {}),
   }
   const build: BuildRow = {
     project: project.id,
@@ -118,6 +125,10 @@ export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
     cancel_grace_s: CANCEL_GRACE_S,
     on_partition: stored.onPartition,
     url: stored.url,
+    ...(build.message === null ? {} : { message: build.message }),
+    ...(stored.pipeline === undefined ? {} : { pipeline: stored.pipeline }),
+    ...(job.step === null ? {} : { step: { key: stored.key ?? null, label: stored.label ?? null, parallel: stored.parallel ?? null } }),
+    ...(stored.retries === undefined ? {} : { retries: stored.retries }),
   }
 }
 

@@ -5,7 +5,7 @@
 import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import type { AgentAnswer, Caller } from '../objects/scheduler-api.ts'
 import type { Refusal } from '../refusal.ts'
-import { readAttempt, readSession, sha256Hex, tokenTag, TOKEN_NAMES } from '../trust/tokens.ts'
+import { readAttempt, readJob, readSession, sha256Hex, tokenTag, TOKEN_NAMES, type AttemptClaims, type TokenTag } from '../trust/tokens.ts'
 
 /** What a signed token is checked with. */
 export interface Verification {
@@ -32,12 +32,27 @@ export function callerOf(authorization: string | undefined, { key, now }: Verifi
 }
 
 /** The attempt that the path names, if the token is this very attempt's. */
-export function attemptOf(authorization: string | undefined, named: string, { key, now }: Verification): AgentAnswer<AttemptId> {
+export function attemptOf(authorization: string | undefined, named: string, verification: Verification): AgentAnswer<AttemptId> {
+  return namedBy(authorization, named, { ...verification, tag: 'att', read: readAttempt, wanted: "the attempt's token (kdg_att_…)" })
+}
+
+/** The attempt that the path names, if the token is that of its job. */
+export function jobOf(authorization: string | undefined, named: string, verification: Verification): AgentAnswer<AttemptId> {
+  return namedBy(authorization, named, { ...verification, tag: 'job', read: readJob, wanted: "the job's own token (kdg_job_…, KEDGE_JOB_TOKEN of its environment)" })
+}
+
+interface Signed extends Verification {
+  readonly tag: TokenTag
+  read(token: string, key: string): AttemptClaims | null
+  readonly wanted: string
+}
+
+function namedBy(authorization: string | undefined, named: string, { key, now, tag, read, wanted }: Signed): AgentAnswer<AttemptId> {
   if (parseAttemptId(named) === null) return { ok: false, code: 'bad_request', message: `"${named.slice(0, 80)}" is not an attempt id; one looks like J1-82-1.3` }
   const token = bearer(authorization)
-  if (token === null || tokenTag(token) !== 'att') return wrongToken(token, "the attempt's token (kdg_att_…)")
-  const claims = readAttempt(token, key)
-  if (claims === null || claims.expiresAt <= now) return { ok: false, code: 'token_invalid', message: "the attempt's token is not valid, or not any more" }
+  if (token === null || tokenTag(token) !== tag) return wrongToken(token, wanted)
+  const claims = read(token, key)
+  if (claims === null || claims.expiresAt <= now) return { ok: false, code: 'token_invalid', message: `the ${TOKEN_NAMES[tag]} is not valid, or not any more` }
   if (claims.attempt !== named) return { ok: false, code: 'token_invalid', message: `this token belongs to attempt ${claims.attempt}, not to ${named}`, status: 403 } // known, but not let in here
   return { ok: true, value: claims.attempt }
 }

@@ -12,8 +12,8 @@ import { problem } from './problem.ts'
 import { mistakes } from './mistakes.ts'
 
 /** The JSON body, checked. An absent body is taken as `{}` where the schema accepts that. */
-export async function readBody<T>(c: HttpContext, schema: z.ZodType<T>): Promise<T> {
-  const text = await readText(c.req.raw, LIMITS.bodyBytes)
+export async function readBody<T>(c: HttpContext, schema: z.ZodType<T>, limitBytes: number = LIMITS.bodyBytes): Promise<T> {
+  const text = await readText(c.req.raw, limitBytes)
   if (text !== '') requireJson(c.req.header('content-type'))
   const input = text === '' ? {} : parseJson(text)
   const checked = schema.safeParse(input)

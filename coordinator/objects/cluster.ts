@@ -12,7 +12,7 @@ import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
 import type { Offered } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
-import { openBuild, specOf } from '../core/plan.ts'
+import { isCheckedOut, openBuild, specOf } from '../core/plan.ts'
 import type { Graph } from '../core/retry-steps.ts'
 import { apply } from '../store/apply.ts'
 import * as load from '../store/load.ts'
@@ -22,10 +22,10 @@ import type { Sql } from '../store/sql.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
-import { problem, type AgentAnswer, type Answer, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal } from './scheduler-api.ts'
+import { problem, type AgentAnswer, type Answer, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 import { finishSteps } from './progress.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
-import { uploadPipeline, type PipelineUpload, type Uploaded } from './upload.ts'
+import { uploadPipeline } from './upload.ts'
 import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
 
 export interface ClusterParts {
@@ -239,11 +239,10 @@ export class Cluster {
         if (first.asked !== asked) return problem(422, 'idempotency-key-reused', 'The Idempotency-Key was used before', `This Idempotency-Key started build ${first.number} with another body. Use a new key for a new build.`)
         return this.#viewOfBuild(event, project, first.number, options.origin)
       }
-      const command = request.command ?? project.command
-      if (command === null) return problem(422, 'command-missing', 'No command', `Project ${slug} has no command of its own. Give "command" with the build, or set one for the project.`)
+      if (request.command === undefined && project.command === null && !isCheckedOut(project)) return problem(422, 'command-missing', 'No command', `Project ${slug} has no command of its own, and no checkout that could hold a pipeline. Give "command" with the build, or set one for the project.`)
       if (!project.checkout && (request.commit !== undefined || request.branch !== undefined)) return problem(422, 'checkout-off', 'The project has no checkout', `Project ${slug} runs without a checkout, so it cannot build a commit or branch. Leave both away.`)
       const number = load.lastBuildNumber(event.on, project.id) + 1
-      const opened = openBuild({ project, number, class: classFor(event, request.agents), request, command, url: buildUrl(options.origin, slug, number) }, now)
+      const opened = openBuild({ project, number, class: classFor(event, request.agents), request, url: buildUrl(options.origin, slug, number) }, now)
       event.apply({ kind: 'build.insert', row: opened.build })
       event.apply({ kind: 'job.insert', row: opened.job })
       if (key !== null) load.dedups.insert(event.on, { key, answer: JSON.stringify({ number, asked }), at: now })

@@ -7,6 +7,7 @@
  */
 import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
 import type { AttemptId, JobId } from '../../schema/job.ts'
+import type { Pipeline } from '../../schema/pipeline/steps.ts'
 import type { RegisterReply, RegisterRequest } from '../../schema/sync.ts'
 import type { Refusal } from '../refusal.ts'
 
@@ -71,6 +72,19 @@ export interface DerivedToken {
   readonly parent: string
 }
 
+export interface PipelineUpload {
+  readonly pipeline: Pipeline
+  /** Sent again with each repetition of one upload. */
+  readonly key: string
+  /** SHA-256 of the canonical pipeline. */
+  readonly digest: string
+}
+
+export interface Uploaded {
+  readonly steps: number
+  readonly jobs: number
+}
+
 export interface SchedulerApi {
   fetch(request: Request): Promise<Response>
 
@@ -92,6 +106,8 @@ export interface SchedulerApi {
   retryBuild(slug: string, number: number, request: RetryRequest, origin: string): Promise<Answer<BuildView>>
   /** Lets a block pass, named by its key or number; `by` is who did. */
   unblock(slug: string, number: number, step: string, by: string, origin: string): Promise<Answer<BuildView>>
+  /** Steps that the job of a current attempt brings into its build; a repetition by its key answers as the first time. */
+  uploadPipeline(attempt: AttemptId, upload: PipelineUpload): Promise<Answer<Uploaded>>
   job(id: string): Promise<Answer<JobLogs>>
   agents(): Promise<readonly AgentView[]>
   /** `action`: `drain` takes no more work, `resume` takes it again, `revoke` ends its credential for good. */

@@ -16,7 +16,7 @@ import { adminIdOf, sha256Hex } from '../trust/tokens.ts'
 import { Cluster, type Outcome } from './cluster.ts'
 import { admit, Doorbell, type Attached, type Attachment } from './doorbell.ts'
 import { sqlOf } from './object-sql.ts'
-import type { BuildsFilter, Caller, DerivedToken, SchedulerApi } from './scheduler-api.ts'
+import type { BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi } from './scheduler-api.ts'
 import type { ParsedSync } from './sync.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -159,6 +159,10 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
 
   async unblock(slug: string, number: number, step: string, by: string, origin: string) {
     return this.#follow(this.#cluster.unblock(Date.now(), slug, number, step, by, origin))
+  }
+
+  async uploadPipeline(attempt: AttemptId, upload: PipelineUpload) {
+    return this.#follow(this.#cluster.uploadPipeline(Date.now(), attempt, upload))
   }
 
   async job(id: string) {

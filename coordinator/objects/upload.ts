@@ -5,30 +5,18 @@
 import type { Problem } from '../../schema/api.ts'
 import { attemptId, isFinal, parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import { graphOf } from '../../schema/pipeline/graph.ts'
-import type { Mistake, Pipeline } from '../../schema/pipeline/steps.ts'
+import type { Mistake } from '../../schema/pipeline/steps.ts'
 import type { JobRow, StepRow } from '../core/decision.ts'
 import { expand } from '../core/expand.ts'
 import { planUpload } from '../core/upload.ts'
+import { pipelineInvalid } from '../pipeline-invalid.ts'
 import * as load from '../store/load.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
-import { problem, type Answer } from './scheduler-api.ts'
+import { problem, type Answer, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 
 /** The most jobs of one build, those of all its uploads together. */
 export const MOST_JOBS = 10_000
-
-export interface PipelineUpload {
-  readonly pipeline: Pipeline
-  /** Sent again with each repetition of one upload. */
-  readonly key: string
-  /** SHA-256 of the canonical pipeline. */
-  readonly digest: string
-}
-
-export interface Uploaded {
-  readonly steps: number
-  readonly jobs: number
-}
 
 /** What is kept of an upload that was accepted. */
 interface Kept extends Uploaded {
@@ -114,24 +102,6 @@ function refuse(status: number, code: string, detail: string): { readonly ok: fa
   return problem(status, code, 'The steps were not taken', detail)
 }
 
-const SHOWN = 100
-
 function mistaken(mistakes: readonly Mistake[]): { readonly ok: false; readonly problem: Problem } {
-  const [first] = mistakes
-  const more = mistakes.length - 1
-  return {
-    ok: false,
-    problem: {
-      status: 422,
-      code: 'pipeline-invalid',
-      title: 'The pipeline is not valid',
-      detail: `${first === undefined ? '' : `${spelled(first.path)}: ${first.message}`}${more > 0 ? ` And ${more} more.` : ''}`,
-      errors: mistakes.slice(0, SHOWN).map(({ path, message }) => ({ path: spelled(path), message })),
-    },
-  }
-}
-
-/** `steps[3].depends_on` */
-export function spelled(path: Mistake['path']): string {
-  return path.reduce<string>((text, at) => (typeof at === 'number' ? `${text}[${at}]` : text === '' ? at : `${text}.${at}`), '')
+  return { ok: false, problem: pipelineInvalid(mistakes) }
 }

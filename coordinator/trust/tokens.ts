@@ -18,6 +18,7 @@ export const TOKEN_NAMES = {
   sec: "agent's secret",
   ses: "agent's session token",
   att: "attempt's token",
+  job: "job's token",
 } as const
 export type TokenTag = keyof typeof TOKEN_NAMES
 
@@ -92,6 +93,18 @@ export function readAttempt(token: string, key: string): AttemptClaims | null {
   if (typeof attempt !== 'string' || parseAttemptId(attempt) === null || typeof agent !== 'string' || !AGENT_ID.test(agent)) return null
   if (typeof expiresAt !== 'number' || !Number.isSafeInteger(expiresAt)) return null
   return { attempt: attempt as AttemptId, agent: agent as AgentId, expiresAt }
+}
+
+/**
+ * The claims of a job's token, or null. An agent makes it of its attempt's token (`agent/runner/job-token.ts`): the same
+ * claims, signed with that token's own signature. So it is narrower, cannot be turned back, and needs no word on the wire.
+ */
+export function readJob(token: string, key: string): AttemptClaims | null {
+  const dot = token.indexOf('.')
+  if (!token.startsWith('kdg_job_') || dot < 0 || token.length > 1024) return null
+  const attempts = `kdg_att_${token.slice('kdg_job_'.length, dot)}`
+  const signature = mac(attempts, key)
+  return token.slice(dot + 1) === '' || !sameText(token.slice(dot + 1), mac(token.slice(0, dot), signature)) ? null : readAttempt(`${attempts}.${signature}`, key)
 }
 
 /** The prefix is signed too: a token of one kind never reads as one of another. */

@@ -20,6 +20,8 @@ beforeEach(async () => {
   const machine = nodeMachine({
     platform,
     stateFolder: folder,
+    url: fake.url,
+    self: [process.execPath, 'kedge.mjs'],
     environment: { PATH: process.env['PATH'], HOME: folder, KEDGE_REGISTRATION_TOKEN: 'kdg_reg_test' },
     prepareCheckout: async ({ slot, project }) => {
       checkouts.push({ slot, project })
@@ -44,7 +46,7 @@ async function run(job: FakeJob): Promise<string> {
 
 describe('a real command under the agent', () => {
   it('runs in an empty folder, knows who it is, and sees no secret of the agent', async () => {
-    const job = fake.enqueue({ command: 'ls -A; echo "$CI $KEDGE_ATTEMPT $KEDGE_BUILD_NUMBER"; env | grep -c kdg_reg || true; touch left-behind' })
+    const job = fake.enqueue({ command: 'ls -A; echo "$CI $KEDGE_ATTEMPT $KEDGE_BUILD_NUMBER"; env | grep -c "kdg_[r]eg" || true; touch left-behind' })
     expect(await run(job)).toBe('true J1-1-1.1 1\n0\n')
     expect(await run(fake.enqueue({ command: 'ls -A; echo nothing here' }))).toBe('nothing here\n')
   })

@@ -12,6 +12,7 @@ const around = (environment: Record<string, string>, folder = '/nowhere'): Surro
   home: '/home/ada',
   os: 'linux',
   self: ['node'],
+  input: { isPiped: () => false, read: () => new Uint8Array() },
   print: () => {},
   note: () => {},
   onStop: () => {},

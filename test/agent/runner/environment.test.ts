@@ -11,15 +11,17 @@ const spec: JobSpec = {
 function environment(env: Record<string, string> = {}, rest: Partial<JobEnvironmentRequest> = {}): Record<string, string> {
   return jobEnvironment({
     spec: { ...spec, env }, attempt: attemptId({ project: 1, build: 82, n: 1, fence: 3 }), agent: { id: 'a_00000000000000000001' as AgentId, name: 'box' },
-    folders: { workspace: '/w' }, commit: '3f2a', ownEnvironment: {}, ...rest,
+    folders: { workspace: '/w', tools: '/state/bin' }, command: 'make', access: { url: 'https://ci.example', token: 'kdg_job_x' }, commit: '3f2a', ownEnvironment: {}, ...rest,
   })
 }
 
 it('says which attempt of what this is', () => {
-  expect(environment()).toEqual({
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', CI: 'true', KEDGE: 'true', GIT_TERMINAL_PROMPT: '0',
+  const own = Object.fromEntries(Object.entries(environment()).filter(([name]) => !name.startsWith('BUILDKITE')))
+  expect(own).toEqual({
+    PATH: '/state/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', CI: 'true', KEDGE: 'true', GIT_TERMINAL_PROMPT: '0',
     KEDGE_ATTEMPT: 'J1-82-1.3', KEDGE_AGENT_ID: 'a_00000000000000000001', KEDGE_AGENT_NAME: 'box', KEDGE_JOB_ID: 'J1-82-1', KEDGE_FENCE: '3', KEDGE_PROJECT: 'app',
     KEDGE_BUILD_NUMBER: '82', KEDGE_BUILD_URL: 'https://ci.example/projects/app/builds/82', KEDGE_COMMIT: '3f2a', KEDGE_BRANCH: 'main', KEDGE_WORKSPACE: '/w',
+    KEDGE_URL: 'https://ci.example', KEDGE_JOB_TOKEN: 'kdg_job_x',
   })
 })
 
@@ -27,16 +29,16 @@ it('takes from the agent what a build needs of the machine, and nothing else', (
   const machine = { PATH: '/bin', HOME: '/home/ci', LANG: 'C.UTF-8', LC_ALL: 'C', TZ: 'UTC', SSH_AUTH_SOCK: '/s', https_proxy: 'http://proxy', NO_PROXY: 'localhost' }
   const secret = { KEDGE_TOKEN: 'kdg_api_x', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_x', KEDGE_ADMIN_TOKEN: 'kdg_adm_x', KEDGE_URL: 'u', AWS_SECRET_ACCESS_KEY: 'k', BASH_ENV: '/x', LD_PRELOAD: '/y', NODE_OPTIONS: '--z' }
   const given = environment({}, { ownEnvironment: { ...machine, ...secret, HTTP_PROXY: undefined } })
-  expect(given).toMatchObject(machine)
-  for (const name of [...Object.keys(secret), 'HTTP_PROXY']) expect(given).not.toHaveProperty(name)
+  expect(given).toMatchObject({ ...machine, PATH: '/state/bin:/bin', KEDGE_URL: 'https://ci.example' })
+  for (const name of [...Object.keys(secret).filter((one) => one !== 'KEDGE_URL'), 'HTTP_PROXY']) expect(given).not.toHaveProperty(name)
 })
 
 it('people add and change variables', () => {
-  expect(environment({ PATH: '/opt/bin', CI: '1', DEPLOY_TO: 'staging', KEDGE_MINE: 'yes' })).toMatchObject({ PATH: '/opt/bin', CI: '1', DEPLOY_TO: 'staging', KEDGE_MINE: 'yes' })
+  expect(environment({ PATH: '/opt/bin', CI: '1', DEPLOY_TO: 'staging', KEDGE_MINE: 'yes' })).toMatchObject({ PATH: '/state/bin:/opt/bin', CI: '1', DEPLOY_TO: 'staging', KEDGE_MINE: 'yes' })
 })
 
 it('nobody speaks for another attempt', () => {
-  expect(environment({ KEDGE_ATTEMPT: 'J9-9-9.9', KEDGE_AGENT_ID: 'a_x', KEDGE_FENCE: '99', KEDGE_COMMIT: 'other' })).toEqual(environment())
+  expect(environment({ KEDGE_ATTEMPT: 'J9-9-9.9', KEDGE_AGENT_ID: 'a_x', KEDGE_FENCE: '99', KEDGE_COMMIT: 'other', KEDGE_JOB_TOKEN: 'kdg_job_y', BUILDKITE_COMMIT: 'other', BUILDKITE_AGENT_ACCESS_TOKEN: 'y' })).toEqual(environment())
 })
 
 it('what is not known is empty, so that set -u does not trip', () => {
@@ -46,4 +48,16 @@ it('what is not known is empty, so that set -u does not trip', () => {
 it.each([[{ 'A=B': 'x' }, /"A=B"/], [{ '': 'x' }, /not empty/], [{ A: 'x\0y' }, /variable A/]] as const)('a variable that no process can be given is refused by name: %j', (env, message) => {
   expect(() => environment(env as unknown as Record<string, string>)).toThrow(EnvironmentError) // a union of one-key objects
   expect(() => environment(env as unknown as Record<string, string>)).toThrow(message)
+})
+
+it('says to scripts that know Buildkite what they ask for', () => {
+  const given = environment({}, { spec: { ...spec, message: 'Count twice', retries: 2, step: { key: 'test', label: 'Test', parallel: { index: 1, count: 3 } } } })
+  expect(given).toMatchObject({
+    BUILDKITE: 'true', BUILDKITE_BUILD_NUMBER: '82', BUILDKITE_BRANCH: 'main', BUILDKITE_COMMIT: '3f2a', BUILDKITE_MESSAGE: 'Count twice', BUILDKITE_PIPELINE_SLUG: 'app', BUILDKITE_PULL_REQUEST: 'false',
+    BUILDKITE_REPO: 'git@host:app', BUILDKITE_STEP_KEY: 'test', BUILDKITE_LABEL: 'Test', BUILDKITE_COMMAND: 'make', BUILDKITE_TIMEOUT: '1', BUILDKITE_RETRY_COUNT: '2', BUILDKITE_PARALLEL_JOB: '1', BUILDKITE_PARALLEL_JOB_COUNT: '3',
+    BUILDKITE_AGENT_ENDPOINT: 'https://ci.example', BUILDKITE_AGENT_ACCESS_TOKEN: 'kdg_job_x', BUILDKITE_BIN_PATH: '/state/bin', BUILDKITE_BUILD_CHECKOUT_PATH: '/w',
+  })
+  expect(given['BUILDKITE_BUILD_ID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  expect(environment()).toMatchObject({ BUILDKITE_BUILD_ID: given['BUILDKITE_BUILD_ID'], BUILDKITE_RETRY_COUNT: '0', BUILDKITE_STEP_KEY: '' })
+  expect(environment()).not.toHaveProperty('BUILDKITE_PARALLEL_JOB')
 })

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { newToken, readAttempt, readSession, sameText, sha256Hex, signAttempt, signSession, tokenTag, type AttemptClaims, type SessionClaims } from '../../../coordinator/trust/tokens.ts'
+import { newToken, readAttempt, readJob, readSession, sameText, sha256Hex, signAttempt, signSession, tokenTag, type AttemptClaims, type SessionClaims } from '../../../coordinator/trust/tokens.ts'
 import { attemptId, type AgentId } from '../../../schema/job.ts'
+import { jobTokenOf } from '../../support/job-token.ts'
 
 const KEY = 'a-signing-key-of-32-characters-or-more'
 const agent = 'a_0123456789abcdefghij' as AgentId // has the form that AGENT_ID asks for
@@ -62,5 +63,28 @@ describe('signed tokens', () => {
   it('are null for any garbage, never an error', () => {
     fc.assert(fc.property(fc.string(), (text) => readSession(`kdg_ses_${text}`, KEY) === null && readAttempt(text, KEY) === null))
     expect(readSession(`kdg_ses_.${'x'.repeat(100_000)}`, KEY)).toBeNull()
+  })
+})
+
+describe("a job's token", () => {
+  const token = jobTokenOf(signAttempt(attempt, KEY))
+
+  it('is made by an agent of its attempt\'s, and has the same claims', () => {
+    expect(token).toMatch(/^kdg_job_/)
+    expect(readJob(token, KEY)).toEqual(attempt)
+  })
+
+  it('is none under another key, changed, cut, or made of another kind', () => {
+    expect(readJob(token, `${KEY}x`)).toBeNull()
+    for (const at of [9, token.indexOf('.') - 1, token.length - 1]) expect(readJob(`${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`, KEY)).toBeNull()
+    for (const cut of [token.slice(0, -1), token.slice(0, token.indexOf('.') + 1), token.slice(0, token.indexOf('.')), '']) expect(readJob(cut, KEY)).toBeNull()
+    expect(readJob(jobTokenOf(signSession(session, KEY)), KEY)).toBeNull()
+    expect(readJob(signAttempt(attempt, KEY), KEY)).toBeNull()
+    expect(readJob(signAttempt(attempt, KEY).replace('kdg_att_', 'kdg_job_'), KEY)).toBeNull()
+  })
+
+  it('is no token of the attempt', () => {
+    expect(readAttempt(token, KEY)).toBeNull()
+    expect(readAttempt(token.replace('kdg_job_', 'kdg_att_'), KEY)).toBeNull()
   })
 })

@@ -1,0 +1,73 @@
+/** `kedge pipeline check`: what would run, told without a coordinator. */
+import { graphOf, type Node } from '../../schema/pipeline/graph.ts'
+import { preparePipeline } from '../../schema/pipeline/prepare.ts'
+import type { Step } from '../../schema/pipeline/steps.ts'
+import { EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
+import { mistakeLines, readPipelineFile } from './pipeline-file.ts'
+
+interface CheckFlags {
+  readonly env?: readonly string[]
+  readonly known?: readonly string[]
+  readonly interpolation: boolean
+  readonly json?: boolean
+}
+
+interface Told {
+  /** From 1, as the steps stand; those of a group follow it. */
+  readonly step: number
+  readonly kind: Step['kind']
+  readonly label: string | null
+  readonly key: string | null
+  readonly command: string | null
+  readonly jobs: number
+  /** Numbers of steps, and keys of those that the build has from elsewhere. */
+  readonly after: readonly (number | string)[]
+  readonly group: number | null
+}
+
+/** Exit status 0: it would run; 2: it has mistakes. */
+export async function checkPipeline(named: string | undefined, flags: CheckFlags, surroundings: Surroundings): Promise<ExitCode> {
+  const file = readPipelineFile(named, surroundings)
+  const environment = flags.interpolation ? { ...surroundings.environment, ...Object.fromEntries((flags.env ?? []).map(variableOf)) } : null
+  const answer = preparePipeline(file.text, environment)
+  const graph = answer.ok ? graphOf(answer.prepared.pipeline.steps, new Set(flags.known)) : null
+  const mistakes = !answer.ok ? answer.mistakes : graph?.ok === false ? graph.mistakes.map(({ path, message }) => ({ place: answer.prepared.at(path), message })) : []
+  if (graph?.ok !== true) {
+    if (flags.json === true) surroundings.print(JSON.stringify({ file: file.name, ok: false, mistakes: mistakes.map(({ place: { line, column }, message }) => ({ line, column, message })) }))
+    else for (const line of mistakeLines(file, mistakes)) surroundings.note(line)
+    return EXIT.usage
+  }
+  const told = graph.graph.nodes.map(tell)
+  const jobs = told.reduce((sum, one) => sum + one.jobs, 0)
+  if (flags.json === true) {
+    surroundings.print(JSON.stringify({ file: file.name, ok: true, steps: told }))
+    return EXIT.ok
+  }
+  surroundings.print(`${file.name}: ${told.length} step${told.length === 1 ? '' : 's'}, ${jobs} job${jobs === 1 ? '' : 's'}`)
+  const titles = told.map(({ group, label, key, kind }) => `${group === null ? '' : '  '}${oneLine(label ?? key ?? kind)}`)
+  const width = Math.min(40, Math.max(0, ...titles.map((title) => title.length)))
+  for (const [index, { step, after, command, jobs: own }] of told.entries()) {
+    const parts = [command === null ? null : oneLine(command.split('\n')[0] ?? ''), own > 1 ? `× ${own}` : null, after.length === 0 ? 'at once' : `after ${after.join(', ')}`]
+    surroundings.print(`${String(step).padStart(4)}  ${(titles[index] ?? '').padEnd(width)}  ${parts.filter((part) => part !== null && part !== '').join('  ')}`)
+  }
+  return EXIT.ok
+}
+
+function tell({ step, group, waitsFor, waitsForKnown }: Node, index: number): Told {
+  return {
+    step: index + 1,
+    kind: step.kind,
+    label: step.label,
+    key: step.key,
+    command: step.kind === 'command' ? (step.command ?? '') : null,
+    jobs: step.kind === 'command' ? (step.parallelism ?? 1) : 0,
+    after: [...waitsFor.map(({ node }) => node + 1), ...waitsForKnown.map((known) => known.step)],
+    group: group === null ? null : group + 1,
+  }
+}
+
+function variableOf(text: string): readonly [name: string, value: string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new Failure(EXIT.usage, `--env must be NAME=VALUE, not "${text}".`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}

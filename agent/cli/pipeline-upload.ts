@@ -1,0 +1,79 @@
+/** `kedge pipeline upload`, inside a job: everything that can be told here is told here, with the line of the file. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { pipelineUploadReply, type PipelineUpload } from '../../schema/job-calls.ts'
+import { preparePipeline } from '../../schema/pipeline/prepare.ts'
+import { createClient, postOnce } from './client.ts'
+import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
+import { mistakeLines, readPipelineFile, type PipelineFile } from './pipeline-file.ts'
+import { coordinatorUrl, present } from './settings.ts'
+
+interface UploadFlags {
+  readonly dryRun?: boolean
+  readonly format: string
+  readonly interpolation: boolean
+  readonly rejectSecrets?: boolean
+}
+
+export async function uploadPipeline(named: string | undefined, flags: UploadFlags, surroundings: Surroundings): Promise<ExitCode> {
+  if (flags.format !== 'json' && flags.format !== 'yaml') throw new Failure(EXIT.usage, `--format must be json or yaml, not "${flags.format}".`)
+  const { environment } = surroundings
+  const file = readPipelineFile(named, surroundings)
+  const answer = preparePipeline(file.text, flags.interpolation ? environment : null)
+  if (!answer.ok) return refuse(file, mistakeLines(file, answer.mistakes), surroundings)
+  const { prepared } = answer
+  const text = JSON.stringify(prepared.canonical)
+  if (flags.rejectSecrets === true) rejectSecrets(text, environment)
+  if (flags.dryRun === true) {
+    surroundings.print(flags.format === 'json' ? JSON.stringify(prepared.canonical, null, 2) : (await import('yaml')).stringify(prepared.canonical).trimEnd())
+    return EXIT.ok
+  }
+  const job = jobOf(environment)
+  const body: PipelineUpload = { pipeline: prepared.canonical }
+  try {
+    const { steps, jobs } = await postOnce(createClient(job), `/v1/attempts/${job.attempt}/pipeline`, UPLOADED, { body, pause })
+    surroundings.note(`uploaded ${count(steps, 'step')} (${count(jobs, 'job')}) from ${file.name}`)
+    return EXIT.ok
+  } catch (error) {
+    if (error instanceof Failure && error.places.length > 0) return refuse(file, mistakeLines(file, error.places.map(({ path, message }) => ({ place: prepared.at(pathOf(path)), message }))), surroundings)
+    throw error
+  }
+}
+
+const UPLOADED = { is: (json: unknown): json is { readonly steps: number; readonly jobs: number } => pipelineUploadReply.safeParse(json).success }
+
+interface Job {
+  readonly url: string
+  readonly token: string
+  readonly attempt: string
+}
+
+/** Where the job's agent said that its coordinator is. */
+function jobOf(environment: Surroundings['environment']): Job {
+  const [url, token, attempt] = ['KEDGE_URL', 'KEDGE_JOB_TOKEN', 'KEDGE_ATTEMPT'].map((name) => present(environment[name]))
+  if (url === undefined || token === undefined || attempt === undefined) throw new Failure(EXIT.usage, 'this works inside a job only: KEDGE_URL, KEDGE_JOB_TOKEN and KEDGE_ATTEMPT, which an agent sets, are not there. To look at a pipeline anywhere, use "kedge pipeline check".')
+  return { url: coordinatorUrl({ text: url, from: 'KEDGE_URL' }), token, attempt }
+}
+
+function refuse({ name }: PipelineFile, lines: readonly string[], { note }: Surroundings): ExitCode {
+  for (const line of lines) note(line)
+  note(`${name} was not uploaded: ${lines.length === 1 ? 'it has a mistake' : `it has ${lines.length} mistakes`}.`)
+  return EXIT.usage
+}
+
+const SECRET_NAMES = /_(PASSWORD|SECRET|TOKEN|PRIVATE_KEY|ACCESS_KEY|SECRET_KEY|CONNECTION_STRING)$/
+/** Shorter values are found everywhere. */
+const SHORTEST_SECRET = 6
+
+function rejectSecrets(text: string, environment: Surroundings['environment']): void {
+  const found = Object.entries(environment).filter(([name, value = '']) => SECRET_NAMES.test(name) && value.length >= SHORTEST_SECRET && text.includes(JSON.stringify(value).slice(1, -1)))
+  if (found.length > 0) throw new Failure(EXIT.usage, `the pipeline holds the value of ${found.map(([name]) => name).join(', ')}, which everybody who sees the build would read. Write "$$" before the variable, so that the job's own shell fills it in.`)
+}
+
+/** `steps[3].depends_on` to its parts, as the coordinator spells them. */
+function pathOf(text: string): readonly (string | number)[] {
+  return [...text.matchAll(/\[(\d+)\]|([^.[\]]+)/g)].map(([, index, name]) => (index === undefined ? (name ?? '') : Number(index)))
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`
+}

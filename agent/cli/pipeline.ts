@@ -1,0 +1,30 @@
+/** `kedge pipeline`: names, flags and help. What it does is in `pipeline-upload.ts` and `pipeline-check.ts`, imported late. */
+import type { Command } from 'commander'
+import type { ExitCode, Surroundings } from './output.ts'
+
+export function registerPipeline(program: Command, surroundings: Surroundings): void {
+  const end = (code: ExitCode) => {
+    process.exitCode = code
+  }
+  const pipeline = program.command('pipeline').description('check pipeline files, and upload steps from inside a job')
+
+  pipeline
+    .command('upload')
+    .argument('[file]', 'pipeline file; "-" or a pipe is standard input; without it .kedge/pipeline.yml or .buildkite/pipeline.yml')
+    .description('bring steps into the build, behind the step that runs this')
+    .option('--dry-run', 'print what would be uploaded, and upload nothing')
+    .option('--format <json|yaml>', 'of --dry-run', 'json')
+    .option('--no-interpolation', 'leave variables as they are written')
+    .option('--reject-secrets', 'refuse a pipeline that holds the value of a variable such as X_TOKEN or X_PASSWORD')
+    .action(async (file, flags) => end(await (await import('./pipeline-upload.ts')).uploadPipeline(file, flags, surroundings)))
+
+  pipeline
+    .command('check')
+    .argument('[file]', 'as for upload')
+    .description('say what would run, and every mistake by its place; needs no coordinator')
+    .option('--env <NAME=VALUE>', 'a variable to fill in; may be repeated', (value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
+    .option('--known <key>', 'a step that the build has from another file; may be repeated', (value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
+    .option('--no-interpolation', 'leave variables as they are written')
+    .option('--json', 'answer with one line of JSON')
+    .action(async (file, flags) => end(await (await import('./pipeline-check.ts')).checkPipeline(file, flags, surroundings)))
+}

@@ -1,0 +1,61 @@
+/**
+ * The variables that scripts written for Buildkite's agent read, each right or absent; docs/from-buildkite.md lists
+ * them. Ids are Kedge's own, but for BUILDKITE_BUILD_ID, which such scripts take for a UUID.
+ */
+import { createHash } from 'node:crypto'
+import type { AgentId } from '../../schema/job.ts'
+import type { JobSpec } from '../../schema/sync.ts'
+
+export interface BuildkiteEnvironmentRequest {
+  readonly spec: JobSpec
+  readonly agent: { readonly id: AgentId; readonly name: string }
+  /** `workspace`: the checkout, where the command starts. `tools` holds the command `kedge` (`job-tools.ts`). */
+  readonly folders: { readonly workspace: string; readonly tools: string }
+  /** As checked out; null without a checkout. */
+  readonly commit: string | null
+  /** As it will be run. */
+  readonly command: string
+  /** How the job reaches the coordinator, and the token that is its own (`job-token.ts`). */
+  readonly access: { readonly url: string; readonly token: string }
+}
+
+export function buildkiteEnvironment({ spec, agent, folders, commit, command, access }: BuildkiteEnvironmentRequest): Record<string, string> {
+  const { step, checkout } = spec
+  return {
+    BUILDKITE: 'true',
+    BUILDKITE_BUILD_ID: uuidOf(spec.url),
+    BUILDKITE_BUILD_NUMBER: String(spec.build),
+    BUILDKITE_BUILD_URL: spec.url,
+    BUILDKITE_PIPELINE_SLUG: spec.project,
+    BUILDKITE_PIPELINE_NAME: spec.project,
+    BUILDKITE_BRANCH: checkout?.branch ?? '',
+    BUILDKITE_COMMIT: commit ?? checkout?.commit ?? '',
+    BUILDKITE_MESSAGE: spec.message ?? '',
+    BUILDKITE_TAG: '',
+    BUILDKITE_SOURCE: 'api',
+    BUILDKITE_PULL_REQUEST: 'false',
+    BUILDKITE_PULL_REQUEST_BASE_BRANCH: '',
+    BUILDKITE_PULL_REQUEST_REPO: '',
+    ...(checkout === null ? {} : { BUILDKITE_REPO: checkout.repository }),
+    BUILDKITE_BUILD_CHECKOUT_PATH: folders.workspace,
+    BUILDKITE_JOB_ID: spec.job,
+    BUILDKITE_STEP_KEY: step?.key ?? '',
+    BUILDKITE_LABEL: step?.label ?? '',
+    BUILDKITE_COMMAND: command,
+    BUILDKITE_TIMEOUT: spec.timeout_s % 60 === 0 ? String(spec.timeout_s / 60) : (spec.timeout_s / 60).toFixed(2),
+    BUILDKITE_RETRY_COUNT: String(spec.retries ?? 0),
+    ...(step?.parallel ? { BUILDKITE_PARALLEL_JOB: String(step.parallel.index), BUILDKITE_PARALLEL_JOB_COUNT: String(step.parallel.count) } : {}),
+    BUILDKITE_AGENT_ID: agent.id,
+    BUILDKITE_AGENT_NAME: agent.name,
+    BUILDKITE_AGENT_ENDPOINT: access.url,
+    BUILDKITE_AGENT_ACCESS_TOKEN: access.token,
+    BUILDKITE_BIN_PATH: folders.tools,
+  }
+}
+
+/** The same for the same text, on every agent; its version says that it is made of something (RFC 9562, 5.8). */
+function uuidOf(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex')
+  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 0b0011) | 0b1000).toString(16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}

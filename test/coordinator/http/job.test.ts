@@ -1,0 +1,97 @@
+/** Steps that a running job brings, through the real Worker: what is wrong is refused by its place, and brings nothing. */
+import { describe, expect, it } from 'vitest'
+import type { BuildView, Problem } from '../../../schema/api.ts'
+import type { AgentId, AttemptId } from '../../../schema/job.ts'
+import type { SyncReply } from '../../../schema/sync.ts'
+import { sha256Hex } from '../../../coordinator/trust/tokens.ts'
+import { jobTokenOf } from '../../support/job-token.ts'
+import { ask, json } from '../../support/ask.ts'
+
+const REGISTRATION = 'kdg_reg_for-tests-only-0123456789abcdef'
+let names = 0
+
+/** A build whose only job runs, and what that job can ask. */
+async function running() {
+  const name = `steps${++names}`
+  const id = `a_${name.padEnd(20, 'x')}` as AgentId // of the form, by construction
+  const secret = `kdg_sec_${name}`
+  const offer = { name, queue: name, tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
+  await ask('/v1/agents/register', { token: REGISTRATION, json: { proto: 1, agent_id: id, secret_sha256: sha256Hex(secret), offer } })
+  await ask('/api/v1/projects', { json: { slug: name, checkout: false } })
+  await ask(`/api/v1/projects/${name}/builds`, { json: { command: 'make', agents: { queue: name } } })
+  const sync = async (token: string, seq: number) => json<SyncReply>(await ask('/v1/agent/sync', { token, json: { proto: 1, agent: id, boot_seq: 1, boot_id: 'boot-one', seq, state: 'ready', slots: 1, offer_rev: 1, offer, doorbell: false, running: [], finished: [] } }))
+  const { session } = await sync(secret, 1)
+  const { assignments } = await sync(session, 2) // who has shown that it hears is given work
+  const [assignment] = assignments
+  if (assignment === undefined) throw new Error('the job was not given out')
+  const { attempt, token } = assignment
+  const upload = (pipeline: unknown, { key = crypto.randomUUID() as string | null, as = jobTokenOf(token) as string | null, of = attempt as string } = {}) =>
+    ask(`/v1/attempts/${of}/pipeline`, { token: as, json: { pipeline }, headers: key === null ? {} : { 'idempotency-key': key } })
+  const build = async () => json<BuildView>(await ask(`/api/v1/projects/${name}/builds/1`))
+  return { attempt, token, upload, build }
+}
+
+async function refusal(response: Response, status: number): Promise<Problem> {
+  expect(response.status).toBe(status)
+  expect(response.headers.get('content-type')).toBe('application/problem+json')
+  return json<Problem>(response)
+}
+
+const STEPS = { steps: [{ command: 'make test', key: 'test', parallelism: 2 }, { wait: null }, { command: 'make deploy' }] }
+
+describe('an upload', () => {
+  it('becomes steps and jobs of the build, once, however often it is sent', async () => {
+    const { upload, build } = await running()
+    const key = crypto.randomUUID()
+    for (let time = 0; time < 2; time++) expect(await json(await upload(STEPS, { key }))).toEqual({ steps: 3, jobs: 3 })
+    expect((await build()).jobs).toHaveLength(4)
+  })
+
+  it('with mistakes is refused with all of them, and brings nothing', async () => {
+    const { upload, build } = await running()
+    const problem = await refusal(await upload({ steps: [{ command: 'make', paralelism: 2 }, { command: 'make', priority: 'high' }] }), 422)
+    expect(problem).toMatchObject({ code: 'pipeline-invalid', errors: [{ path: 'steps[0].paralelism' }, { path: 'steps[1].priority' }] })
+    expect(problem.detail).toMatch(/^steps\[0\]\.paralelism: .* And 1 more\.$/)
+    expect((await build()).jobs).toHaveLength(1)
+  })
+
+  it('that asks for what is not run yet says so, with a way out', async () => {
+    const { upload } = await running()
+    expect(await refusal(await upload({ steps: [{ command: 'make', concurrency: 1, concurrency_group: 'x' }] }), 422)).toMatchObject({ errors: [{ path: 'steps[0].concurrency', message: expect.stringContaining('until then') }] })
+  })
+
+  it.each<[string, unknown]>([['nothing', null], ['a number', 7], ['text', 'make'], ['steps that are none', { steps: { a: 1 } }], ['a circle', { steps: [{ command: 'a', key: 'a', depends_on: 'b' }, { command: 'b', key: 'b', depends_on: 'a' }] }], ['a depth of a thousand', JSON.parse(`${'{"steps":['.repeat(500)}${']}'.repeat(500)}`)]])('of %s is refused', async (_what, pipeline) => {
+    const { upload } = await running()
+    expect(await refusal(await upload(pipeline), 422)).toMatchObject({ code: 'pipeline-invalid' })
+  })
+
+  it('needs a key, and a key means one upload', async () => {
+    const { upload } = await running()
+    expect(await refusal(await upload(STEPS, { key: null }), 400)).toMatchObject({ code: 'idempotency-key-missing' })
+    await upload(STEPS, { key: 'one' })
+    expect(await refusal(await upload({ steps: [{ command: 'other' }] }, { key: 'one' }), 422)).toMatchObject({ code: 'idempotency-key-reused' })
+  })
+
+  it('is a body of at most a mebibyte', async () => {
+    const { upload } = await running()
+    expect(await refusal(await upload({ steps: [{ command: 'x'.repeat(1024 * 1024) }] }), 413)).toMatchObject({ code: 'body-too-large' })
+  })
+})
+
+describe("a job's token", () => {
+  it('is asked for by name, and no other will do', async () => {
+    const { attempt, token, upload } = await running()
+    expect(await refusal(await upload(STEPS, { as: null }), 401)).toMatchObject({ code: 'token-invalid', detail: expect.stringContaining('KEDGE_JOB_TOKEN') })
+    expect(await refusal(await upload(STEPS, { as: token }), 401)).toMatchObject({ detail: expect.stringContaining("this is the attempt's token") })
+    expect(await refusal(await upload(STEPS, { as: `${jobTokenOf(token)}x` }), 401)).toMatchObject({ detail: "The job's token is not valid, or not any more." })
+    const other = await running()
+    expect(await refusal(await upload(STEPS, { of: other.attempt }), 403)).toMatchObject({ detail: expect.stringContaining(`belongs to attempt ${attempt}`) })
+    expect(await refusal(await upload(STEPS, { of: 'J1' as AttemptId }), 400)).toMatchObject({ code: 'bad-request' })
+  })
+
+  it("does not open the attempt's log", async () => {
+    const { attempt, token } = await running()
+    const response = await ask(`/v1/attempts/${attempt}/log?offset=0`, { method: 'PUT', token: jobTokenOf(token), body: 'x' })
+    expect(response.status).toBe(401)
+  })
+})

@@ -1,0 +1,135 @@
+/** Builds of steps: uploaded by a real job from a real commit, run by real agents. */
+import { expect, test } from 'vitest'
+import type { BuildView, JobView } from '../../schema/api.ts'
+import { client, type Build, type Client } from '../support/client.ts'
+import { ownFolder } from '../support/folder.ts'
+import { ownQueue, sharedCoordinator, startAgents } from '../support/installation.ts'
+import { repositoryAt, type Repository } from '../support/repository.ts'
+import { eventually } from '../support/wait.ts'
+
+const coordinator = sharedCoordinator()
+
+/** A project of a repository with this pipeline, and agents of its own. */
+async function withPipeline(pipeline: string, { file = '.kedge/pipeline.yml', agents = 2, command }: { readonly file?: string; readonly agents?: number; readonly command?: string } = {}): Promise<{ readonly people: Client; readonly repository: Repository; start(request?: { readonly env?: Record<string, string> }): Promise<Build> }> {
+  const people = client(coordinator())
+  const queue = ownQueue()
+  const repository = await repositoryAt(await ownFolder())
+  await repository.commit({ [file]: pipeline })
+  await startAgents(agents, { url: coordinator().url, token: coordinator().registrationToken, queue })
+  const project = await people.project({ checkout: true, repository: repository.path, ...(command === undefined ? {} : { command }) })
+  return { people, repository, start: (request = {}) => project.build({ branch: 'main', agents: { queue }, ...request }) }
+}
+
+/** The log of a job, by its label. */
+async function logOf(people: Client, { jobs }: BuildView, label: string): Promise<string> {
+  const job = jobs.find((one) => one.label === label)
+  if (job === undefined) throw new Error(`no job is called ${label}: ${jobs.map((one) => one.label).join(', ')}`)
+  return await eventually(`the log of ${label} is there`, async () => {
+    const response = await people.ask('GET', `/api/v1/jobs/${job.id}/log`)
+    const text = await response.text()
+    return response.ok && text !== '' ? text : null
+  })
+}
+
+const byLabel = ({ jobs }: BuildView): Readonly<Record<string, JobView['state']>> => Object.fromEntries(jobs.map(({ label, state }) => [label ?? 'upload', state]))
+
+test('a commit with a pipeline is built by its steps, in their order and environment', async () => {
+  const { people, start } = await withPipeline(`
+env:
+  GREETING: hello from $BUILDKITE_BRANCH
+steps:
+  - label: Build
+    key: build
+    command: 'echo "$$GREETING, $$BUILDKITE_STEP_KEY of $$BUILDKITE_PIPELINE_SLUG"'
+  - label: Test
+    command: echo part $$BUILDKITE_PARALLEL_JOB of $$BUILDKITE_PARALLEL_JOB_COUNT
+    parallelism: 2
+  - wait
+  - label: Deploy
+    command: echo deployed
+    env: { GREETING: mine }
+`)
+  const build = await (await start()).over()
+  expect(build.state).toBe('passed')
+  expect(build.jobs.map(({ label }) => label)).toEqual([null, 'Build', 'Test', 'Test', 'Deploy'])
+  expect(await logOf(people, build, 'Build')).toMatch(/hello from main, build of p\d+\n/)
+  const [tests, deploy] = [build.jobs.filter(({ label }) => label === 'Test'), build.jobs.find(({ label }) => label === 'Deploy')]
+  expect(tests.map(({ parallel }) => parallel)).toEqual([{ index: 0, count: 2 }, { index: 1, count: 2 }])
+  for (const { finished_at } of tests) expect(Date.parse(deploy?.started_at ?? '')).toBeGreaterThanOrEqual(Date.parse(finished_at ?? ''))
+})
+
+test('a failed step fails the build and breaks what waits for it, unless it may fail', async () => {
+  const { start } = await withPipeline(`
+steps:
+  - label: Lint
+    command: exit 3
+    soft_fail: [{ exit_status: 3 }]
+  - wait
+  - label: Test
+    command: exit 4
+  - wait
+  - label: Deploy
+    command: echo never
+  - wait: ~
+    continue_on_failure: true
+  - label: Report
+    command: echo always
+`)
+  const build = await (await start()).over()
+  expect(build.state).toBe('failed')
+  expect(byLabel(build)).toMatchObject({ Lint: 'failed', Test: 'failed', Deploy: 'broken', Report: 'passed' })
+})
+
+test('a script uploads steps by the old name of the command, as it does under Buildkite', async () => {
+  const { people, start } = await withPipeline(`
+steps:
+  - label: Generate
+    command: |
+      for i in 1 2 3; do
+        printf '%s\\n' "- label: Part $$i" "  command: echo it is part $$i"
+      done | buildkite-agent pipeline upload
+  - wait
+  - label: All
+    command: echo all
+`, { file: '.buildkite/pipeline.yml' })
+  const build = await (await start()).over()
+  expect(build.state).toBe('passed')
+  expect(build.jobs.map(({ label }) => label).toSorted()).toEqual(['All', 'Generate', 'Part 1', 'Part 2', 'Part 3', null].toSorted())
+  expect(await logOf(people, build, 'Part 2')).toContain('it is part 2')
+  const at = (label: string) => build.jobs.find((job) => job.label === label)
+  for (const part of ['Part 1', 'Part 2', 'Part 3']) expect(Date.parse(at('All')?.started_at ?? '')).toBeGreaterThanOrEqual(Date.parse(at(part)?.finished_at ?? ''))
+})
+
+test('a block holds up what stands behind it until somebody lets it pass', async () => {
+  const { people, start } = await withPipeline('steps:\n  - label: Build\n    command: "true"\n  - block: Ship it?\n    key: ship\n  - label: Ship\n    command: echo shipped\n')
+  const build = await start()
+  const blocked = await eventually('the build is blocked', async () => {
+    const view = await build.view()
+    return view.state === 'blocked' ? view : null
+  })
+  expect(blocked.jobs.find(({ label }) => label === 'Ship')).toMatchObject({ state: 'waiting', waiting: { code: 'block' } })
+  expect((await people.ask('POST', `/api/v1/projects/${blocked.project}/builds/${blocked.number}/steps/ship/unblock`, {})).status).toBe(200)
+  expect((await build.over()).state).toBe('passed')
+})
+
+test('a mistake in the file fails the build, with the line of the file in the log', async () => {
+  const { start } = await withPipeline('steps:\n  - label: Test\n    command: make\n    paralelism: 3\n  - command: make\n    retry: { automatic: { limit: many } }\n', { agents: 1 })
+  const build = await start()
+  expect((await build.over()).state).toBe('failed')
+  const log = await eventually('the log is there', async () => (await build.log().catch(() => '')) || null)
+  expect(log).toMatch(/^kedge: \.kedge\/pipeline\.yml:4:5: .*"paralelism".*did you mean "parallelism"\?/m)
+  expect(log).toMatch(/^kedge: \.kedge\/pipeline\.yml:6:\d+: "many" is not how often/m)
+  expect(log).toContain('.kedge/pipeline.yml was not uploaded: it has 2 mistakes.')
+})
+
+test('without a file the project\'s own command runs, and without either the build says what is missing', async () => {
+  const own = await withPipeline('not a pipeline', { file: 'README.md', agents: 1, command: 'echo the own command' })
+  const passed = await own.start()
+  expect((await passed.over()).state).toBe('passed')
+  expect(await eventually('the log is there', async () => (await passed.log().catch(() => '')) || null)).toContain('the own command')
+  const none = await withPipeline('not a pipeline', { file: 'README.md', agents: 1 })
+  const failed = await none.start()
+  const view = await failed.over()
+  expect(view.state).toBe('failed')
+  expect(view.jobs[0]).toMatchObject({ state: 'errored', reason: { code: 'pipeline_missing', message: expect.stringContaining('.kedge/pipeline.yml') } })
+})

@@ -1,0 +1,72 @@
+/**
+ * Regular expressions. Buildkite's language is Ruby's without what it forbids; ours is RE2's, whose matching takes time
+ * that is linear in the text whatever the expression. What RE2 cannot do (looking ahead, referring back) is refused by
+ * name rather than taken for something else.
+ */
+import { RE2JS } from 're2js'
+import { CONDITIONAL_LIMITS } from './limits.ts'
+
+export interface Pattern {
+  readonly source: string
+  readonly flags: string
+  /** Instructions: what each character of a text may cost. */
+  readonly size: number
+  readonly compiled: RE2JS
+}
+
+export type PatternAnswer = { readonly ok: true; readonly pattern: Pattern } | { readonly ok: false; readonly message: string }
+
+export function compilePattern(source: string, flags: string): PatternAnswer {
+  const flag = [...flags].find((one) => one !== 'i')
+  if (flag !== undefined) return { ok: false, message: `a regular expression has the flag "i" and no "${flag}"; (?s) and (?m) at its beginning are known too.` }
+  if (source.length > CONDITIONAL_LIMITS.patternCharacters) return { ok: false, message: `a regular expression has at most ${CONDITIONAL_LIMITS.patternCharacters} characters, not ${source.length}.` }
+  const feature = refused(source)
+  if (feature !== null) return { ok: false, message: `a condition's regular expression cannot have ${feature}.` }
+  try {
+    const compiled = RE2JS.compile(withoutComments(source), flags === '' ? 0 : RE2JS.CASE_INSENSITIVE)
+    return { ok: true, pattern: { source, flags, size: compiled.programSize(), compiled } }
+  } catch (error) {
+    // The library says what is wrong; whatever it throws, the expression is one that cannot be used.
+    return { ok: false, message: `this regular expression cannot be read: ${error instanceof Error ? error.message : String(error)}.` }
+  }
+}
+
+export function matches(pattern: Pattern, text: string): boolean {
+  return pattern.compiled.test(text)
+}
+
+const REFUSED: readonly (readonly [begin: RegExp, feature: string])[] = [
+  [/\(\?<?[=!]/y, 'an assertion about what stands before or behind; say it with "&&" and a second expression'],
+  [/\(\?>/y, 'an atomic group; write "(?:…)"'],
+  [/\(\?(?:P?<|')/y, 'a named group; write "(…)"'],
+  [/\(\?\(/y, 'a condition within it; write "a|b"'],
+  [/(?:[?*+]|\{\d+(?:,\d*)?\})\+/y, 'a possessive quantifier; take the "+" behind the other away'],
+  [/\\[1-9]/y, 'a reference to what a group matched'],
+]
+
+/** The unescaped parts outside of brackets, one for each character, a character class or a comment. */
+const PIECE = /\\[^]|\(\?#[^)]*\)|\[\^?\]?(?:\\[^]|\[:\^?\w+:\]|[^\]\\])*\]|[^]/y
+
+function refused(source: string): string | null {
+  for (const { at } of piecesOf(source)) {
+    for (const [begin, feature] of REFUSED) {
+      begin.lastIndex = at
+      if (begin.test(source)) return feature
+    }
+  }
+  return null
+}
+
+/** `(?#…)`, which RE2 does not know. */
+function withoutComments(source: string): string {
+  return source.includes('(?#') ? [...piecesOf(source)].map(({ piece }) => (piece.startsWith('(?#') && piece.length > 3 ? '' : piece)).join('') : source
+}
+
+function* piecesOf(source: string): Generator<{ readonly at: number; readonly piece: string }> {
+  for (let at = 0; at < source.length; ) {
+    PIECE.lastIndex = at
+    const piece = PIECE.exec(source)?.[0] ?? source.slice(at)
+    yield { at, piece }
+    at += piece.length
+  }
+}

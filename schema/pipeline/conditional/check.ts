@@ -22,6 +22,9 @@ export function check(expression: Expression, { stepVariables }: { readonly step
   if (kind !== 'boolean') throw new Mistaken('result', expression, `a condition is true or false, but this is ${SHOWN[kind]}; compare it with something, as in "… != null".`)
 }
 
+/** Which differ in what a variable that is not set is: an empty text, or null. */
+const FUNCTIONS: ReadonlySet<string> = new Set(['env', 'build.env'])
+
 class Check {
   readonly #stepVariables: boolean
 
@@ -111,14 +114,15 @@ class Check {
     if (name === 'step' || name.startsWith('step.')) {
       if (!this.#stepVariables) throw new Mistaken('validation', expression, `${quoted(name)} is known only in the notifications of a step: when this is decided, no step has run.`)
     }
+    if (FUNCTIONS.has(name)) throw new Mistaken('validation', expression, `${name} says nothing by itself; ask it for a variable, as in ${name}("NAME").`)
     const close = nearest(name, this.#stepVariables ? [...VARIABLES.keys(), ...STEP_VARIABLES.keys()] : VARIABLES.keys())
-    const advice = close !== null ? `did you mean ${close}?` : name === 'env' || name === 'build.env' ? `ask it for a variable, as in ${name}("NAME").` : `a text stands in quotes, and a variable of the environment is build.env("NAME").`
+    const advice = close !== null ? `did you mean ${close}?` : 'a text stands in quotes, and a variable of the environment is build.env("NAME").'
     throw new Mistaken('validation', expression, `there is no variable ${quoted(name)}; ${advice}`)
   }
 
   #call(expression: Expression & { readonly kind: 'call' }): Type {
     const { name, operands } = expression
-    if (name !== 'env' && name !== 'build.env') throw new Mistaken('validation', expression, `there is no function ${quoted(name)}; there are env("NAME") and build.env("NAME").`)
+    if (!FUNCTIONS.has(name)) throw new Mistaken('validation', expression, `there is no function ${quoted(name)}; there are env("NAME") and build.env("NAME").`)
     const [operand, more] = operands
     if (operand === undefined || more !== undefined) throw new Mistaken('validation', more ?? expression, `${name} is asked for one variable, as in ${name}("NAME").`)
     const type = this.typeOf(operand)
@@ -140,8 +144,9 @@ function mistakeInName(name: string): string | null {
   if (name.startsWith('$')) return `a variable is asked for without "$"${bare === '' ? '' : `: ${quoted(bare)}`}.`
   if (!/^[A-Za-z0-9_]+$/.test(name)) return `${quoted(name)} is no name of a variable, which has letters, digits and "_".`
   if (!isHidden(name, { isWritten: true })) return null
-  const close = nearest(name, BUILDKITE_NAMES)
-  return `a condition cannot see ${name}, ${close === null ? 'which only a running job has; decide it in the script of the step.' : `did you mean "${close}"?`}`
+  // What they all begin with would make all of them near.
+  const close = nearest(name.replace('BUILDKITE_', ''), Array.from(BUILDKITE_NAMES, (one) => one.replace('BUILDKITE_', '')))
+  return `a condition cannot see ${quoted(name)}; ${close === null ? 'only a running job has it, so decide it in the script of the step.' : `did you mean "BUILDKITE_${close}"?`}`
 }
 
 function shown({ kind, choices }: Type): string {

@@ -21,6 +21,7 @@ class Decision {
   readonly #context: Context
   readonly #environment: Lookup
   #work = 0
+  #characters = 0
 
   constructor(context: Context) {
     this.#context = context
@@ -37,9 +38,9 @@ class Decision {
       case 'text':
         return expression.text
       case 'template':
-        return expand(expression.template, this.#environment, expression)
+        return expand(expression.template, this.#lookupFor(expression), expression)
       case 'shell':
-        return expandVariable(expression.variable, this.#environment, expression)
+        return expandVariable(expression.variable, this.#lookupFor(expression), expression)
       case 'pattern':
         return expression.pattern
       case 'name':
@@ -79,7 +80,16 @@ class Decision {
     const asked = operands[0] === undefined ? null : this.value(operands[0])
     if (typeof asked !== 'string' || asked === '') throw new Mistaken('evaluation', where, `${name} is asked by the name of a variable, but it was given ${asked === null ? 'null' : 'an empty text'}.`)
     if (isHidden(asked, { isWritten: false })) throw new Mistaken('evaluation', where, `a condition cannot see ${quoted(asked)}, which only a running job has.`)
-    return this.#environment(asked) ?? (name === 'env' ? '' : null)
+    return this.#lookupFor(where)(asked) ?? (name === 'env' ? '' : null)
+  }
+
+  #lookupFor(where: Span): Lookup {
+    return (name) => {
+      const value = this.#environment(name)
+      this.#characters += value?.length ?? 0
+      if (this.#characters > CONDITIONAL_LIMITS.variableCharacters) throw new Mistaken('evaluation', where, `the variables that this condition asks for have more than ${CONDITIONAL_LIMITS.variableCharacters} characters; ask for ${quoted(name)} less often, or for less of it.`)
+      return value
+    }
   }
 
   #comparison({ comparator, left, right, ...where }: Expression & { readonly kind: 'comparison' }): boolean {

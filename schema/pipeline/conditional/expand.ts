@@ -27,7 +27,7 @@ export function expandVariable(part: Variable | Wrong, lookup: Lookup, where: Sp
       if (operation.kind === 'instead') return isSet ? expand(operation.template, lookup, where) : ''
       if (isSet) return value
       if (operation.kind === 'otherwise') return expand(operation.template, lookup, where)
-      throw new Mistaken('evaluation', where, `the variable ${name} is not set${operation.countsEmpty ? ' or is empty' : ''}; set it, or give it a default: "\${${name}:-…}".`)
+      throw new Mistaken('evaluation', where, `the variable ${quoted(name)} is not set${operation.countsEmpty ? ' or is empty' : ''}; set it, or give it a default: "\${NAME:-…}".`)
     }
   }
   return operation satisfies never

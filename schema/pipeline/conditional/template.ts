@@ -7,6 +7,7 @@
  */
 import { readEscape, readSingleQuotedEscape, withCharacters } from './escapes.ts'
 import { CONDITIONAL_LIMITS } from './limits.ts'
+import { quoted } from './mistaken.ts'
 
 export type Template = readonly Part[]
 
@@ -86,7 +87,7 @@ export function readVariable(text: string, depth = 0): Variable | Wrong {
   const inner = isBraced ? text.slice(2, -1) : text.slice(1)
   NAME.lastIndex = 0
   const name = NAME.exec(inner)?.[0]
-  if (name === undefined) return wrong(`"${text}" does not begin with the name of a variable`)
+  if (name === undefined) return wrong(`${quoted(text)} does not begin with the name of a variable`)
   const rest = inner.slice(name.length)
   if (!isBraced || rest === '') return { kind: 'variable', name, operation: { kind: 'value', suffix: rest } }
   const [written, colon, sign] = OPERATOR.exec(rest) ?? []
@@ -94,9 +95,9 @@ export function readVariable(text: string, depth = 0): Variable | Wrong {
     const kind = OPERATIONS[sign as keyof typeof OPERATIONS] // The expression lets no other through.
     return { kind: 'variable', name, operation: { kind, countsEmpty: colon === ':', template: readTemplate(rest.slice(written.length), depth + 1) } }
   }
-  if (!rest.startsWith(':')) return wrong(`what follows ${name} in "${text}" is no operation; there are :- - :+ + :? ? and :offset:count`)
+  if (!rest.startsWith(':')) return wrong(`what follows the name in ${quoted(text)} is no operation; there are :- - :+ + :? ? and :offset:count`)
   const [offset = '', count, more] = partsOf(rest.slice(1))
-  if (more !== undefined) return wrong(`"${text}" has more than an offset and a count`)
+  if (more !== undefined) return wrong(`${quoted(text)} has more than an offset and a count`)
   return { kind: 'variable', name, operation: { kind: 'part', offset: readTemplate(offset, depth + 1), count: count === undefined ? null : readTemplate(count, depth + 1) } }
 }
 

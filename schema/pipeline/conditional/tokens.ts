@@ -57,7 +57,7 @@ function tokenAt(text: string, at: number): Token {
   if (name !== undefined) return nameAt(name, at)
   const digits = found(INTEGER, text, at)?.[0]
   if (digits !== undefined) return { kind: 'integer', value: integer(digits, { at, length: digits.length }), at, length: digits.length }
-  const advice: Readonly<Record<string, string>> = { '=': 'equality is "=="', '&': 'both is "&&"', '|': 'either is "||"', '.': 'a dot stands within names only' }
+  const advice: Readonly<Record<string, string>> = { '=': 'equality is "=="', '&': 'both is "&&"', '|': 'either is "||"', '~': 'a regular expression is matched with "=~"', '.': 'a dot stands within names only' }
   const one = String.fromCodePoint(text.codePointAt(at) ?? 0)
   throw new Mistaken('parse', { at, length: one.length }, `${quoted(one)} means nothing here; ${(Object.hasOwn(advice, first) && advice[first]) || 'text stands in quotes'}.`)
 }

@@ -1,10 +1,11 @@
 /**
  * Regular expressions. Buildkite's language is Ruby's without what it forbids; ours is RE2's, whose matching takes time
- * that is linear in the text whatever the expression. What RE2 cannot do (looking ahead, referring back) is refused by
- * name rather than taken for something else.
+ * that is linear in the text whatever the expression. What RE2 cannot do is refused by name rather than taken for
+ * something else; only looking ahead, which conditions in the wild need, is got by matching from the end (`reversed.ts`).
  */
 import { RE2JS } from 're2js'
 import { CONDITIONAL_LIMITS } from './limits.ts'
+import { reversed, reversedText } from './reversed.ts'
 
 export interface Pattern {
   readonly source: string
@@ -12,6 +13,8 @@ export interface Pattern {
   /** Instructions: what each character of a text may cost. */
   readonly size: number
   readonly compiled: RE2JS
+  /** It looks ahead, so it is compiled to be matched from the end. */
+  readonly isReversed: boolean
 }
 
 export type PatternAnswer = { readonly ok: true; readonly pattern: Pattern } | { readonly ok: false; readonly message: string }
@@ -23,20 +26,33 @@ export function compilePattern(source: string, flags: string): PatternAnswer {
   const feature = refused(source)
   if (feature !== null) return { ok: false, message: `a condition's regular expression cannot have ${feature}.` }
   try {
-    const compiled = RE2JS.compile(withoutComments(source), flags === '' ? 0 : RE2JS.CASE_INSENSITIVE)
-    return { ok: true, pattern: { source, flags, size: compiled.programSize(), compiled } }
+    return { ok: true, pattern: { source, flags, ...compiled(withoutComments(source), flags === '' ? 0 : RE2JS.CASE_INSENSITIVE) } }
   } catch (error) {
     // The library says what is wrong; whatever it throws, the expression is one that cannot be used.
-    return { ok: false, message: `this regular expression cannot be read: ${error instanceof Error ? error.message : String(error)}.` }
+    const reason = error instanceof Error ? error.message.replace('error parsing regexp: ', '') : String(error)
+    return { ok: false, message: `this regular expression cannot be read: ${reason.length <= 200 ? reason : `${reason.slice(0, 199)}…`}.` }
   }
 }
 
-export function matches(pattern: Pattern, text: string): boolean {
-  return pattern.compiled.test(text)
+function compiled(source: string, flags: number): Pick<Pattern, 'size' | 'compiled' | 'isReversed'> {
+  const withGroups = Array.from(piecesOf(source), ({ piece }) => (LOOKS_AHEAD.has(piece) ? '(?:' : piece)).join('')
+  // With groups for what looks ahead it has to be well formed: turning it round takes that for granted.
+  const plain = RE2JS.compile(withGroups, flags)
+  if (withGroups === source) return { size: plain.programSize(), compiled: plain, isReversed: false }
+  const turned = reversed(source)
+  if (turned === null) throw new SyntaxError('an expression that looks ahead cannot have \\Q or \\C')
+  const behind = RE2JS.compile(turned, flags | RE2JS.LOOKBEHINDS)
+  return { size: behind.programSize(), compiled: behind, isReversed: true }
 }
 
+export function matches(pattern: Pattern, text: string): boolean {
+  return pattern.compiled.test(pattern.isReversed ? reversedText(text) : text)
+}
+
+const LOOKS_AHEAD: ReadonlySet<string> = new Set(['(?=', '(?!'])
+
 const REFUSED: readonly (readonly [begin: RegExp, feature: string])[] = [
-  [/\(\?<?[=!]/y, 'an assertion about what stands before or behind; say it with "&&" and a second expression'],
+  [/\(\?<[=!]/y, 'an assertion about what stands before; say it with "&&" and a second expression'],
   [/\(\?>/y, 'an atomic group; write "(?:…)"'],
   [/\(\?(?:P?<|')/y, 'a named group; write "(…)"'],
   [/\(\?\(/y, 'a condition within it; write "a|b"'],
@@ -44,8 +60,8 @@ const REFUSED: readonly (readonly [begin: RegExp, feature: string])[] = [
   [/\\[1-9]/y, 'a reference to what a group matched'],
 ]
 
-/** The unescaped parts outside of brackets, one for each character, a character class or a comment. */
-const PIECE = /\\[^]|\(\?#[^)]*\)|\[\^?\]?(?:\\[^]|\[:\^?\w+:\]|[^\]\\])*\]|[^]/y
+/** The unescaped parts outside of brackets, one for each character, a character class, a comment or what begins to look ahead. */
+const PIECE = /\\[^]|\(\?#[^)]*\)|\(\?[=!]|\[\^?\]?(?:\\[^]|\[:\^?\w+:\]|[^\]\\])*\]|[^]/y
 
 function refused(source: string): string | null {
   for (const { at } of piecesOf(source)) {
@@ -59,7 +75,7 @@ function refused(source: string): string | null {
 
 /** `(?#…)`, which RE2 does not know. */
 function withoutComments(source: string): string {
-  return source.includes('(?#') ? [...piecesOf(source)].map(({ piece }) => (piece.startsWith('(?#') && piece.length > 3 ? '' : piece)).join('') : source
+  return source.includes('(?#') ? Array.from(piecesOf(source), ({ piece }) => (piece.startsWith('(?#') ? '' : piece)).join('') : source
 }
 
 function* piecesOf(source: string): Generator<{ readonly at: number; readonly piece: string }> {

@@ -30,7 +30,7 @@ export async function checkPipeline(named: string | undefined, flags: CheckFlags
   const file = readPipelineFile(named, surroundings)
   const environment = flags.interpolation ? { ...surroundings.environment, ...Object.fromEntries((flags.env ?? []).map(variableOf)) } : null
   const answer = preparePipeline(file.text, environment)
-  const graph = answer.ok ? graphOf(answer.prepared.pipeline.steps, new Set(flags.known)) : null
+  const graph = answer.ok ? graphOf(answer.prepared.pipeline.steps, { known: new Set(flags.known) }) : null
   const mistakes = !answer.ok ? answer.mistakes : graph?.ok === false ? graph.mistakes.map(({ path, message }) => ({ place: answer.prepared.at(path), message })) : []
   if (graph?.ok !== true) {
     if (flags.json === true) surroundings.print(JSON.stringify({ file: file.name, ok: false, mistakes: mistakes.map(({ place: { line, column }, message }) => ({ line, column, message })) }))

@@ -2,8 +2,9 @@
  * What each step of an upload is executed as, by what is known when it is uploaded: how many jobs, in which environment,
  * on which agents; or that it is skipped, and why. Everything that this version cannot run is refused here, all at once.
  */
-import type { Graph, Node } from '../../schema/pipeline/graph.ts'
-import { pathOf } from '../../schema/pipeline/graph.ts'
+import { pathOf, type Graph } from '../../schema/pipeline/graph.ts'
+import type { LeftOut } from '../../schema/pipeline/left-out.ts'
+import { combinationsOf, withValues } from '../../schema/pipeline/matrix.ts'
 import type { CommandStep, Mistake, Pipeline, Step } from '../../schema/pipeline/steps.ts'
 import { normalised, type Offered } from './matching.ts'
 import type { PlannedJob, PlannedStep } from './upload.ts'
@@ -11,6 +12,8 @@ import type { PlannedJob, PlannedStep } from './upload.ts'
 export interface Expansion {
   readonly pipeline: Pipeline
   readonly graph: Graph
+  /** Steps that do not run, and why. */
+  readonly leftOut: LeftOut
   /** What the build was asked for with: stronger than the pipeline's, weaker than a step's. */
   readonly buildEnv: Readonly<Record<string, string>>
   /** The queue of the build's first job: where steps run that name none. */
@@ -21,43 +24,38 @@ export interface Expansion {
 
 export type ExpansionAnswer = { readonly ok: true; readonly planned: readonly PlannedStep[] } | { readonly ok: false; readonly mistakes: readonly Mistake[] }
 
-export function expand({ pipeline, graph, buildEnv, queue, mostJobs }: Expansion): ExpansionAnswer {
+export function expand({ pipeline, graph, leftOut, buildEnv, queue, mostJobs }: Expansion): ExpansionAnswer {
   const mistakes: Mistake[] = graph.nodes.flatMap(({ step }) => notYet(step))
-  const skips: (string | null)[] = []
-  const planned = graph.nodes.map((node, index): PlannedStep => {
-    const skipped = skipOf(node) ?? (node.group === null ? null : (skips[node.group] ?? null))
-    skips[index] = skipped
-    return { skipped, jobs: node.step.kind === 'command' ? jobsOf(node.step, { ...pipeline.env, ...buildEnv }, queue) : [] }
+  const planned = graph.nodes.map(({ step }): PlannedStep => {
+    const jobs = step.kind === 'command' ? jobsOf(step, { ...pipeline.env, ...buildEnv }, queue) : []
+    return { skipped: leftOut.get(step) ?? (step.kind === 'command' && jobs.length === 0 ? 'every combination of its matrix is skipped' : null), jobs }
   })
   const count = planned.reduce((sum, { jobs }) => sum + jobs.length, 0)
   if (count > mostJobs) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs, and the build may have ${mostJobs} more: put less into one build, or start further builds.` })
   return mistakes.length > 0 ? { ok: false, mistakes } : { ok: true, planned }
 }
 
-function skipOf({ step }: Node): string | null {
-  return step.kind === 'command' || step.kind === 'group' || step.kind === 'trigger' ? step.skip : null
-}
-
 function jobsOf(step: CommandStep, env: Readonly<Record<string, string>>, queue: string): readonly PlannedJob[] {
-  const requirement: Offered = normalised({ queue: step.queue ?? queue, tags: step.tags })
+  const variants = step.matrix === null ? [step] : combinationsOf(step.matrix).map((one) => ({ ...step, ...withValues(step, one), softFail: one.softFail ?? step.softFail }))
   const count = step.parallelism ?? 1
-  return Array.from({ length: count }, (_, index): PlannedJob => ({
-    command: step.command ?? '',
-    label: step.label,
-    env: { ...env, ...step.env },
-    requirement,
-    softFail: step.softFail,
-    parallel: step.parallelism === null ? null : { index, count },
-  }))
+  return variants.flatMap((variant) => {
+    const requirement: Offered = normalised({ queue: variant.queue ?? queue, tags: variant.tags })
+    return Array.from({ length: count }, (_, index): PlannedJob => ({
+      command: variant.command ?? '',
+      label: variant.label,
+      env: { ...env, ...variant.env },
+      requirement,
+      softFail: variant.softFail,
+      parallel: step.parallelism === null ? null : { index, count },
+    }))
+  })
 }
 
 /** What can be read but not be run: whoever wrote it must not believe that it was heeded. */
 function notYet(step: Step): readonly Mistake[] {
-  const says: (readonly [name: string, isSaid: boolean, advice: string])[] = [['if', step.if !== null, 'take it away, or decide in the command']]
-  if (step.kind !== 'group') says.push(['branches', step.branches !== null, 'take it away, or decide in the command'])
+  const says: (readonly [name: string, isSaid: boolean, advice: string])[] = []
   if (step.kind === 'command') {
     says.push(
-      ['matrix', step.matrix !== null, 'write its combinations out as steps'],
       ['concurrency', step.concurrency !== null, 'let one agent with one slot serve a queue of its own'],
       ['plugins', step.plugins.length > 0, 'do in the command what they would'],
       ['artifact_paths', step.artifactPaths.length > 0, 'upload from the command'],

@@ -54,11 +54,14 @@ export function isCheckedOut(project: ProjectRow): project is ProjectRow & { rea
   return project.checkout && project.repository !== null
 }
 
+/** Run by an agent of before pipelines alone; others upload the commit's, or say that it has none. */
+const ONLY_A_PIPELINE = "echo 'This build needs an agent that reads pipelines: update this one.' >&2; exit 1"
+
 /** Opens a build with its one job, queued. */
 export function openBuild({ project, number, class: jobClass, request, url }: BuildRequested, now: number): { readonly build: BuildRow; readonly job: JobRow } {
   const hasPipeline = request.command === undefined && isCheckedOut(project)
   const spec: StoredSpec = {
-    command: request.command ?? project.command ?? '',
+    command: request.command ?? project.command ?? ONLY_A_PIPELINE,
     env: request.env,
     checkout: isCheckedOut(project) ? { repository: project.repository, fresh: request.fresh_checkout } : null,
     timeoutS: request.timeout_s ?? project.timeoutS,

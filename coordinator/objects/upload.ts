@@ -5,7 +5,9 @@
 import type { Problem } from '../../schema/api.ts'
 import { attemptId, isFinal, parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import { graphOf } from '../../schema/pipeline/graph.ts'
+import { leftOutOf } from '../../schema/pipeline/left-out.ts'
 import type { Mistake } from '../../schema/pipeline/steps.ts'
+import { contextOf } from '../core/condition-context.ts'
 import type { JobRow, StepRow } from '../core/decision.ts'
 import { expand } from '../core/expand.ts'
 import { planUpload } from '../core/upload.ts'
@@ -44,13 +46,16 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   if (!build || !project || !first) return refuse(409, 'attempt_superseded', `Attempt ${attempt} has no build any more.`)
   const steps = build.openSteps === null ? [] : load.stepsOfBuild(on, job.project, job.build)
   const keys = new Set(steps.flatMap((step) => (step.key === null ? [] : [step.key])))
-  const graph = graphOf(pipeline.steps, keys)
+  const buildEnv = build.env ?? {}
+  const leftOut = leftOutOf(pipeline.steps, contextOf({ build, project, env: { ...pipeline.env, ...buildEnv } }))
+  if (!leftOut.ok) return mistaken(leftOut.mistakes)
+  const graph = graphOf(pipeline.steps, { known: keys, leftOut: leftOut.leftOut })
   if (!graph.ok) return mistaken(graph.mistakes)
   const twice = graph.graph.nodes.flatMap(({ step }): readonly Mistake[] => (step.key !== null && keys.has(step.key) ? [{ path: [...step.path.flatMap((index) => ['steps', index]), 'key'], message: `the build has a step with the key "${step.key}" already: each key is there once.` }] : []))
   if (twice.length > 0) return mistaken(twice)
   const lastJob = load.lastJobNumber(on, job.project, job.build)
   const queue = event.memory.classes.get(first.class)?.queue ?? 'default'
-  const expanded = expand({ pipeline, graph: graph.graph, buildEnv: build.env ?? {}, queue, mostJobs: MOST_JOBS - lastJob })
+  const expanded = expand({ pipeline, graph: graph.graph, leftOut: leftOut.leftOut, buildEnv, queue, mostJobs: MOST_JOBS - lastJob })
   if (!expanded.ok) return mistaken(expanded.mistakes)
 
   const own = steps.find(({ s }) => s === job.step) ?? null

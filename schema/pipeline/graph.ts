@@ -33,9 +33,15 @@ export interface Graph {
 
 export type GraphAnswer = { readonly ok: true; readonly graph: Graph } | { readonly ok: false; readonly mistakes: readonly Mistake[] }
 
-/** `known`: keys of steps that the build has already. */
-export function graphOf(steps: readonly Step[], known: ReadonlySet<string> = new Set()): GraphAnswer {
-  const building = new Building(steps, known)
+export interface GraphOptions {
+  /** Keys of steps that the build has already. */
+  readonly known?: ReadonlySet<string>
+  /** Steps that do not run: a wait or block among them stands between nothing. */
+  readonly leftOut?: { has(step: Step): boolean }
+}
+
+export function graphOf(steps: readonly Step[], { known = new Set(), leftOut = new Set() }: GraphOptions = {}): GraphAnswer {
+  const building = new Building(steps, known, leftOut)
   building.walk(steps, { group: null, base: [], inherited: [] })
   const mistakes = building.mistakes.length > 0 ? building.mistakes : circles(building.nodes)
   return mistakes.length > 0 ? { ok: false, mistakes } : { ok: true, graph: { nodes: building.nodes, tail: building.tail } }
@@ -57,9 +63,11 @@ class Building {
   tail: readonly number[] = []
   readonly #indexes = new Map<string, number>()
   readonly #known: ReadonlySet<string>
+  readonly #leftOut: { has(step: Step): boolean }
 
-  constructor(steps: readonly Step[], known: ReadonlySet<string>) {
+  constructor(steps: readonly Step[], known: ReadonlySet<string>, leftOut: { has(step: Step): boolean }) {
     this.#known = known
+    this.#leftOut = leftOut
     // A step may depend on one that stands behind it, so every key has its index before anything is looked up.
     let index = 0
     for (const step of steps) {
@@ -85,7 +93,8 @@ class Building {
         since.push(index)
         continue
       }
-      const acts = step.kind === 'wait' || step.kind === 'block'
+      const stands = step.kind === 'wait' || step.kind === 'block'
+      const acts = stands && !this.#leftOut.has(step)
       const implicit = step.kind === 'input' ? [] : acts ? [...barrier, ...since.map((node) => ({ node, allowFailure: false }))] : barrier
       const named = own ?? inherited
       this.nodes.push({ step, group, ...this.#resolve(step, named, own === null ? implicit.map((arrow) => ({ ...arrow, allowFailure: arrow.allowFailure || allowFailure })) : [], allowFailure) })
@@ -93,7 +102,7 @@ class Building {
         // One with dependencies of its own does not wait for what stands before it, so that still has to be waited for.
         barrier = step.dependsOn === null ? [{ node: index, allowFailure: false }] : [...barrier, { node: index, allowFailure: false }]
         if (step.dependsOn === null) since = []
-      } else if (step.kind !== 'input') since.push(index)
+      } else if (!stands && step.kind !== 'input') since.push(index)
     }
     if (group === null) this.tail = [...barrier.map(({ node }) => node), ...since]
     return all

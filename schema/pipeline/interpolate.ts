@@ -2,6 +2,7 @@
  * Variables in the text of a pipeline, as Buildkite's agent expands them when it uploads: one level deep, by a small
  * grammar that is not a shell's. `$(` and whatever stands in `$$` or `\$` is left for the shell that runs the command.
  */
+import { matchesWildcard } from './wildcard.ts'
 
 /** What a variable is; undefined: not set. */
 export type Lookup = (name: string) => string | undefined
@@ -155,7 +156,7 @@ class Reader {
     if (isMost) lengths.reverse()
     for (const length of lengths) {
       const part = sign === '#' ? value.slice(0, length) : value.slice(value.length - length)
-      if (matches(part, pattern)) return sign === '#' ? value.slice(length) : value.slice(0, value.length - length)
+      if (matchesWildcard(part, pattern)) return sign === '#' ? value.slice(length) : value.slice(0, value.length - length)
     }
     return value
   }
@@ -167,17 +168,4 @@ class Reader {
 
 function isWhole(text: string | undefined): boolean {
   return text !== undefined && /^[+-]?\d{1,9}$/.test(text)
-}
-
-/** Whether all of the text matches, in time that is at most the product of both lengths. */
-function matches(text: string, pattern: string): boolean {
-  let [at, of, star, from] = [0, 0, -1, 0]
-  while (at < text.length) {
-    if (of < pattern.length && pattern[of] === '*') [star, from, of] = [of, at, of + 1]
-    else if (of < pattern.length && (pattern[of] === '?' || pattern[of] === text[at])) [at, of] = [at + 1, of + 1]
-    else if (star >= 0) [of, from, at] = [star + 1, from + 1, from + 1]
-    else return false
-  }
-  while (pattern[of] === '*') of += 1
-  return of === pattern.length
 }

@@ -277,3 +277,33 @@ function begin2(): void {
   const answer = c.upload(uploader(), [commandStep('a')])
   if (!answer.ok) throw new Error(answer.problem.detail)
 }
+
+describe('what is left out or multiplied', () => {
+  it('a step whose condition does not hold is skipped, and lets pass what depends on it', () => {
+    begin([commandStep('a', { if: 'build.branch == "dev"' }), commandStep('b', { dependsOn: on('a') }), commandStep('c', { branches: ['!dev'] })])
+    expect(jobs()).toMatchObject({ a: 'skipped', b: 'running', c: 'running' })
+    expect(c.view(1).steps.find(({ key }) => key === 'a')).toMatchObject({ outcome: 'skipped', skipped: 'its condition does not hold: build.branch == "dev"' })
+  })
+
+  it('a wait that is left out does not let anything overtake the one before it', () => {
+    begin([commandStep('a'), waitStep(), commandStep('b'), waitStep('x', { if: 'false' }), commandStep('c')])
+    expect(jobs()).toMatchObject({ a: 'running', b: 'waiting', c: 'waiting' })
+  })
+
+  it('conditions see what the build was asked for with, over what the pipeline says', () => {
+    c.build({ env: { DEPLOY: 'yes' } })
+    agent.sync()
+    const answer = c.upload(uploader(), [commandStep('a', { if: 'build.env("DEPLOY") == "yes" && env("MODE") == "fast"' })], { over: { env: { DEPLOY: 'no', MODE: 'fast' } } })
+    expect(answer.ok).toBe(true)
+    expect(outcomes()).toMatchObject({ a: 'running' })
+  })
+
+  it('a matrix is one job for each combination, on its own agents and with its own softness', () => {
+    begin([commandStep('t', { label: 'Test {{matrix.os}}', command: 'make {{matrix.os}}', matrix: { setup: { os: ['linux', 'mac'] }, adjustments: [{ with: { os: 'mac' }, skip: null, softFail: 'any' }] } }), waitStep(), commandStep('after')])
+    const all = c.view(1).jobs.filter(({ label }) => label?.startsWith('Test'))
+    expect(all.map(({ label, command }) => [label, command])).toEqual([['Test linux', 'make linux'], ['Test mac', 'make mac']])
+    end('t', 0, 0)
+    end('t', 1, 1)
+    expect(jobs()).toMatchObject({ after: 'running' })
+  })
+})

@@ -133,3 +133,37 @@ test('without a file the project\'s own command runs, and without either the bui
   expect(view.state).toBe('failed')
   expect(view.jobs[0]).toMatchObject({ state: 'errored', reason: { code: 'pipeline_missing', message: expect.stringContaining('.kedge/pipeline.yml') } })
 })
+
+test('conditions, branches and a 3 × 3 matrix with adjustments make the jobs that they should', async () => {
+  const { people, start } = await withPipeline(`
+steps:
+  - label: Test {{matrix.os}} {{matrix.node}}
+    command: echo "it is {{matrix.os}} with \$\$NODE"
+    env: { NODE: "{{matrix.node}}" }
+    matrix:
+      setup:
+        os: [linux, mac, bsd]
+        node: [18, 20, 22]
+      adjustments:
+        - with: { os: bsd, node: 18 }
+          skip: not there any more
+        - with: { os: plan9, node: 22 }
+          soft_fail: true
+  - wait: ~
+    if: build.branch == "release"
+  - label: Only on release
+    command: exit 1
+    branches: release
+  - label: Deploy
+    command: echo deployed
+    if: build.branch == "main" && build.env("DEPLOY") =~ /^y/
+`, { agents: 1 })
+  const build = await (await start({ env: { DEPLOY: 'yes' } })).over()
+  expect(build.state).toBe('passed')
+  const tests = build.jobs.map(({ label }) => label ?? '').filter((label) => label.startsWith('Test'))
+  expect(tests).toHaveLength(9) // nine combinations, one skipped, one added
+  expect(tests).toContain('Test plan9 22')
+  expect(tests).not.toContain('Test bsd 18')
+  expect(await logOf(people, build, 'Test mac 20')).toContain('it is mac with 20')
+  expect(byLabel(build)).toMatchObject({ 'Only on release': 'skipped', Deploy: 'passed' })
+})

@@ -6,6 +6,7 @@
 import { check } from './check.ts'
 import type { Context } from './context.ts'
 import { valueOf } from './decide.ts'
+import { Effort } from './effort.ts'
 import type { Expression } from './expression.ts'
 import { type ConditionalError, Mistaken } from './mistaken.ts'
 import { parse } from './parse.ts'
@@ -37,11 +38,11 @@ export function parseConditional(text: string, { stepVariables = false }: Condit
   })
 }
 
-/** Whether it holds with these values; null holds no more than false does. Blanks are an error: leave such a condition away. */
-export function evaluate({ text, expression }: Conditional, context: Context): Verdict {
+/** Whether it holds with these values; `effort` is handed on where several are bounded together; null holds no more than false does. Blanks are an error: leave such a condition away. */
+export function evaluate({ text, expression }: Conditional, context: Context, effort: Effort = new Effort()): Verdict {
   return answered(() => {
     if (expression === null) throw new Mistaken('parse', { at: 0, length: text.length }, 'this condition is empty; say when, or take it away.')
-    const value = valueOf(expression, context)
+    const value = valueOf(expression, context, effort)
     if (value !== null && typeof value !== 'boolean') throw new Mistaken('result', { at: expression.at, length: expression.length }, 'a condition is true or false, but this is neither.')
     return { ok: true, holds: value === true }
   })

@@ -3,6 +3,7 @@
  * A condition that `check.ts` let through can still fail here: a variable is missing, or a value would take too long to match.
  */
 import type { Context } from './context.ts'
+import type { Effort } from './effort.ts'
 import { environmentOf, isHidden } from './environment.ts'
 import { expand, expandVariable, type Lookup } from './expand.ts'
 import type { Expression } from './expression.ts'
@@ -13,18 +14,18 @@ import { STEP_VARIABLES, VARIABLES } from './variables.ts'
 
 export type Value = null | boolean | bigint | string | Pattern | readonly Value[]
 
-export function valueOf(expression: Expression, context: Context): Value {
-  return new Decision(context).value(expression)
+export function valueOf(expression: Expression, context: Context, effort: Effort): Value {
+  return new Decision(context, effort).value(expression)
 }
 
 class Decision {
   readonly #context: Context
   readonly #environment: Lookup
-  #work = 0
-  #characters = 0
+  readonly #effort: Effort
 
-  constructor(context: Context) {
+  constructor(context: Context, effort: Effort) {
     this.#context = context
+    this.#effort = effort
     this.#environment = environmentOf(context)
   }
 
@@ -86,8 +87,8 @@ class Decision {
   #lookupFor(where: Span): Lookup {
     return (name) => {
       const value = this.#environment(name)
-      this.#characters += value?.length ?? 0
-      if (this.#characters > CONDITIONAL_LIMITS.variableCharacters) throw new Mistaken('evaluation', where, `the variables that this condition asks for have more than ${CONDITIONAL_LIMITS.variableCharacters} characters; ask for ${quoted(name)} less often, or for less of it.`)
+      this.#effort.characters += value?.length ?? 0
+      if (this.#effort.characters > CONDITIONAL_LIMITS.variableCharacters) throw new Mistaken('evaluation', where, `the variables that this condition asks for have more than ${CONDITIONAL_LIMITS.variableCharacters} characters; ask for ${quoted(name)} less often, or for less of it.`)
       return value
     }
   }
@@ -122,8 +123,8 @@ class Decision {
   #matches(pattern: Pattern, text: Value, where: Span): boolean {
     if (text === null) return false
     if (typeof text !== 'string') throw new Mistaken('evaluation', where, `only a text can match a regular expression, not ${shown(text)}.`)
-    this.#work += pattern.size * (text.length + 1)
-    if (this.#work > CONDITIONAL_LIMITS.matchingWork) throw new Mistaken('evaluation', where, 'this is too much to match in one condition; match less, or with smaller regular expressions.')
+    this.#effort.matching += pattern.size * (text.length + 1)
+    if (this.#effort.matching > CONDITIONAL_LIMITS.matchingWork) throw new Mistaken('evaluation', where, 'this is too much to match in one condition; match less, or with smaller regular expressions.')
     return matches(pattern, text)
   }
 }

@@ -11,11 +11,11 @@ export const CONDITIONAL_LIMITS = {
   chain: 32,
   /** Variables within what stands for a variable that is not set. */
   variableDepth: 32,
-  /** Of the values of environment variables, in one evaluation: a short text can name a long one often. */
+  /** Of the values of environment variables, in one evaluation or all that are made together: a short text can name a long one often. */
   variableCharacters: 1024 * 1024,
   patternCharacters: 2000,
   /** Instructions of all the regular expressions of one condition. */
   patternInstructions: 20_000,
-  /** Instructions times characters that they are held against, in one evaluation. */
+  /** Instructions times characters that they are held against, likewise. */
   matchingWork: 30_000_000,
 } as const

@@ -6,6 +6,7 @@ import { requirementOf, wantedAgents, type Wanted } from './agents.ts'
 import { checkoutOptions, mergedCheckout, type PartOfCheckout } from './checkout.ts'
 import { branches, common, ifChanged, skip, softFail } from './common.ts'
 import { matrix } from './matrix.ts'
+import { judgeMatrixUse } from './matrix-use.ts'
 import { stepNotifications } from './notify.ts'
 import { plugins } from './plugins.ts'
 import type { Attributes, Reader } from './reading.ts'
@@ -58,6 +59,7 @@ export function commandStep(attributes: Attributes, path: readonly number[], def
     checkout: mergedCheckout(attributes.read('checkout', checkoutOptions, {}), defaults.checkout),
   }
   refuseCache(attributes)
+  judgeMatrixUse(step, place)
   return step
 }
 

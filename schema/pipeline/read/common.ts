@@ -1,5 +1,6 @@
 /** What steps of every kind have, and a few attributes that several have. */
 import type { Json } from '../canonical.ts'
+import { parseConditional } from '../conditional/conditional.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Branches, CommandStep, Dependency, IfChanged, Skip, SoftFail, Step } from '../steps.ts'
 import { Attributes, isList, isMap, shown, type Place, type Reader } from './reading.ts'
@@ -32,10 +33,17 @@ const key: Reader<string | null> = (value, place) => {
   return found
 }
 
-/** Kept as text: it is evaluated when the pipeline is uploaded. */
-export const condition: Reader<string> = (value, place) => {
+/** Kept as text, which can be read: it is decided when the pipeline is uploaded. */
+export const condition: Reader<string> = (value, place) => readCondition(value, place, { stepVariables: false })
+/** Of a notification of a step, which knows how that went. */
+export const stepCondition: Reader<string> = (value, place) => readCondition(value, place, { stepVariables: true })
+
+function readCondition(value: Exclude<Json, null>, place: Place, use: { readonly stepVariables: boolean }): string | undefined {
   if (typeof value === 'boolean') return place.wrong(`a condition is text: write "${value}" in quotes${value ? ', or leave it out' : ', or "skip: true"'}.`)
-  return someText(value, place)
+  const found = someText(value, place)
+  if (found === undefined) return undefined
+  const read = parseConditional(found, use)
+  return read.ok ? found : place.wrong(`this condition cannot be read${read.error.at === 0 ? '' : ` at ${shown(found.slice(read.error.at, read.error.at + Math.max(read.error.length, 12)))}`}: ${read.error.message}`)
 }
 
 /** Null: none are written. A written nothing is an empty list: it may start at once. */

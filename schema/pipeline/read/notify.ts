@@ -1,7 +1,7 @@
 /** Whom to tell how it goes. */
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Notification } from '../steps.ts'
-import { condition } from './common.ts'
+import { condition, stepCondition } from './common.ts'
 import { Attributes, isMap, shown, type Reader } from './reading.ts'
 import { flag, listed, listOf, prose, someText } from './values.ts'
 
@@ -27,7 +27,7 @@ function notification(mayHook: boolean): Reader<Notification> {
       return reason === undefined ? place.wrong(`a notification is a mapping with ${listed(services)}, not ${shown(value)}.`) : place.unsupported(reason)
     }
     const attributes = new Attributes(value, place)
-    const when = attributes.read('if', condition, null)
+    const when = attributes.read('if', mayHook ? condition : stepCondition, null)
     const hasStatus = attributes.raw('github_commit_status') !== undefined
     const status = hasStatus ? attributes.read('github_commit_status', commitStatus(mayHook), { context: null, blockedAsPending: false }) : null
     const url = mayHook ? attributes.read('webhook', webhook, null) : null

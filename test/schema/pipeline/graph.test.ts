@@ -6,7 +6,7 @@ import { blockStep, commandStep, groupStep, inputStep, placed, waitStep } from '
 
 /** Each node as `name ← names`, names of those whose failure is allowed with a question mark. */
 function arrows(steps: readonly Step[], known: readonly string[] = []): readonly string[] {
-  const answer = graphOf(placed(steps), new Set(known))
+  const answer = graphOf(placed(steps), { known: new Set(known) })
   if (!answer.ok) return answer.mistakes.map(({ path, message }) => `${path.join('.')}: ${message}`)
   const { nodes } = answer.graph
   const name = (index: number) => nodes[index]?.step.key ?? `${nodes[index]?.step.kind}`

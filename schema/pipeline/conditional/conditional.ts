@@ -3,14 +3,15 @@
  * is uploaded or a notification is due, never while a step runs. Whoever asks treats an error as "does not hold": a step
  * whose condition cannot be decided must not run by accident.
  */
+import { Budget } from './budget.ts'
 import { check } from './check.ts'
 import type { Context } from './context.ts'
 import { valueOf } from './decide.ts'
-import { Effort } from './effort.ts'
 import type { Expression } from './expression.ts'
 import { type ConditionalError, Mistaken } from './mistaken.ts'
 import { parse } from './parse.ts'
 
+export { Budget } from './budget.ts'
 export type { Context } from './context.ts'
 export type { ConditionalError, ErrorKind } from './mistaken.ts'
 
@@ -27,22 +28,24 @@ export type Verdict = { readonly ok: true; readonly holds: boolean } | { readonl
 export interface ConditionalUse {
   /** It is of a notification of a step, so `step.*` is known. */
   readonly stepVariables?: boolean
+  /** Of which it is paid; one of its own when it is left out. */
+  readonly budget?: Budget
 }
 
 /** One that makes sense whatever the values will be. Blanks do too, but they decide nothing: see `evaluate`. */
-export function parseConditional(text: string, { stepVariables = false }: ConditionalUse = {}): ConditionalAnswer {
+export function parseConditional(text: string, { stepVariables = false, budget = new Budget() }: ConditionalUse = {}): ConditionalAnswer {
   return answered(() => {
-    const expression = parse(text)
+    const expression = parse(text, budget)
     if (expression !== null) check(expression, { stepVariables })
     return { ok: true, conditional: { text, expression } }
   })
 }
 
-/** Whether it holds with these values; `effort` is handed on where several are bounded together; null holds no more than false does. Blanks are an error: leave such a condition away. */
-export function evaluate({ text, expression }: Conditional, context: Context, effort: Effort = new Effort()): Verdict {
+/** Whether it holds with these values; null holds no more than false does. Blanks are an error: leave such a condition away. */
+export function evaluate({ text, expression }: Conditional, context: Context, { budget = new Budget() }: Pick<ConditionalUse, 'budget'> = {}): Verdict {
   return answered(() => {
     if (expression === null) throw new Mistaken('parse', { at: 0, length: text.length }, 'this condition is empty; say when, or take it away.')
-    const value = valueOf(expression, context, effort)
+    const value = valueOf(expression, context, budget)
     if (value !== null && typeof value !== 'boolean') throw new Mistaken('result', { at: expression.at, length: expression.length }, 'a condition is true or false, but this is neither.')
     return { ok: true, holds: value === true }
   })

@@ -2,30 +2,29 @@
  * The value of a condition. `&&`, `||` and `? :` look only at what they need, so a mistake that is not reached is none.
  * A condition that `check.ts` let through can still fail here: a variable is missing, or a value would take too long to match.
  */
+import type { Budget } from './budget.ts'
 import type { Context } from './context.ts'
-import type { Effort } from './effort.ts'
 import { environmentOf, isHidden } from './environment.ts'
 import { expand, expandVariable, type Lookup } from './expand.ts'
 import type { Expression } from './expression.ts'
-import { CONDITIONAL_LIMITS } from './limits.ts'
 import { Mistaken, quoted, type Span } from './mistaken.ts'
 import { matches, type Pattern } from './pattern.ts'
 import { STEP_VARIABLES, VARIABLES } from './variables.ts'
 
 export type Value = null | boolean | bigint | string | Pattern | readonly Value[]
 
-export function valueOf(expression: Expression, context: Context, effort: Effort): Value {
-  return new Decision(context, effort).value(expression)
+export function valueOf(expression: Expression, context: Context, budget: Budget): Value {
+  return new Decision(context, budget).value(expression)
 }
 
 class Decision {
   readonly #context: Context
   readonly #environment: Lookup
-  readonly #effort: Effort
+  readonly #budget: Budget
 
-  constructor(context: Context, effort: Effort) {
+  constructor(context: Context, budget: Budget) {
     this.#context = context
-    this.#effort = effort
+    this.#budget = budget
     this.#environment = environmentOf(context)
   }
 
@@ -87,8 +86,7 @@ class Decision {
   #lookupFor(where: Span): Lookup {
     return (name) => {
       const value = this.#environment(name)
-      this.#effort.characters += value?.length ?? 0
-      if (this.#effort.characters > CONDITIONAL_LIMITS.variableCharacters) throw new Mistaken('evaluation', where, `the variables that this condition asks for have more than ${CONDITIONAL_LIMITS.variableCharacters} characters; ask for ${quoted(name)} less often, or for less of it.`)
+      if (!this.#budget.spend('characters', value?.length ?? 0)) throw new Mistaken('evaluation', where, `the variables that are asked for here are too long together; ask for ${quoted(name)} less often, or for less of it.`)
       return value
     }
   }
@@ -123,8 +121,7 @@ class Decision {
   #matches(pattern: Pattern, text: Value, where: Span): boolean {
     if (text === null) return false
     if (typeof text !== 'string') throw new Mistaken('evaluation', where, `only a text can match a regular expression, not ${shown(text)}.`)
-    this.#effort.matching += pattern.size * (text.length + 1)
-    if (this.#effort.matching > CONDITIONAL_LIMITS.matchingWork) throw new Mistaken('evaluation', where, 'this is too much to match in one condition; match less, or with smaller regular expressions.')
+    if (!this.#budget.spend('matching', pattern.size * (text.length + 1))) throw new Mistaken('evaluation', where, 'there is too much to match here; match less, or with smaller regular expressions.')
     return matches(pattern, text)
   }
 }

@@ -14,7 +14,7 @@ export const CONDITIONAL_LIMITS = {
   /** Of the values of environment variables, in one evaluation or all that are made together: a short text can name a long one often. */
   variableCharacters: 1024 * 1024,
   patternCharacters: 2000,
-  /** Instructions of all the regular expressions of one condition. */
+  /** About how many instructions all the regular expressions of one condition are compiled to. */
   patternInstructions: 20_000,
   /** Instructions times characters that they are held against, likewise. */
   matchingWork: 30_000_000,

@@ -3,6 +3,7 @@
  * `!a == b` compares `!a`; but a negated list says nothing, so `!a includes b` is read as `!(a includes b)`, which is how
  * pipelines in the wild mean it.
  */
+import type { Budget } from './budget.ts'
 import type { Comparator, Expression } from './expression.ts'
 import { CONDITIONAL_LIMITS } from './limits.ts'
 import { across, Mistaken, quoted, type Span } from './mistaken.ts'
@@ -10,9 +11,9 @@ import { compilePattern } from './pattern.ts'
 import { type Sign, type Token, tokensOf } from './tokens.ts'
 
 /** Null: there is nothing but blanks. */
-export function parse(text: string): Expression | null {
+export function parse(text: string, budget: Budget): Expression | null {
   if (text.trim() === '') return null
-  const parser = new Parser(tokensOf(text))
+  const parser = new Parser(tokensOf(text), budget)
   const expression = parser.choice()
   parser.end()
   return expression
@@ -24,10 +25,11 @@ class Parser {
   readonly #tokens: readonly Token[]
   #index = 0
   #depth = 0
-  #instructions = 0
+  readonly #budget: Budget
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: readonly Token[], budget: Budget) {
     this.#tokens = tokens
+    this.#budget = budget
   }
 
   end(): void {
@@ -136,10 +138,8 @@ class Parser {
   }
 
   #pattern(source: string, flags: string, where: Span): Expression {
-    const answer = compilePattern(source, flags)
+    const answer = compilePattern(source, flags, this.#budget)
     if (!answer.ok) throw new Mistaken('parse', where, answer.message)
-    this.#instructions += answer.pattern.size
-    if (this.#instructions > CONDITIONAL_LIMITS.patternInstructions) throw new Mistaken('parse', where, 'the regular expressions of this condition are too large; repeat less within them.')
     return { kind: 'pattern', pattern: answer.pattern, ...where }
   }
 

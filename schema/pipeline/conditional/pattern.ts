@@ -4,7 +4,9 @@
  * something else; only looking ahead, which conditions in the wild need, is got by matching from the end (`reversed.ts`).
  */
 import { RE2JS } from 're2js'
+import type { Budget } from './budget.ts'
 import { CONDITIONAL_LIMITS } from './limits.ts'
+import { costOf, piecesOf } from './pattern-pieces.ts'
 import { reversed, reversedText } from './reversed.ts'
 
 export interface Pattern {
@@ -19,14 +21,15 @@ export interface Pattern {
 
 export type PatternAnswer = { readonly ok: true; readonly pattern: Pattern } | { readonly ok: false; readonly message: string }
 
-export function compilePattern(source: string, flags: string): PatternAnswer {
+export function compilePattern(source: string, flags: string, budget: Budget): PatternAnswer {
   const flag = [...flags].find((one) => one !== 'i')
   if (flag !== undefined) return { ok: false, message: `a regular expression has the flag "i" and no "${flag}"; (?s) and (?m) at its beginning are known too.` }
   if (source.length > CONDITIONAL_LIMITS.patternCharacters) return { ok: false, message: `a regular expression has at most ${CONDITIONAL_LIMITS.patternCharacters} characters, not ${source.length}.` }
   const feature = refused(source)
   if (feature !== null) return { ok: false, message: `a condition's regular expression cannot have ${feature}.` }
+  if (!budget.spend('instructions', costOf(source))) return { ok: false, message: 'this regular expression is too large, by itself or with those before it; repeat less within them.' }
   try {
-    return { ok: true, pattern: { source, flags, ...compiled(withoutComments(source), flags === '' ? 0 : RE2JS.CASE_INSENSITIVE) } }
+    return { ok: true, pattern: { source, flags, ...compiled(inRe2(source), flags === '' ? 0 : RE2JS.CASE_INSENSITIVE) } }
   } catch (error) {
     // The library says what is wrong; whatever it throws, the expression is one that cannot be used.
     const reason = error instanceof Error ? error.message.replace('error parsing regexp: ', '') : String(error)
@@ -60,9 +63,6 @@ const REFUSED: readonly (readonly [begin: RegExp, feature: string])[] = [
   [/\\[1-9]/y, 'a reference to what a group matched'],
 ]
 
-/** The unescaped parts outside of brackets, one for each character, a character class, a comment or what begins to look ahead. */
-const PIECE = /\\[^]|\(\?#[^)]*\)|\(\?[=!]|\[\^?\]?(?:\\[^]|\[:\^?\w+:\]|[^\]\\])*\]|[^]/y
-
 function refused(source: string): string | null {
   for (const { at } of piecesOf(source)) {
     for (const [begin, feature] of REFUSED) {
@@ -73,16 +73,7 @@ function refused(source: string): string | null {
   return null
 }
 
-/** `(?#…)`, which RE2 does not know. */
-function withoutComments(source: string): string {
-  return source.includes('(?#') ? Array.from(piecesOf(source), ({ piece }) => (piece.startsWith('(?#') ? '' : piece)).join('') : source
-}
-
-function* piecesOf(source: string): Generator<{ readonly at: number; readonly piece: string }> {
-  for (let at = 0; at < source.length; ) {
-    PIECE.lastIndex = at
-    const piece = PIECE.exec(source)?.[0] ?? source.slice(at)
-    yield { at, piece }
-    at += piece.length
-  }
+/** Without comments, which RE2 does not know, and with the end "but for a line break", which it would not either. */
+function inRe2(source: string): string {
+  return Array.from(piecesOf(source), ({ piece }) => (piece.startsWith('(?#') ? '' : piece === '\\Z' ? '(?=\\n?\\z)' : piece)).join('')
 }

@@ -1,7 +1,7 @@
 /** Anybody may send a condition, so none may be slow, deep, large or a crash. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { evaluate, parseConditional } from '../../../../schema/pipeline/conditional/conditional.ts'
+import { Budget, evaluate, parseConditional } from '../../../../schema/pipeline/conditional/conditional.ts'
 import { contextOf, kindOf, type Given } from '../../../support/conditions.ts'
 
 const context = contextOf({ build: { branch: 'main', message: 'a '.repeat(5000), pullRequest: { labels: ['a', 'b'] } }, env: { A: 'value', B: '', C: 'x'.repeat(10_000) } })
@@ -78,12 +78,36 @@ describe('a long value', () => {
 })
 
 describe('a large regular expression', () => {
-  it.each(['(a{1000}){1000}', '(?:a{100}){100}', '\\p{L}{999}'.repeat(180), '(?i:\\p{L}{9})'.repeat(140), '('.repeat(1900), '(a|'.repeat(600), '['.repeat(1900), '[[:a:'.repeat(380), `${'a?'.repeat(600)}${'a'.repeat(600)}`, '(?#'.repeat(600), '(?='.repeat(600), `${'(?='.repeat(300)}a${')'.repeat(300)}`, '(?!a{99})'.repeat(100)])('such as %s is answered soon', (source) => {
+  it.each(['(a{1000}){1000}', '(?:a{100}){100}', '\\p{L}{999}'.repeat(180), '(?i:\\p{L}{9})'.repeat(140), '('.repeat(1900), '(a|'.repeat(600), '['.repeat(1900), '[[:a:'.repeat(380), `${'a?'.repeat(600)}${'a'.repeat(600)}`, '(?#'.repeat(600), '(?='.repeat(600), `${'(?='.repeat(300)}a${')'.repeat(300)}`, '(?!a{99})'.repeat(100), `(?i)${'[!-\uFDFF]'.repeat(390)}`, `(?i)[${'!-\uFDFF'.repeat(600)}]`, `(?:${'[a-z]'.repeat(390)}){999}`, '(?i)\\pL'.repeat(240)])('such as %s is answered soon', (source) => {
     answersSoon(`build.message =~ /${source}/`, { build: { message: 'a'.repeat(100_000) } })
   })
 
   it('is refused, and so are many that are large together', () => {
     expect(answersSoon(`"a" =~ /${'a'.repeat(2001)}/`)).toBe('parse')
     expect(answersSoon(`true${' && "a" !~ /b{900}/'.repeat(30)}`)).toBe('parse')
+  })
+})
+
+describe('thousands of conditions', () => {
+  it('that share a budget are refused when it is spent', () => {
+    const message = 'ab'.repeat(10_000)
+    const budget = new Budget({ times: 2 })
+    const begin = performance.now()
+    const holding = Array.from({ length: 2000 }, () => {
+      const parsed = parseConditional('build.message =~ /(?:a|b|ab|ba)*a[ab]{299}$/', { budget })
+      const verdict = parsed.ok ? evaluate(parsed.conditional, contextOf({ build: { message } }), { budget }) : parsed
+      return verdict.ok && verdict.holds
+    })
+    expect(performance.now() - begin).toBeLessThan(5000)
+    expect(holding.indexOf(false)).toBeGreaterThan(5)
+    expect(holding.lastIndexOf(true)).toBe(holding.indexOf(false) - 1)
+  })
+
+  it('that are small fit into the budget of a few', () => {
+    const budget = new Budget({ times: 5 })
+    for (let count = 0; count < 2000; count += 1) {
+      const parsed = parseConditional('build.branch == "main" && build.message !~ /\\[skip ci\\]/i', { budget })
+      expect(parsed.ok && evaluate(parsed.conditional, contextOf({ build: { branch: 'main', message: 'Mend the tests'.repeat(20) } }), { budget })).toEqual({ ok: true, holds: true })
+    }
   })
 })

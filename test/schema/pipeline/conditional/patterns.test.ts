@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { Budget } from '../../../../schema/pipeline/conditional/budget.ts'
 import { compilePattern, matches } from '../../../../schema/pipeline/conditional/pattern.ts'
 import { kindOf, verdict } from '../../../support/conditions.ts'
 
@@ -15,6 +16,8 @@ describe('a regular expression', () => {
     ['"a" =~ /a$$/', true],
     ['"a]" =~ /^[]a]+$/', true],
     ['"é" =~ /^[[:alpha:]é]$/', true],
+    [String.raw`"a\nb\n" =~ /b\Z/`, true],
+    [String.raw`"a\nb\n" =~ /a\Z/`, false],
     ['"ab" =~ /a(?#a comment)b/', true],
     [String.raw`"(?<=a)" =~ /\(\?<=a\)/`, true],
     ['"(?>" =~ /[(?>]{3}/', true],
@@ -72,7 +75,7 @@ describe('a regular expression that looks ahead', () => {
     fc.assert(
       fc.property(source, source, source, fc.constantFrom('', 'i'), fc.array(text, { minLength: 5 }), (before, ahead, behind, flags, texts) => {
         const written = `${before}(?!${ahead})${behind}`
-        const answer = compilePattern(written, flags)
+        const answer = compilePattern(written, flags, new Budget())
         if (!answer.ok) throw new Error(`${written}: ${answer.message}`)
         const native = new RegExp(written, flags)
         for (const one of texts) expect([written, one, matches(answer.pattern, one)]).toEqual([written, one, native.test(one)])

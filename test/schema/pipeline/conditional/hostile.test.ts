@@ -61,7 +61,16 @@ describe('a text without end', () => {
 
   it('may have as many conditions in a row as it has room for', () => {
     expect(answersSoon(`true${' && true'.repeat(4000)}`)).toBe(true)
+    expect(answersSoon(`true${' && (true)'.repeat(3000)}`)).toBe(true)
     expect(answersSoon(`["a"${', "a"'.repeat(6000)}] includes "b"`)).toBe(false)
+  })
+})
+
+describe('what nests', () => {
+  it('may be as deep as anybody writes, and no deeper', () => {
+    expect(answersSoon(`${'('.repeat(60)}true${')'.repeat(60)}`)).toBe(true)
+    for (const text of [`${'('.repeat(5000)}true${')'.repeat(5000)}`, `${'!'.repeat(5000)}true`, `1${' == 1'.repeat(5000)}`, `${'true ? '.repeat(3000)}true${' : true'.repeat(3000)}`]) expect(answersSoon(text)).toBe('parse')
+    expect(answersSoon(`${'${A:-'.repeat(40)}x${'}'.repeat(40)} == "x"`)).toBe('parse')
   })
 })
 

@@ -112,6 +112,12 @@ describe('the environment', () => {
     expect(verdict('$BUILDKITE_AGENT_ACCESS_TOKEN == null', { env })).toBe(true)
   })
 
+  it('has the labels of a pull request for a name that is put together', () => {
+    const build = { pullRequest: { labels: ['bug', 'urgent'] } }
+    expect(kindOf('env("BUILDKITE_PULL_REQUEST_LABELS") == "bug,urgent"', { build })).toBe('validation')
+    expect(verdict('env("BUILDKITE_${NAME}") == "bug,urgent"', { build, env: { NAME: 'PULL_REQUEST_LABELS' } })).toBe(true)
+  })
+
   it('cannot be asked for a variable without a name', () => {
     expect(kindOf('build.env(env("NONE")) == null')).toBe('evaluation')
     expect(kindOf('build.env(build.env("NONE")) == null')).toBe('evaluation')
@@ -127,5 +133,6 @@ describe('nothing', () => {
   it('within a list cannot be compared', () => {
     expect(kindOf('[$NONE] includes "a"')).toBe('evaluation')
     expect(verdict('["a", $NONE] includes "a"')).toBe(true)
+    expect(verdict('[$NONE] includes null')).toBe(false)
   })
 })

@@ -15,6 +15,7 @@ describe('a text in double quotes', () => {
     expect(verdict(String.raw`"\xf1" == "ñ"`)).toBe(false)
     expect(verdict(String.raw`"\xf1" == "\361"`)).toBe(true)
     expect(verdict('"🚀" == \'🚀\'')).toBe(true)
+    expect(verdict(String.raw`"🃃\xb1" =~ /^🃃/`)).toBe(true)
   })
 
   it('has no escape beyond a byte', () => {
@@ -54,6 +55,8 @@ describe('a variable as a shell writes it', () => {
     ['${NONE:-${NAME}} == "release"', true],
     [`\${NONE:-"}"} == "}"`, true],
     [`\${NONE:-'$NAME'} == '$NAME'`, true],
+    [`\${NONE:-'}'} == "}"`, true],
+    [`\${NONE:-"it's"} == "it's"`, true],
     ['${NONE:-"$NAME"} == "release"', true],
     ['${NAME:2} == "lease"', true],
     ['${NAME:0:2} == "re"', true],

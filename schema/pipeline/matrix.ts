@@ -38,26 +38,38 @@ export function mistakesOf({ setup, adjustments }: Matrix): readonly MatrixMista
   }
   if (adjustments.length > MATRIX_LIMITS.adjustments) mistakes.push({ path: ['adjustments'], message: `a matrix has at most ${MATRIX_LIMITS.adjustments} adjustments, not ${adjustments.length}.` })
   for (const [index, { with: of }] of adjustments.entries()) {
-    const missing = names.filter((name) => !Object.hasOwn(of, name))
     for (const name of Object.keys(of).filter((one) => !Object.hasOwn(setup, one))) mistakes.push({ path: ['adjustments', index, 'with', name], message: `the matrix has no dimension ${shown(name)}; it has ${names.map(shown).join(', ')}.` })
-    if (missing.length > 0) mistakes.push({ path: ['adjustments', index, 'with'], message: `an adjustment is of one combination: give a value of ${missing.map(shown).join(', ')} too.` })
+    if (!isWhole(of, names) && !names.some((name) => Object.hasOwn(of, name))) mistakes.push({ path: ['adjustments', index, 'with'], message: `an adjustment says of which combination it is: give a value of ${names.map(shown).join(', ')}.` })
   }
   const count = names.reduce((product, name) => product * (setup[name]?.length ?? 0), 1)
   if (count > PIPELINE_LIMITS.jobsPerUpload) mistakes.push({ path: [], message: `this matrix has ${count} combinations; one upload may bring ${PIPELINE_LIMITS.jobsPerUpload} jobs.` })
   return mistakes
 }
 
-/** Of a matrix without mistakes; in the order of its values, the last dimension changing first, added ones at the end. */
+/**
+ * Of a matrix without mistakes; in the order of its values, the last dimension changing first, added ones at the end. An
+ * adjustment that names only some dimensions is of every combination with those values, and adds none.
+ */
 export function combinationsOf({ setup, adjustments }: Matrix): readonly Combination[] {
+  const names = Object.keys(setup)
   let all: Readonly<Record<string, string>>[] = [{}]
   for (const [name, values] of Object.entries(setup)) all = all.flatMap((before) => values.map((value) => ({ ...before, [name]: String(value) })))
-  const changed = new Map(adjustments.map((one) => [spelled(texts(one.with)), one]))
-  const added = adjustments.map((one) => texts(one.with)).filter((values) => !all.some((known) => spelled(known) === spelled(values)))
-  return [...all, ...added].flatMap((values): readonly Combination[] => {
-    const adjustment = changed.get(spelled(values))
-    if (adjustment !== undefined && adjustment.skip !== null) return []
-    return [{ values, softFail: adjustment === undefined || adjustment.softFail === 'none' ? null : adjustment.softFail }]
+  const known = new Set(all.map((values) => spelled(values, names)))
+  for (const { with: of } of adjustments) {
+    const values = texts(of)
+    if (!isWhole(of, names) || known.has(spelled(values, names))) continue
+    known.add(spelled(values, names))
+    all.push(values)
+  }
+  return all.flatMap((values): readonly Combination[] => {
+    const own = adjustments.filter(({ with: of }) => Object.entries(of).every(([name, value]) => values[name] === String(value)))
+    if (own.some(({ skip }) => skip !== null)) return []
+    return [{ values, softFail: own.findLast(({ softFail }) => softFail !== 'none')?.softFail ?? null }]
   })
+}
+
+function isWhole(of: Readonly<Record<string, MatrixValue>>, names: readonly string[]): boolean {
+  return names.every((name) => Object.hasOwn(of, name))
 }
 
 const PLACEHOLDER = /\{\{\s*matrix(?:\.([\w-]+))?\s*\}\}/g
@@ -93,8 +105,8 @@ function texts(values: Readonly<Record<string, MatrixValue>>): Readonly<Record<s
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]))
 }
 
-function spelled(values: Readonly<Record<string, string>>): string {
-  return JSON.stringify(Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+function spelled(values: Readonly<Record<string, string>>, names: readonly string[]): string {
+  return JSON.stringify(names.map((name) => values[name]))
 }
 
 function utf8Bytes(text: string): number {

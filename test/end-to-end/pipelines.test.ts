@@ -138,7 +138,7 @@ test('conditions, branches and a 3 × 3 matrix with adjustments make the jobs th
   const { people, start } = await withPipeline(`
 steps:
   - label: Test {{matrix.os}} {{matrix.node}}
-    command: echo "it is {{matrix.os}} with \$\$NODE"
+    command: echo "it is {{matrix.os}} with $$NODE"
     env: { NODE: "{{matrix.node}}" }
     matrix:
       setup:

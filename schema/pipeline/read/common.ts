@@ -40,9 +40,10 @@ export const stepCondition: Reader<string> = (value, place) => readCondition(val
 
 function readCondition(value: Exclude<Json, null>, place: Place, use: { readonly stepVariables: boolean }): string | undefined {
   if (typeof value === 'boolean') return place.wrong(`a condition is text: write "${value}" in quotes${value ? ', or leave it out' : ', or "skip: true"'}.`)
+  if (typeof value === 'string' && value.trim() === '') return undefined // says nothing, so there is none
   const found = someText(value, place)
   if (found === undefined) return undefined
-  const read = parseConditional(found, use)
+  const read = parseConditional(found, { ...use, budget: place.mistakes.budget })
   return read.ok ? found : place.wrong(`this condition cannot be read${read.error.at === 0 ? '' : ` at ${shown(found.slice(read.error.at, read.error.at + Math.max(read.error.length, 12)))}`}: ${read.error.message}`)
 }
 

@@ -4,6 +4,7 @@
  */
 import { nearest } from '../../nearest.ts'
 import type { Json } from '../canonical.ts'
+import { Budget } from '../conditional/budget.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Mistake } from '../steps.ts'
 
@@ -11,6 +12,8 @@ export type JsonMap = { readonly [name: string]: Json }
 
 /** All that was found wrong; after the first hundred they are only counted. */
 export class Mistakes {
+  /** What reading all the conditions may cost, in what one may: their regular expressions are compiled to judge them. */
+  readonly budget = new Budget({ times: 10 })
   readonly #told: Mistake[] = []
   #more = 0
 

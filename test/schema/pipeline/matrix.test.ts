@@ -20,6 +20,10 @@ describe('combinations', () => {
     expect(names(adjusted({ with: { os: 'bsd', node: 22 }, skip: '', softFail: 'none' }))).toHaveLength(4)
   })
 
+  it('are skipped together by an adjustment that names only what they have in common', () => {
+    expect(names(adjusted({ with: { os: 'mac' }, skip: '', softFail: 'none' }, { with: { os: 'bsd', node: 1 }, skip: null, softFail: 'none' }))).toEqual(['linux 20', 'linux 22', 'bsd 1'])
+  })
+
   it('may fail softly where an adjustment says so', () => {
     expect(combinationsOf(adjusted({ with: { os: 'mac', node: 22 }, skip: null, softFail: [3] })).map(({ softFail }) => softFail)).toEqual([null, null, null, [3]])
   })
@@ -33,7 +37,7 @@ describe('what does not fit', () => {
     ['a value that stands twice', { setup: { a: ['1', 1] }, adjustments: [] }, 'the value "1" stands here twice.'],
     ['a dimension with a dot', { setup: { 'a.b': ['1'] }, adjustments: [] }, 'the name of a dimension has letters, digits, "_" and "-" only.'],
     ['millions of combinations', { setup: Object.fromEntries('abcdef'.split('').map((name) => [name, Array.from({ length: 25 }, (_, i) => i)])), adjustments: [] }, 'this matrix has 244140625 combinations; one upload may bring 2000 jobs.'],
-    ['an adjustment of half a combination', adjusted({ with: { os: 'mac' }, skip: null, softFail: 'none' }), 'an adjustment is of one combination: give a value of "node" too.'],
+    ['an adjustment of nothing', adjusted({ with: {}, skip: null, softFail: 'none' }), 'an adjustment says of which combination it is: give a value of "os", "node".'],
     ['an adjustment of another dimension', adjusted({ with: { os: 'mac', node: 20, arch: 'arm' }, skip: null, softFail: 'none' }), 'the matrix has no dimension "arch"; it has "os", "node".'],
     ['thirteen adjustments', adjusted(...Array.from({ length: 13 }, (_, i) => ({ with: { os: 'x', node: i }, skip: null, softFail: 'none' as const }))), 'a matrix has at most 12 adjustments, not 13.'],
   ])('%s', (_what, matrix, message) => {

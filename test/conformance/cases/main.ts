@@ -5,12 +5,13 @@
 import { nearest } from '../../../schema/nearest.ts'
 import { commandLine } from '../../support/command-line.ts'
 import { casesOf, NoCases, type Case, type Judge, type Outcome } from './case.ts'
+import { CONDITIONALS } from './conditionals.ts'
 import { INTERPOLATION } from './interpolation.ts'
 import { PIPELINES } from './pipelines.ts'
 import { SCHEMA } from './schema.ts'
 
 /** Of each family a file. */
-const JUDGES: Readonly<Record<string, Judge>> = { ...PIPELINES, ...INTERPOLATION, ...SCHEMA }
+const JUDGES: Readonly<Record<string, Judge>> = { ...PIPELINES, ...INTERPOLATION, ...CONDITIONALS, ...SCHEMA }
 
 const USAGE = `usage: npm run conformance -- --cases DIR [--kind KIND] [--json]
 kinds: ${Object.keys(JUDGES).join(', ')}`

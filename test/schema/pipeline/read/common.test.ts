@@ -37,9 +37,10 @@ describe('if', () => {
     expect(commandOf({ if: 'build.branch == "main"' }).if).toBe('build.branch == "main"')
   })
 
-  it('is text, and not empty', () => {
+  it('is text that can be read, and blanks are none', () => {
     expect(mistakesOfCommand({ if: false })).toEqual(['if: a condition is text: write "false" in quotes, or "skip: true".'])
-    expect(mistakesOfCommand({ if: ' ' })[0]).toContain('this is empty')
+    expect(mistakesOfCommand({ if: ' ' })).toEqual([])
+    expect(mistakesOfCommand({ if: 'build.brunch == "main"' })).toEqual([expect.stringMatching(/^if: this condition cannot be read.*did you mean/)])
   })
 
   it('does not stand beside branches', () => {

@@ -2,7 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { pipelineUploadReply, type PipelineUpload } from '../../schema/job-calls.ts'
 import { preparePipeline } from '../../schema/pipeline/prepare.ts'
+import { changedFiles } from './changed-files.ts'
 import { createClient, postOnce } from './client.ts'
+import { asksWhatChanged, withChanges } from './if-changed.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { mistakeLines, readPipelineFile, type PipelineFile } from './pipeline-file.ts'
 import { coordinatorUrl, present } from './settings.ts'
@@ -12,6 +14,7 @@ interface UploadFlags {
   readonly format: string
   readonly interpolation: boolean
   readonly rejectSecrets?: boolean
+  readonly gitDiffBase?: string
 }
 
 export async function uploadPipeline(named: string | undefined, flags: UploadFlags, surroundings: Surroundings): Promise<ExitCode> {
@@ -21,14 +24,15 @@ export async function uploadPipeline(named: string | undefined, flags: UploadFla
   const answer = preparePipeline(file.text, flags.interpolation ? environment : null)
   if (!answer.ok) return refuse(file, mistakeLines(file, answer.mistakes), surroundings)
   const { prepared } = answer
-  const text = JSON.stringify(prepared.canonical)
+  const canonical = asksWhatChanged(prepared.pipeline) ? withChanges(prepared.canonical, prepared.pipeline, await filesOf(flags, surroundings)) : prepared.canonical
+  const text = JSON.stringify(canonical)
   if (flags.rejectSecrets === true) rejectSecrets(text, environment)
   if (flags.dryRun === true) {
-    surroundings.print(flags.format === 'json' ? JSON.stringify(prepared.canonical, null, 2) : (await import('yaml')).stringify(prepared.canonical).trimEnd())
+    surroundings.print(flags.format === 'json' ? JSON.stringify(canonical, null, 2) : (await import('yaml')).stringify(canonical).trimEnd())
     return EXIT.ok
   }
   const job = jobOf(environment)
-  const body: PipelineUpload = { pipeline: prepared.canonical }
+  const body: PipelineUpload = { pipeline: canonical }
   try {
     const { steps, jobs } = await postOnce(createClient(job), `/v1/attempts/${job.attempt}/pipeline`, UPLOADED, { body, pause })
     surroundings.note(`uploaded ${count(steps, 'step')} (${count(jobs, 'job')}) from ${file.name}`)
@@ -37,6 +41,15 @@ export async function uploadPipeline(named: string | undefined, flags: UploadFla
     if (error instanceof Failure && error.places.length > 0) return refuse(file, mistakeLines(file, error.places.map(({ path, message }) => ({ place: prepared.at(pathOf(path)), message }))), surroundings)
     throw error
   }
+}
+
+/** Null, and a line about it, where it cannot be told: steps that may be needed run. */
+async function filesOf({ gitDiffBase }: UploadFlags, { folder, environment, note }: Surroundings): Promise<readonly string[] | null> {
+  const base = gitDiffBase ?? present(environment['BUILDKITE_GIT_DIFF_BASE']) ?? present(environment['BUILDKITE_PULL_REQUEST_BASE_BRANCH'])
+  const changed = await changedFiles(folder, { base, environment })
+  if (changed.ok) note(`${changed.files.length === 1 ? '1 file differs' : `${changed.files.length} files differ`} from ${changed.base.slice(0, 7)}`)
+  else note(`cannot tell what has changed (${changed.why}), so every step with "if_changed" runs`)
+  return changed.ok ? changed.files : null
 }
 
 const UPLOADED = { is: (json: unknown): json is { readonly steps: number; readonly jobs: number } => pipelineUploadReply.safeParse(json).success }

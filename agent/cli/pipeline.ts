@@ -15,6 +15,7 @@ export function registerPipeline(program: Command, surroundings: Surroundings): 
     .option('--dry-run', 'print what would be uploaded, and upload nothing')
     .option('--format <json|yaml>', 'of --dry-run', 'json')
     .option('--no-interpolation', 'leave variables as they are written')
+    .option('--git-diff-base <commit>', 'what "if_changed" compares with (BUILDKITE_GIT_DIFF_BASE; the default branch)')
     .option('--reject-secrets', 'refuse a pipeline that holds the value of a variable such as X_TOKEN or X_PASSWORD')
     .action(async (file, flags) => end(await (await import('./pipeline-upload.ts')).uploadPipeline(file, flags, surroundings)))
 

@@ -53,23 +53,24 @@ function jobsOf(step: CommandStep, env: Readonly<Record<string, string>>, queue:
 
 /** What can be read but not be run: whoever wrote it must not believe that it was heeded. */
 function notYet(step: Step): readonly Mistake[] {
-  const says: (readonly [name: string, isSaid: boolean, advice: string])[] = []
+  const says: (readonly [name: string, isSaid: boolean, message: string])[] = []
+  if ('ifChanged' in step) says.push(['if_changed', step.ifChanged !== null, 'what has changed is not known here; upload with "kedge pipeline upload", which decides it where the commit is.'])
   if (step.kind === 'command') {
     says.push(
-      ['concurrency', step.concurrency !== null, 'let one agent with one slot serve a queue of its own'],
-      ['plugins', step.plugins.length > 0, 'do in the command what they would'],
-      ['artifact_paths', step.artifactPaths.length > 0, 'upload from the command'],
-      ['if_changed', step.ifChanged !== null, 'compare in the command'],
-      ['notify', step.notify.length > 0, 'tell others from the command'],
-      ['secrets', Object.keys(step.secrets).length > 0, "keep them in the environment of the agent's user"],
-      ['cancel_on_build_failing', step.cancelOnBuildFailing, 'take it away'],
-      ['command', step.command === null || step.command === '', 'give one: a step without it has nothing to do'],
+      ['concurrency', step.concurrency !== null, later('concurrency', 'let one agent with one slot serve a queue of its own')],
+      ['plugins', step.plugins.length > 0, later('plugins', 'do in the command what they would')],
+      ['artifact_paths', step.artifactPaths.length > 0, later('artifact_paths', 'upload from the command')],
+      ['notify', step.notify.length > 0, later('notify', 'tell others from the command')],
+      ['secrets', Object.keys(step.secrets).length > 0, later('secrets', "keep them in the environment of the agent's user")],
+      ['cancel_on_build_failing', step.cancelOnBuildFailing, later('cancel_on_build_failing', 'take it away')],
+      ['command', step.command === null || step.command === '', 'the step has no command; give one: a step without it has nothing to do.'],
     )
   }
-  const unknown = says.flatMap(([name, isSaid, advice]): readonly Mistake[] =>
-    isSaid ? [{ path: [...pathOf(step), name], message: name === 'command' ? `the step has no command; ${advice}.` : `this version does not run ${name} yet; until then ${advice}.` }] : [],
-  )
-  if (step.kind === 'trigger') return [...unknown, { path: [...pathOf(step), 'trigger'], message: 'this version starts no builds of other projects yet; until then start them from a command with "kedge build".' }]
-  if (step.kind === 'input' || (step.kind === 'block' && step.fields.length > 0)) return [...unknown, { path: pathOf(step), message: 'this version asks nobody for values yet; until then use a block without fields.' }]
-  return unknown
+  if (step.kind === 'trigger') says.push(['trigger', true, 'this version starts no builds of other projects yet; until then start them from a command with "kedge build".'])
+  if ((step.kind === 'input' || step.kind === 'block') && step.fields.length > 0) says.push(['fields', true, 'this version asks nobody for values yet; until then use a block without fields.'])
+  return says.flatMap(([name, isSaid, message]): readonly Mistake[] => (isSaid ? [{ path: [...pathOf(step), name], message }] : []))
+}
+
+function later(name: string, advice: string): string {
+  return `this version does not run ${name} yet; until then ${advice}.`
 }

@@ -167,3 +167,21 @@ steps:
   expect(await logOf(people, build, 'Test mac 20')).toContain('it is mac with 20')
   expect(byLabel(build)).toMatchObject({ 'Only on release': 'skipped', Deploy: 'passed' })
 })
+
+test('of a monorepo only what a commit touches is built', async () => {
+  const { people, repository, start } = await withPipeline(`
+steps:
+  - { label: App, command: echo app, if_changed: "app/**" }
+  - { label: Docs, command: echo docs, if_changed: { include: "docs/**", exclude: "docs/drafts/**" } }
+  - wait
+  - { label: All, command: echo all }
+`, { agents: 1 })
+  await repository.commit({ 'app/a': '1', 'docs/drafts/b': '1' })
+  const build = await (await start()).over()
+  expect(byLabel(build)).toMatchObject({ App: 'passed', Docs: 'skipped', All: 'passed' })
+  expect(build.steps.find(({ label }) => label === 'Docs')?.skipped).toBe('nothing that it looks at has changed')
+  expect(await eventually('the log of the upload is there', async () => {
+    const log = await (await people.ask('GET', `/api/v1/jobs/${build.jobs[0]?.id ?? ''}/log`)).text()
+    return log.includes('uploaded') ? log : null
+  })).toContain('2 files differ from')
+})

@@ -1,0 +1,44 @@
+/** Which files a build is about: those that differ between its commit and where it left the branch that it will go to. */
+import { execFile } from 'node:child_process'
+
+export type ChangedFiles = { readonly ok: true; readonly files: readonly string[]; readonly base: string } | { readonly ok: false; readonly why: string }
+
+/**
+ * Against the merge base with `base`, else with the repository's default branch; a commit that is on that branch already
+ * is compared with its first parent. `folder` lies in a work tree.
+ */
+export async function changedFiles(folder: string, { base, environment }: { readonly base: string | undefined; readonly environment: Readonly<Record<string, string | undefined>> }): Promise<ChangedFiles> {
+  const git = (...args: readonly string[]) => run(folder, args, environment)
+  const head = await git('rev-parse', '--verify', '--quiet', 'HEAD^{commit}')
+  if (!head.ok) return { ok: false, why: 'there is no commit here' }
+  const tip = base === undefined ? await known(git, ['origin/HEAD'], 'HEAD') : await known(git, [base, `origin/${base}`], base)
+  if (!tip.ok && base !== undefined) return { ok: false, why: `"${base}" is no commit or branch here, nor of the remote` }
+  const fork = tip.ok ? await git('merge-base', 'HEAD', tip.text) : tip
+  const since = fork.ok && fork.text !== head.text ? fork : await git('rev-parse', '--verify', '--quiet', 'HEAD^1^{commit}')
+  if (!since.ok) return { ok: false, why: 'the commit has no parent here' }
+  const diff = await git('diff', '--name-only', '--no-renames', '-z', since.text, 'HEAD', '--')
+  return diff.ok ? { ok: true, files: diff.text.split('\0').filter((name) => name !== ''), base: since.text } : { ok: false, why: diff.why }
+}
+
+type Said = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly why: string }
+
+/** The commit by the first of its names here, else as the remote has it: a job's checkout has only what its commit needs. */
+async function known(git: (...args: readonly string[]) => Promise<Said>, names: readonly string[], ref: string): Promise<Said> {
+  for (const name of names) {
+    const found = await git('rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)
+    if (found.ok) return found
+  }
+  const fetched = await git('fetch', '--quiet', '--no-tags', '--no-recurse-submodules', '--end-of-options', 'origin', ref)
+  return fetched.ok ? git('rev-parse', '--verify', '--quiet', 'FETCH_HEAD^{commit}') : fetched
+}
+
+const MOST_BYTES = 64 * 1024 * 1024
+
+function run(folder: string, args: readonly string[], environment: Readonly<Record<string, string | undefined>>): Promise<Said> {
+  return new Promise((resolve) => {
+    execFile('git', args, { cwd: folder, env: { ...environment, GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' }, maxBuffer: MOST_BYTES, timeout: 60_000 }, (error, stdout, stderr) => {
+      if (error === null) resolve({ ok: true, text: stdout.replace(/\n$/, '') })
+      else resolve({ ok: false, why: (stderr.trim().split('\n').at(-1) ?? '') || error.message })
+    })
+  })
+}

@@ -164,7 +164,10 @@ class Reading {
 
   #mistake(node: Node | null, message: string): null {
     const [from = 0, to = 0] = node?.range ?? []
-    if (this.mistakes.length < MOST_MISTAKES) this.mistakes.push({ place: this.#place(from, to), message })
+    const place = this.#place(from, to)
+    // An alias shows what is wrong in its anchor again.
+    const isTold = this.mistakes.some((one) => one.message === message && one.place.line === place.line && one.place.column === place.column)
+    if (!isTold && this.mistakes.length < MOST_MISTAKES) this.mistakes.push({ place, message })
     return null
   }
 
@@ -333,5 +336,6 @@ const WORDS: Readonly<Record<string, string>> = {
 function inWords(code: string, message: string): string {
   const says = WORDS[code]
   const first = message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? message
-  return says === undefined ? `this is not YAML: ${first.charAt(0).toLowerCase()}${first.slice(1)}.` : says
+  const brief = first.length <= 200 ? first : `${first.slice(0, 199)}…` // it may repeat a word of the file, however long
+  return says === undefined ? `this is not YAML: ${brief.charAt(0).toLowerCase()}${brief.slice(1)}.` : says
 }

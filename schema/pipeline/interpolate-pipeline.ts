@@ -3,13 +3,20 @@
  * `$SOURCE` is spelled by what the variable says. The `env` at the top comes first, in its order, and feeds all the rest.
  */
 import { textOf, type Json } from './canonical.ts'
-import { interpolate, type InterpolationError } from './interpolate.ts'
+import { interpolate, newBudget, type InterpolationError } from './interpolate.ts'
 import type { Path } from './document.ts'
+
+type Mapping = { readonly [name: string]: Json }
+
+/** Further ones only repeat what the first say. */
+const MOST_MISTAKES = 100
 
 export interface InterpolatedPipeline {
   readonly value: Json
   /** In order; the value is then what it was where it could not be filled in. */
   readonly mistakes: readonly InterpolationMistake[]
+  /** Where in the document that stands which has this path in the value: names may have had variables. */
+  origin(path: Path): Path
 }
 
 export interface InterpolationMistake {
@@ -24,48 +31,79 @@ export interface InterpolationMistake {
  */
 export function interpolatePipeline(document: Json, environment: Readonly<Record<string, string | undefined>>, { preferEnvironment = false }: { readonly preferEnvironment?: boolean } = {}): InterpolatedPipeline {
   const filling = new Filling(environment, preferEnvironment)
-  if (typeof document !== 'object' || document === null || Array.isArray(document)) return { value: filling.value(document, []), mistakes: filling.mistakes }
-  const env = 'env' in document ? filling.env(document['env'] ?? null) : null
-  const rest = Object.entries(document).map(([name, value]) => [filling.name(name, []), name === 'env' ? env : filling.value(value, [name])] as const)
-  return { value: Object.fromEntries(rest), mistakes: filling.mistakes }
+  const top: At = { written: [], filled: [] }
+  const answer = (value: Json): InterpolatedPipeline => ({ value, mistakes: filling.mistakes, origin: (path) => filling.origin(path) })
+  if (!isMapping(document)) return answer(filling.value(document, top))
+  const env = filling.env(document['env'] ?? null, { written: ['env'], filled: ['env'] })
+  return answer(filling.mapping(document, top, (value, at) => (at.written[0] === 'env' ? env : filling.value(value, at))))
+}
+
+/** A place before and after names are filled in. */
+interface At {
+  readonly written: Path
+  readonly filled: Path
 }
 
 class Filling {
   readonly mistakes: InterpolationMistake[] = []
   readonly #variables: Map<string, string>
   readonly #preferEnvironment: boolean
+  readonly #budget = newBudget()
+  /** What a name was, by its path in the value, where it is another now. */
+  readonly #names = new Map<string, string>()
 
   constructor(environment: Readonly<Record<string, string | undefined>>, preferEnvironment: boolean) {
     this.#variables = new Map(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])))
     this.#preferEnvironment = preferEnvironment
   }
 
+  origin(path: Path): Path {
+    return path.map((name, index) => this.#names.get(spelled(path.slice(0, index + 1))) ?? name)
+  }
+
   /** Each entry may use those before it. */
-  env(env: Json): Json {
-    if (typeof env !== 'object' || env === null || Array.isArray(env)) return env // it is told of where its shape is read
-    return Object.fromEntries(Object.entries(env).map(([written, value]) => {
-      const name = this.name(written, ['env'])
-      const filled = this.value(value, ['env', written])
+  env(env: Json, at: At): Json {
+    if (!isMapping(env)) return env // it is told of where its shape is read
+    return this.mapping(env, at, (value, inner) => {
+      const filled = this.value(value, inner)
+      const name = String(inner.filled.at(-1))
       if (typeof filled !== 'object' && !(this.#preferEnvironment && this.#variables.has(name))) this.#variables.set(name, textOf(filled, []))
-      return [name, filled]
-    }))
+      return filled
+    })
   }
 
-  value(value: Json, path: Path): Json {
-    if (typeof value === 'string') return this.#text(value, path, false)
+  value(value: Json, at: At): Json {
+    if (typeof value === 'string') return this.#text(value, at.written, false)
     if (typeof value !== 'object' || value === null) return value
-    if (Array.isArray(value)) return value.map((item: Json, index) => this.value(item, [...path, index]))
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [this.name(name, path), this.value(one, [...path, name])]))
+    if (!isMapping(value)) return value.map((item: Json, index) => this.value(item, { written: [...at.written, index], filled: [...at.filled, index] }))
+    return this.mapping(value, at, (one, inner) => this.value(one, inner))
   }
 
-  name(name: string, path: Path): string {
-    return this.#text(name, [...path, name], true)
+  mapping(mapping: Mapping, at: At, fill: (value: Json, at: At) => Json): Json {
+    const out = new Map<string, Json>()
+    for (const [written, value] of Object.entries(mapping)) {
+      const inner = [...at.written, written]
+      const name = this.#text(written, inner, true)
+      const filled = [...at.filled, name]
+      if (out.has(name)) this.mistakes.push({ path: inner, isName: true, error: { at: 0, length: written.length, message: `with its variables filled in, this name is "${name}", which stands here already` } })
+      if (name !== written) this.#names.set(spelled(filled), written)
+      out.set(name, fill(value, { written: inner, filled }))
+    }
+    return Object.fromEntries(out)
   }
 
   #text(text: string, path: Path, isName: boolean): string {
-    const filled = interpolate(text, (name) => this.#variables.get(name))
+    const filled = interpolate(text, (name) => this.#variables.get(name), this.#budget)
     if (filled.ok) return filled.text
-    this.mistakes.push({ path, isName, error: filled.error })
+    if (this.mistakes.length < MOST_MISTAKES) this.mistakes.push({ path, isName, error: filled.error })
     return text
   }
+}
+
+function isMapping(value: Json): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function spelled(path: Path): string {
+  return JSON.stringify(path)
 }

@@ -119,7 +119,6 @@ class Making {
 
   #command(step: Mapping, to: Path, from: Path): Json {
     const taken = new Taken(step, (name, as) => this.#moved([...to, as], [...from, name]))
-    const out: Record<string, Json> = {}
     const key = taken.text('key', ['id', 'identifier'], from)
     const label = taken.text('label', ['name'], from)
     const commands = taken.first('command', ['commands', 'command'])
@@ -128,7 +127,7 @@ class Making {
     const matrix = taken.first('matrix', ['matrix'])
     const secrets = taken.first('secrets', ['secrets'])
     const cache = taken.first('cache', ['cache'])
-    Object.assign(out, taken.rest())
+    const out: Record<string, Json> = { ...taken.rest() } // spread, since an assigned "__proto__" would be none of its entries
     out['command'] = commands === undefined ? '' : lines(commands.value, [...from, commands.name]).join('\n')
     if (key !== '') out['key'] = key
     if (label !== '') out['label'] = label
@@ -209,12 +208,18 @@ class Taken {
   }
 }
 
-/** As Go prints a value. */
+/** As Go prints a value. A whole number is taken for one that was written without a fraction, which Go prints digit by digit. */
 export function textOf(value: Json, path: Path): string {
   if (typeof value === 'string') return value
   if (typeof value === 'boolean') return String(value)
-  if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) < 1e21 ? String(value) : Math.abs(value) >= 1e-4 && Math.abs(value) < 1e21 ? String(value) : value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
+  if (typeof value === 'number') return numberText(value)
   throw new Wrong(path, `this must be text, not ${inWords(value)}.`)
+}
+
+function numberText(value: number): string {
+  if (Number.isSafeInteger(value)) return Object.is(value, -0) ? '-0' : String(value)
+  const size = Math.abs(value)
+  return size >= 1e-4 && size < 1e6 ? String(value) : value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
 }
 
 function textsOf(value: Json, path: Path): Readonly<Record<string, string>> {

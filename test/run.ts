@@ -2,8 +2,8 @@
  * All checks, one summary: `npm test`. Each check that is not a test (types, lint, the deployable Worker, the built
  * programs) counts as one. What passes says one line; what fails shows its output. The last line is
  * `N passed, N failed`, and nothing is ever skipped silently: a check that cannot run says why and counts as failed. Only
- * the tests before a browser are left out where there is none, and those on small file systems where none may be mounted;
- * a line says so, and they count as neither.
+ * the tests before a browser are left out where there is none, those on small file systems where none may be
+ * mounted, and the cases of others where there are none; a line says so, and they count as neither.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, rmSync, statfsSync } from 'node:fs'
@@ -117,6 +117,9 @@ async function withoutClock(): Promise<void> {
   await check('lint', ...aside('oxlint', ['--deny-warnings']))
   await check('the Worker can be deployed', ...aside('wrangler', ['deploy', '--dry-run', '--outdir', join(scratch, 'worker')]))
   const simulate = ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts']
+  const { KEDGE_CASES: cases } = process.env
+  if (cases !== undefined && existsSync(join(cases, 'index.json'))) await check('conformance: cases of others', ...aside('node', ['--disable-warning=ExperimentalWarning', 'test/conformance/cases/main.ts', '--cases', cases]))
+  else console.log('none    conformance: KEDGE_CASES names no folder of cases')
   await check('simulation: the seeds that are always lived through', ...aside('node', [...simulate, '--from', '1', '--seeds', '150']))
   const own = await seedOfThisCommit()
   await check(`simulation: seeds of this commit, from ${own}`, ...aside('node', [...simulate, '--from', String(own), '--seeds', '60']))

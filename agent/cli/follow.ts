@@ -5,7 +5,7 @@
 import type { BuildView, JobView } from '../../schema/api.ts'
 import { isFinalBuild } from '../../schema/job.ts'
 import type { Client } from './client.ts'
-import { EXIT, Failure } from './output.ts'
+import { EXIT, Failure, oneLine } from './output.ts'
 import { BUILD } from './replies.ts'
 
 export interface FollowOutput {
@@ -34,7 +34,8 @@ export async function followBuild(client: Client, project: string, number: numbe
     const build = await look()
     const next = nextAttempt(build.jobs, printed)
     if (next) {
-      say(`${next.job.id} on ${next.agent}${next.fence > 1 ? `, attempt ${next.fence}` : ''}`)
+      const { id, label = null } = next.job // a coordinator of before steps says none
+      say(`${label === null ? id : `${oneLine(label)} (${id})`} on ${next.agent}${next.fence > 1 ? `, attempt ${next.fence}` : ''}`)
       printed.add(next.id)
       await printLog(client, next.job.id, next.fence, output)
       looks = 0

@@ -4,8 +4,9 @@ import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { createBuildRequest, LIMITS, type BuildSummary, type BuildView, type ProjectView } from '../../schema/api.ts'
+import { isFinal } from '../../schema/job.ts'
 import { postOnce, type Client } from './client.ts'
-import { EXIT, Failure, type ExitCode } from './output.ts'
+import { EXIT, Failure, oneLine, type ExitCode } from './output.ts'
 import { followBuild, type FollowOutput } from './follow.ts'
 import { ANY, BUILD, BUILDS, PROJECT, PROJECTS } from './replies.ts'
 
@@ -66,10 +67,13 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
 }
 
 function verdict(build: BuildView): string {
-  const job = build.jobs.findLast(({ retried_by }) => retried_by === null)
+  const current = build.jobs.filter(({ retried_by }) => retried_by === null)
+  // What came to nothing because of another is told by that other.
+  const job = current.find(({ state }) => isFinal(state) && !['passed', 'skipped', 'broken', 'canceled'].includes(state)) ?? current.at(-1)
   const why = job?.reason?.message ?? (job?.signal ? `ended by ${job.signal}` : job?.exit_status ? `exit status ${job.exit_status}` : null)
   const adds = why !== null && why !== 'cancelled' // its state says that
-  return `${build.project} #${build.number} ${build.state}${adds ? `: ${why}` : ''}`
+  const whose = job?.label && current.length > 1 ? `${oneLine(job.label)}: ` : ''
+  return `${build.project} #${build.number} ${build.state}${adds ? `: ${whose}${why}` : ''}`
 }
 
 interface Source {
@@ -129,13 +133,12 @@ export function slugFrom(repository: string): string {
  * A project of that name is made at its first build; one with another repository is not silently built instead. It is not
  * made for a build that would then be refused: the coordinator looks at the body first and names what is wrong with it.
  */
-async function ensureProject(client: Client, slug: string, { repository, body }: { readonly repository: string; readonly body: { readonly command?: string } }): Promise<void> {
+async function ensureProject(client: Client, slug: string, { repository, body }: { readonly repository: string; readonly body: object }): Promise<void> {
   const existing = await client.get(`/api/v1/projects/${slug}`, PROJECT).catch((error: unknown) => {
     if (error instanceof Failure && error.exitCode === EXIT.usage) return null
     throw error
   })
   if (existing === null) {
-    if (body.command === undefined) throw new Failure(EXIT.usage, `there is no project ${slug} yet, and so no command of its own; say what to run with --command`)
     if (!createBuildRequest.safeParse(body).success || Buffer.byteLength(JSON.stringify(body)) > LIMITS.bodyBytes) return
     try {
       await client.post('/api/v1/projects', ANY, { slug, repository })

@@ -35,7 +35,7 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
     .option('--repo <path|url>', 'repository; a folder is built where it lies, at its HEAD')
     .option('--commit <sha>', 'commit to build')
     .option('--branch <name>', 'branch to build')
-    .option('--command <command>', 'shell command to run; without it the project’s own')
+    .option('--command <command>', 'shell command to run; without it the pipeline of the commit, or the project’s own')
     .option('--project <slug>', 'project; without it named after the repository')
     .option('--env <NAME=VALUE>', 'environment of the command; may be repeated', gather)
     .option('--message <text>', 'shown with the build')

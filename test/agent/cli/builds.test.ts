@@ -42,11 +42,17 @@ describe('kedge build', () => {
     expect(printed).toEqual(['app #1 passed  http://page'])
   })
 
+  test('makes a project also for a build without a command: its commit may hold a pipeline', async () => {
+    const { build, asked } = await coordinator()
+    await build({ repo: 'https://host/app.git' })
+    expect(sent(asked, '/api/v1/projects')).toEqual({ slug: 'app', repository: 'https://host/app.git' })
+    expect(sent(asked, '/api/v1/projects/app/builds')).toEqual({})
+  })
+
   test('makes no project for a build that will be refused', async () => {
     const { build, asked } = await coordinator()
     await build({ repo: 'https://host/app.git', command: ' ' }) // this coordinator takes anything
     await build({ repo: 'https://host/app.git', command: '\u0001'.repeat(200 * 1024) })
-    await expect(build({ repo: 'https://host/app.git' })).rejects.toThrow('there is no project app yet, and so no command of its own; say what to run with --command')
     await expect(build({ repo: 'https://host/app.git', env: ['A'] })).rejects.toThrow('--env takes')
     expect(asked.filter(({ method }) => method === 'POST').map(({ path }) => path)).toEqual(['/api/v1/projects/app/builds', '/api/v1/projects/app/builds'])
   })

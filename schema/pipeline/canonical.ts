@@ -122,6 +122,7 @@ class Making {
     const key = taken.text('key', ['id', 'identifier'], from)
     const label = taken.text('label', ['name'], from)
     const commands = taken.first('command', ['commands', 'command'])
+    if (commands?.name === 'commands' && Object.hasOwn(step, 'command') && spelledValue(step['command']) !== spelledValue(commands.value)) this.#warn([...from, 'command'], '"command" is another name of "commands", which is here too and is taken; keep one of them.')
     const plugins = taken.first('plugins', ['plugins'])
     const env = taken.first('env', ['env'])
     const matrix = taken.first('matrix', ['matrix'])
@@ -267,7 +268,7 @@ function cacheOf(value: Json, path: Path): Json {
   if (isList(value)) return { paths: lines(value, path) }
   if (!isMapping(value)) throw new Wrong(path, `"cache" is a path, a list of paths, or a mapping, not ${inWords(value)}.`)
   const { paths, ...rest } = value
-  return { ...rest, paths: paths === undefined ? null : lines(paths, [...path, 'paths']) }
+  return { ...rest, paths: paths === undefined || paths === null ? null : lines(paths, [...path, 'paths']) }
 }
 
 /** `docker#v5` is `github.com/buildkite-plugins/docker-buildkite-plugin#v5`; paths and whole URLs are meant as they are. */
@@ -295,6 +296,10 @@ function inWords(value: Json): string {
   if (value === null) return 'nothing'
   if (isList(value)) return 'a list'
   return isMapping(value) ? 'a mapping' : `${JSON.stringify(value)}`
+}
+
+function spelledValue(value: Json | undefined): string {
+  return JSON.stringify(value) ?? ''
 }
 
 function spelled(path: Path): string {

@@ -34,7 +34,7 @@ interface Variables {
   readonly preferEnvironment?: boolean
 }
 
-type Made = { readonly ok: true; readonly pipeline: Json; readonly warnings: readonly string[] } | { readonly ok: false; readonly message: string }
+type Made = { readonly ok: true; readonly pipeline: Json; readonly warnings: readonly string[]; isWritten(path: Path): boolean } | { readonly ok: false; readonly message: string }
 
 function judgeWhole(one: Case): Outcome {
   const text = one.read()
@@ -46,7 +46,7 @@ function judgeWhole(one: Case): Outcome {
   if (!interpolated.right) return { ...interpolated, got: `interpolated: ${interpolated.got}` }
   if (!made.ok) return { right: true }
   const { mistakes, ...seen } = seenOf(made.pipeline)
-  const nowhere = mistakes.find(({ path }) => !stands(made.pipeline, path))
+  const nowhere = mistakes.find(({ path }) => !stands(made.pipeline, path) || !made.isWritten(path))
   if (nowhere === undefined) return { right: true, seen }
   return { right: false, got: `a mistake at ${JSON.stringify(nowhere.path)}, where nothing stands: ${nowhere.message}`, wanted: 'mistakes at what is there', seen }
 }
@@ -59,7 +59,9 @@ export function make(text: string, variables?: Variables): Made {
   if (filled?.mistakes[0] !== undefined) return { ok: false, message: filled.mistakes[0].error.message }
   const answer = canonical(filled === null ? read.document.value : filled.value)
   if (!answer.ok) return { ok: false, message: answer.message }
-  return { ok: true, pipeline: answer.canonical.pipeline, warnings: answer.canonical.warnings.map(({ message }) => message) }
+  const { pipeline, warnings, origin } = answer.canonical
+  const isWritten = (path: Path) => stands(read.document.value, filled === null ? origin(path) : filled.origin(origin(path)))
+  return { ok: true, pipeline, warnings: warnings.map(({ message }) => message), isWritten }
 }
 
 function seenOf(pipeline: Json): Seen & { readonly mistakes: readonly Mistake[] } {

@@ -25,6 +25,7 @@ const surroundings: Surroundings = {
   input: { isPiped: () => !process.stdin.isTTY && isPipe(0), read: () => readFileSync(0) },
   print: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`kedge: ${oneLine(line)}\n`),
+  excerpt: (text) => void process.stderr.write(`${text}\n`),
   onStop: (call) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, call)
   },

@@ -35,6 +35,8 @@ export interface Surroundings {
   print(line: string): void
   /** A line about it; `kedge: ` is put in front. */
   note(line: string): void
+  /** Lines of something that is shown as it stands, beside what is noted. */
+  excerpt(text: string): void
   /** Each SIGTERM and SIGINT. */
   onStop(call: () => void): void
   /** Messages of a `kedge dev` that started this process; `gone` when it ended without a word. */

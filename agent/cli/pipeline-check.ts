@@ -3,7 +3,7 @@ import { graphOf, type Node } from '../../schema/pipeline/graph.ts'
 import { preparePipeline } from '../../schema/pipeline/prepare.ts'
 import type { Step } from '../../schema/pipeline/steps.ts'
 import { EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
-import { mistakeLines, readPipelineFile } from './pipeline-file.ts'
+import { readPipelineFile, tellMistakes } from './pipeline-file.ts'
 
 interface CheckFlags {
   readonly env?: readonly string[]
@@ -31,10 +31,10 @@ export async function checkPipeline(named: string | undefined, flags: CheckFlags
   const environment = flags.interpolation ? { ...surroundings.environment, ...Object.fromEntries((flags.env ?? []).map(variableOf)) } : null
   const answer = preparePipeline(file.text, environment)
   const graph = answer.ok ? graphOf(answer.prepared.pipeline.steps, { known: new Set(flags.known) }) : null
-  const mistakes = !answer.ok ? answer.mistakes : graph?.ok === false ? graph.mistakes.map(({ path, message }) => ({ place: answer.prepared.at(path), message })) : []
+  const mistakes = !answer.ok ? answer.mistakes : graph?.ok === false ? graph.mistakes.map((mistake) => ({ place: answer.prepared.placeOf(mistake), message: mistake.message })) : []
   if (graph?.ok !== true) {
     if (flags.json === true) surroundings.print(JSON.stringify({ file: file.name, ok: false, mistakes: mistakes.map(({ place: { line, column }, message }) => ({ line, column, message })) }))
-    else for (const line of mistakeLines(file, mistakes)) surroundings.note(line)
+    else tellMistakes(file, mistakes, surroundings)
     return EXIT.usage
   }
   const told = graph.graph.nodes.map(tell)

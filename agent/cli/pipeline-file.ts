@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { PlacedMistake } from '../../schema/pipeline/prepare.ts'
 import { PIPELINE_FILES } from '../../schema/pipeline/files.ts'
+import { showMistake } from '../../schema/pipeline/show-mistake.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
 import { whyUnread } from './settings.ts'
 
@@ -33,7 +34,7 @@ function decoded(bytes: Uint8Array, name: string): string {
   }
 }
 
-/** A line for each, in the order of the file. */
-export function mistakeLines(file: PipelineFile, mistakes: readonly PlacedMistake[]): readonly string[] {
-  return mistakes.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column).map(({ place, message }) => `${file.name}:${place.line}:${place.column}: ${message}`)
+/** In the order of the file, each with its line. */
+export function tellMistakes(file: PipelineFile, mistakes: readonly PlacedMistake[], { excerpt }: Surroundings): void {
+  for (const mistake of mistakes.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)) excerpt(showMistake({ file: file.name, text: file.text, ...mistake }))
 }

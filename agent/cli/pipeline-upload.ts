@@ -1,12 +1,12 @@
 /** `kedge pipeline upload`, inside a job: everything that can be told here is told here, with the line of the file. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { pipelineUploadReply, type PipelineUpload } from '../../schema/job-calls.ts'
-import { preparePipeline } from '../../schema/pipeline/prepare.ts'
+import { preparePipeline, type PlacedMistake } from '../../schema/pipeline/prepare.ts'
 import { changedFiles } from './changed-files.ts'
 import { createClient, postOnce } from './client.ts'
 import { asksWhatChanged, withChanges } from './if-changed.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
-import { mistakeLines, readPipelineFile, type PipelineFile } from './pipeline-file.ts'
+import { readPipelineFile, tellMistakes, type PipelineFile } from './pipeline-file.ts'
 import { coordinatorUrl, present } from './settings.ts'
 
 interface UploadFlags {
@@ -22,7 +22,7 @@ export async function uploadPipeline(named: string | undefined, flags: UploadFla
   const { environment } = surroundings
   const file = readPipelineFile(named, surroundings)
   const answer = preparePipeline(file.text, flags.interpolation ? environment : null)
-  if (!answer.ok) return refuse(file, mistakeLines(file, answer.mistakes), surroundings)
+  if (!answer.ok) return refuse(file, answer.mistakes, surroundings)
   const { prepared } = answer
   const canonical = asksWhatChanged(prepared.pipeline) ? withChanges(prepared.canonical, prepared.pipeline, await filesOf(flags, surroundings)) : prepared.canonical
   const text = JSON.stringify(canonical)
@@ -38,7 +38,7 @@ export async function uploadPipeline(named: string | undefined, flags: UploadFla
     surroundings.note(`uploaded ${count(steps, 'step')} (${count(jobs, 'job')}) from ${file.name}`)
     return EXIT.ok
   } catch (error) {
-    if (error instanceof Failure && error.places.length > 0) return refuse(file, mistakeLines(file, error.places.map(({ path, message }) => ({ place: prepared.at(pathOf(path)), message }))), surroundings)
+    if (error instanceof Failure && error.places.length > 0) return refuse(file, error.places.map(({ path, message }) => ({ place: prepared.placeOf({ path: pathOf(path), message }), message })), surroundings)
     throw error
   }
 }
@@ -67,9 +67,9 @@ function jobOf(environment: Surroundings['environment']): Job {
   return { url: coordinatorUrl({ text: url, from: 'KEDGE_URL' }), token, attempt }
 }
 
-function refuse({ name }: PipelineFile, lines: readonly string[], { note }: Surroundings): ExitCode {
-  for (const line of lines) note(line)
-  note(`${name} was not uploaded: ${lines.length === 1 ? 'it has a mistake' : `it has ${lines.length} mistakes`}.`)
+function refuse(file: PipelineFile, mistakes: readonly PlacedMistake[], surroundings: Surroundings): ExitCode {
+  tellMistakes(file, mistakes, surroundings)
+  surroundings.note(`${file.name} was not uploaded: ${mistakes.length === 1 ? 'it has a mistake' : `it has ${mistakes.length} mistakes`}.`)
   return EXIT.usage
 }
 

@@ -117,8 +117,8 @@ test('a mistake in the file fails the build, with the line of the file in the lo
   const build = await start()
   expect((await build.over()).state).toBe('failed')
   const log = await eventually('the log is there', async () => (await build.log().catch(() => '')) || null)
-  expect(log).toMatch(/^kedge: \.kedge\/pipeline\.yml:4:5: .*"paralelism".*did you mean "parallelism"\?/m)
-  expect(log).toMatch(/^kedge: \.kedge\/pipeline\.yml:6:\d+: "many" is not how often/m)
+  expect(log).toMatch(/^\.kedge\/pipeline\.yml:4:5: .*"paralelism".*did you mean "parallelism"\?/m)
+  expect(log).toMatch(/^\.kedge\/pipeline\.yml:6:\d+: "many" is not how often/m)
   expect(log).toContain('.kedge/pipeline.yml was not uploaded: it has 2 mistakes.')
 })
 

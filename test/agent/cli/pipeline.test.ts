@@ -28,6 +28,7 @@ async function place({ files = {}, input, environment = {} }: { readonly files?:
     input: { isPiped: () => input !== undefined, read: () => new TextEncoder().encode(input ?? '') },
     print: (line) => void printed.push(line),
     note: (line) => void noted.push(line),
+    excerpt: (text) => void noted.push(text),
     onStop: () => {}, onParent: () => {}, exit: () => {},
   }
   return { surroundings, printed, noted }
@@ -68,12 +69,12 @@ describe('check', () => {
   it('tells every mistake at once, by its place', async () => {
     const { surroundings, noted, printed } = await place({ files: { 'p.yml': 'steps:\n  - command: make\n    retri: {}\n  - command: make\n    priority: high\n' } })
     expect(await checkPipeline('p.yml', CHECK, surroundings)).toBe(EXIT.usage)
-    expect(noted).toEqual([expect.stringMatching(/^p\.yml:3:5: .*did you mean "retry"\?/), expect.stringMatching(/^p\.yml:5:5: .*"high"/)])
+    expect(noted).toEqual([expect.stringMatching(/^p\.yml:3:5: .*did you mean "retry"\?\n +retri: \{\}\n +\^~~~~$/), expect.stringMatching(/^p\.yml:5:15: .*"high".*\n +priority: high\n +\^~~~$/)])
     expect(printed).toEqual([])
   })
 
   it.each([
-    ['a key that no step has', 'steps:\n  - command: make\n    depends_on: other\n', /^p\.yml:3:5: no step has the key "other"/],
+    ['a key that no step has', 'steps:\n  - command: make\n    depends_on: other\n', /^p\.yml:3:17: no step has the key "other"/],
     ['a variable that must be set', 'steps:\n  - command: echo ${NAME?is needed}\n', /^p\.yml:2:19: \$NAME: is needed/],
     ['text that is no YAML', 'steps:\n\t- make\n', /^p\.yml:2:1: a tab/],
   ])('finds %s', async (_what, text, line) => {
@@ -111,7 +112,7 @@ describe('upload', () => {
     const server = await answeringServer(() => problem(422, 'x', [{ path: 'steps[1].key', message: 'the build has it already.' }]))
     const { surroundings, noted } = await place({ input: 'steps:\n  - wait\n  - identifier: build\n    command: make\n', environment: inJob(server) })
     expect(await uploadPipeline(undefined, UPLOAD, surroundings)).toBe(EXIT.usage)
-    expect(noted).toEqual(['standard input:3:5: the build has it already.', 'standard input was not uploaded: it has a mistake.'])
+    expect(noted).toEqual(['standard input:3:17: the build has it already.\n    - identifier: build\n                  ^~~~~', 'standard input was not uploaded: it has a mistake.'])
   })
 
   it('prints what it would send, and sends nothing', async () => {

@@ -15,6 +15,7 @@ const around = (environment: Record<string, string>, folder = '/nowhere'): Surro
   input: { isPiped: () => false, read: () => new Uint8Array() },
   print: () => {},
   note: () => {},
+  excerpt: () => {},
   onStop: () => {},
   onParent: () => {},
   exit: () => {},

@@ -4,6 +4,7 @@
  */
 import { pathOf, type Graph } from '../../schema/pipeline/graph.ts'
 import type { LeftOut } from '../../schema/pipeline/left-out.ts'
+import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { combinationsOf, withValues } from '../../schema/pipeline/matrix.ts'
 import type { CommandStep, Mistake, Pipeline, Step } from '../../schema/pipeline/steps.ts'
 import { normalised, type Offered } from './matching.ts'
@@ -31,7 +32,8 @@ export function expand({ pipeline, graph, leftOut, buildEnv, queue, mostJobs }: 
     return { skipped: leftOut.get(step) ?? (step.kind === 'command' && jobs.length === 0 ? 'every combination of its matrix is skipped' : null), jobs }
   })
   const count = planned.reduce((sum, { jobs }) => sum + jobs.length, 0)
-  if (count > mostJobs) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs, and the build may have ${mostJobs} more: put less into one build, or start further builds.` })
+  if (count > PIPELINE_LIMITS.jobsPerUpload) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs; one upload may bring ${PIPELINE_LIMITS.jobsPerUpload}. Let a step upload the rest.` })
+  else if (count > mostJobs) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs, and the build may have ${mostJobs} more: put less into one build, or start further builds.` })
   return mistakes.length > 0 ? { ok: false, mistakes } : { ok: true, planned }
 }
 

@@ -5,6 +5,7 @@
 import type { Problem } from '../../schema/api.ts'
 import { attemptId, isFinal, parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import { graphOf } from '../../schema/pipeline/graph.ts'
+import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { leftOutOf } from '../../schema/pipeline/left-out.ts'
 import type { Mistake } from '../../schema/pipeline/steps.ts'
 import { contextOf } from '../core/condition-context.ts'
@@ -16,9 +17,6 @@ import * as load from '../store/load.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { problem, type Answer, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
-
-/** The most jobs of one build, those of all its uploads together. */
-export const MOST_JOBS = 10_000
 
 /** What is kept of an upload that was accepted. */
 interface Kept extends Uploaded {
@@ -49,18 +47,20 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   const buildEnv = build.env ?? {}
   const leftOut = leftOutOf(pipeline.steps, contextOf({ build, project, env: { ...pipeline.env, ...buildEnv } }))
   if (!leftOut.ok) return mistaken(leftOut.mistakes)
+  const own = steps.find(({ s }) => s === job.step) ?? null
+  const uploads = uploadsBefore(own, steps)
+  if (uploads >= PIPELINE_LIMITS.uploadsPerJob) return refuse(422, 'too-many-uploads', `This job has uploaded ${uploads} times already, the most that one may: let it upload more steps at once, or let those steps upload the rest.`)
   const graph = graphOf(pipeline.steps, { known: keys, leftOut: leftOut.leftOut })
   if (!graph.ok) return mistaken(graph.mistakes)
   const twice = graph.graph.nodes.flatMap(({ step }): readonly Mistake[] => (step.key !== null && keys.has(step.key) ? [{ path: [...step.path.flatMap((index) => ['steps', index]), 'key'], message: `the build has a step with the key "${step.key}" already: each key is there once.` }] : []))
   if (twice.length > 0) return mistaken(twice)
   const lastJob = load.lastJobNumber(on, job.project, job.build)
   const queue = event.memory.classes.get(first.class)?.queue ?? 'default'
-  const expanded = expand({ pipeline, graph: graph.graph, leftOut: leftOut.leftOut, buildEnv, queue, mostJobs: MOST_JOBS - lastJob })
+  const expanded = expand({ pipeline, graph: graph.graph, leftOut: leftOut.leftOut, buildEnv, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob })
   if (!expanded.ok) return mistaken(expanded.mistakes)
 
-  const own = steps.find(({ s }) => s === job.step) ?? null
   const dependants = own === null ? [] : load.edgesFrom(on, own)
-  const plan = planUpload({ build, uploader: job, step: own, steps, dependants, graph: graph.graph, planned: expanded.planned, timeoutS: project.timeoutS, lastJob, before: uploadsBefore(own, steps), now })
+  const plan = planUpload({ build, uploader: job, step: own, steps, dependants, graph: graph.graph, planned: expanded.planned, timeoutS: project.timeoutS, lastJob, before: uploads, now })
   for (const change of plan.changes) event.apply(change)
   const queued = new Map<number, number>()
   for (const { row, requirement } of plan.jobs) {

@@ -1,6 +1,6 @@
 /**
  * Bounds on what one upload may bring, each named in the refusal that it causes. Buildkite's are 500 jobs an upload, 500
- * uploads and 4,000 jobs a build; ours let a thousand jobs come at once.
+ * uploads and 4,000 jobs a build; ours let more jobs come at once.
  */
 export const PIPELINE_LIMITS = {
   /** Of the file, and of the canonical pipeline that is sent. */
@@ -11,7 +11,7 @@ export const PIPELINE_LIMITS = {
   stepsPerUpload: 2000,
   jobsPerUpload: 2000,
   jobsPerBuild: 4000,
-  uploadsPerBuild: 500,
+  uploadsPerJob: 500,
   keyCharacters: 100,
   labelCharacters: 1000,
   skipReasonCharacters: 70,

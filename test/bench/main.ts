@@ -15,13 +15,14 @@ import { silence } from './silence.ts'
 import type { Bar, Row } from './row.ts'
 import { rows as rowsWritten } from './rows.ts'
 import { clearAway } from './stage.ts'
+import { steps } from './steps.ts'
 import { syncs } from './syncs.ts'
 import { throughput } from './throughput.ts'
 
 /** A bar that takes longer has failed. */
 const LIMIT_MS = 180_000
 
-const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, silence, checkout, rowsWritten, log, printed, queue]
+const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, silence, checkout, rowsWritten, log, printed, queue, steps]
 
 const words = process.argv.slice(2).filter((word) => word !== '--')
 const isJson = words.includes('--json')

@@ -4,7 +4,9 @@
  * times are RFC 3339 UTC.
  */
 import { z } from 'zod'
+import type { Field } from './pipeline/steps.ts'
 import { queueName, tag } from './sync.ts'
+import { utf8Bytes } from './utf8.ts'
 import type { AttemptState, BuildState, JobState } from './job.ts'
 
 /** Bounds on what people may send; each is named in the refusal that it causes. */
@@ -21,15 +23,6 @@ export const LIMITS = {
   pageOfBuilds: 100,
 } as const
 
-/** Length in UTF-8, counted here because this room compiles without any platform's `TextEncoder`. */
-function bytes(text: string): number {
-  let count = 0
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0
-    count += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
-  }
-  return count
-}
 const noNul = (text: string) => !text.includes('\0')
 
 export const projectSlug = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, 'must be 1 to 64 lower-case letters, digits or "-", and begin and end with a letter or digit')
@@ -49,17 +42,17 @@ export const repositoryUrl = z
 const command = z
   .string()
   .refine((text) => text.trim() !== '', 'must not be empty')
-  .refine((text) => bytes(text) <= LIMITS.commandBytes, `must be at most ${LIMITS.commandBytes / 1024} KiB`)
+  .refine((text) => utf8Bytes(text) <= LIMITS.commandBytes, `must be at most ${LIMITS.commandBytes / 1024} KiB`)
   .refine(noNul, 'must not hold a NUL character')
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'is not an environment name: letters, digits and "_", not beginning with a digit')
 const envValue = z
   .string()
   .refine(noNul, 'must not hold a NUL character')
-  .refine((text) => bytes(text) <= LIMITS.envValueBytes, `must be at most ${LIMITS.envValueBytes / 1024} KiB`)
+  .refine((text) => utf8Bytes(text) <= LIMITS.envValueBytes, `must be at most ${LIMITS.envValueBytes / 1024} KiB`)
 export const env = z
   .record(envName, envValue)
   .refine((all) => Object.keys(all).length <= LIMITS.envNames, `must have at most ${LIMITS.envNames} names`)
-  .refine((all) => bytes(JSON.stringify(all)) <= LIMITS.envBytes, `must be at most ${LIMITS.envBytes / 1024} KiB altogether`)
+  .refine((all) => utf8Bytes(JSON.stringify(all)) <= LIMITS.envBytes, `must be at most ${LIMITS.envBytes / 1024} KiB altogether`)
 
 /** What a job asks for. Tags must all be offered by the agent; the queue must be its queue. */
 const requirement = z.strictObject({ queue: queueName.default('default'), tags: z.array(tag).max(32).default([]) })
@@ -95,6 +88,26 @@ export type CreateBuildRequest = z.infer<typeof createBuildRequest>
 
 export const retryRequest = z.strictObject({ only: z.enum(['failed']).optional() })
 export type RetryRequest = z.infer<typeof retryRequest>
+
+/** An answer by the key of its field: a text, or those that were selected. */
+export type FieldAnswer = readonly [key: string, answer: string | readonly string[]]
+
+/** Becomes entries, since a field may be called as what every object has, `__proto__` too. */
+const fieldAnswers = z.unknown().transform((given, context): readonly FieldAnswer[] => {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    context.addIssue({ code: 'custom', message: 'must be an object: answers by the keys of the fields' })
+    return z.NEVER
+  }
+  return Object.entries(given).flatMap(([key, answer]: readonly [string, unknown]): readonly FieldAnswer[] => {
+    if (typeof answer === 'string') return [[key, answer]]
+    if (Array.isArray(answer) && answer.every((one) => typeof one === 'string')) return [[key, answer]]
+    context.addIssue({ code: 'custom', path: [key], message: 'must be a text, or a list of texts' })
+    return []
+  })
+})
+
+export const unblockRequest = z.strictObject({ fields: fieldAnswers.prefault({}) })
+export type UnblockRequest = z.infer<typeof unblockRequest>
 
 export const TOKEN_KINDS = ['registration', 'api'] as const
 export const createTokenRequest = z.strictObject({
@@ -193,9 +206,12 @@ export interface StepView {
   readonly waits_for: readonly number[]
   /** Why it is skipped, where it is. */
   readonly skipped: string | null
-  /** Of a block. */
+  /** Of a block: what it asks, and what the button says that lets it pass. */
   readonly prompt: string | null
-  readonly unblocked: { readonly by: string; readonly at: string } | null
+  readonly submit: string | null
+  readonly fields: readonly Field[]
+  /** Who let it pass, and what was answered, by the keys of the fields. */
+  readonly unblocked: { readonly by: string; readonly at: string; readonly answers: Readonly<Record<string, string>> } | null
 }
 
 export interface BuildView extends BuildSummary {

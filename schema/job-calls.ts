@@ -1,5 +1,6 @@
 /** What a running job asks of the coordinator, through the command `kedge` that its agent gives it; with the job's own token. */
 import { z } from 'zod'
+import { mistakeInKey, mistakeInValue } from './meta-data.ts'
 
 /** `POST /v1/attempts/{id}/pipeline`, with an `Idempotency-Key`: the steps follow the one that the job belongs to. */
 export const pipelineUpload = z.strictObject({
@@ -11,3 +12,28 @@ export type PipelineUpload = z.infer<typeof pipelineUpload>
 /** How much they became; the same again when the same upload is repeated. */
 export const pipelineUploadReply = z.object({ steps: z.number().int().nonnegative(), jobs: z.number().int().nonnegative() })
 export type PipelineUploadReply = z.infer<typeof pipelineUploadReply>
+
+const metaDataKey = z.string().superRefine(judgedBy(mistakeInKey))
+
+/** `POST /v1/attempts/{id}/meta-data/set`: while the attempt is its job's current one. The same again changes nothing. Bounds are in `meta-data.ts`. */
+export const metaDataSet = z.strictObject({ key: metaDataKey, value: z.string().superRefine(judgedBy(mistakeInValue)) })
+export type MetaDataSet = z.infer<typeof metaDataSet>
+
+/** `POST /v1/attempts/{id}/meta-data/get`: the key is in the body, because an address cannot hold every key. */
+export const metaDataGet = z.strictObject({ key: metaDataKey })
+export type MetaDataGet = z.infer<typeof metaDataGet>
+
+/** Null: nobody set it. Of `set`, the value that it has now. */
+export const metaDataReply = z.object({ value: z.string().nullable() })
+export type MetaDataReply = z.infer<typeof metaDataReply>
+
+/** `GET /v1/attempts/{id}/meta-data`: in the order of their bytes. */
+export const metaDataKeysReply = z.object({ keys: z.array(z.string()) })
+export type MetaDataKeysReply = z.infer<typeof metaDataKeysReply>
+
+function judgedBy(mistakeIn: (text: string) => string | null) {
+  return (text: string, context: z.RefinementCtx<string>) => {
+    const message = mistakeIn(text)
+    if (message !== null) context.addIssue({ code: 'custom', message })
+  }
+}

@@ -142,6 +142,20 @@ export const edge = sqliteTable(
   (table) => [primaryKey({ columns: [table.project, table.build, table.from, table.to] })],
 )
 
+/** Meta-data of a build: what its jobs and the answers of people set. */
+export const metadata = sqliteTable(
+  'metadata',
+  {
+    project: integer().notNull(),
+    build: integer().notNull(),
+    key: text().notNull(),
+    /** Of key and value in UTF-8; before the value, so that summing them reads no value. */
+    bytes: integer().notNull(),
+    value: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.build, table.key] })],
+)
+
 /** An attempt that ended without being its job's accepted one (lost), or the accepted one's own record. */
 export const attempt = sqliteTable(
   'attempt',

@@ -69,12 +69,22 @@ export function createClient({ url, token, answerMs = ANSWER_MS }: Access): Clie
   }
 }
 
+interface Posting {
+  readonly body: unknown
+  readonly pause: (ms: number) => Promise<void>
+}
+
 /** Posts what must happen once: repeated with the same key while the network fails. */
-export async function postOnce<T>(client: Client, path: string, reply: Reply<T>, { body, pause }: { readonly body: unknown; readonly pause: (ms: number) => Promise<void> }): Promise<T> {
+export async function postOnce<T>(client: Client, path: string, reply: Reply<T>, { body, pause }: Posting): Promise<T> {
   const key = randomUUID()
+  return untilAnswered(() => client.post(path, reply, body, { 'idempotency-key': key }), pause)
+}
+
+/** Asks again while the network fails; only what may happen twice. */
+export async function untilAnswered<T>(ask: () => Promise<T>, pause: Posting['pause']): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await client.post(path, reply, body, { 'idempotency-key': key })
+      return await ask()
     } catch (error) {
       if (!(error instanceof Failure) || error.exitCode !== EXIT.unreachable || attempt === TRIES) throw error
       await pause(200 * 2 ** attempt)

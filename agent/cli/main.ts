@@ -8,13 +8,14 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../schema/version.ts'
 import { registerAgent } from './agent.ts'
 import { registerDev } from './dev.ts'
+import { registerMetaData } from './meta-data.ts'
 import { registerPeople } from './people.ts'
 import { registerPipeline } from './pipeline.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline]
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData]
 
 const surroundings: Surroundings = {
   environment: process.env,
@@ -24,6 +25,7 @@ const surroundings: Surroundings = {
   self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   input: { isPiped: () => !process.stdin.isTTY && isPipe(0), read: () => readFileSync(0) },
   print: (line) => void process.stdout.write(`${line}\n`),
+  write: (text) => void process.stdout.write(text),
   note: (line) => void process.stderr.write(`kedge: ${oneLine(line)}\n`),
   excerpt: (text) => void process.stderr.write(`${text}\n`),
   onStop: (call) => {

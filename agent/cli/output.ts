@@ -4,7 +4,8 @@
  * is no result, in the place of the answer.
  */
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, canceled: 3, unreachable: 4, notAllowed: 5 } as const
+/** `absent` is what scripts that were written for `buildkite-agent meta-data exists` ask for. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, canceled: 3, unreachable: 4, notAllowed: 5, absent: 100 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Ends the command; the message is one sentence or two for a person: what happened, and the way out. */
@@ -33,6 +34,8 @@ export interface Surroundings {
   readonly input: { isPiped(): boolean; read(): Uint8Array }
   /** A line of the result. */
   print(line: string): void
+  /** The result as it is, without a line's end. */
+  write(text: string): void
   /** A line about it; `kedge: ` is put in front. */
   note(line: string): void
   /** Lines of something that is shown as it stands, beside what is noted. */

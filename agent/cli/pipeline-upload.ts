@@ -7,7 +7,8 @@ import { createClient, postOnce } from './client.ts'
 import { asksWhatChanged, withChanges } from './if-changed.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { readPipelineFile, tellMistakes, type PipelineFile } from './pipeline-file.ts'
-import { coordinatorUrl, present } from './settings.ts'
+import { runningJob } from './running-job.ts'
+import { present } from './settings.ts'
 
 interface UploadFlags {
   readonly dryRun?: boolean
@@ -31,7 +32,7 @@ export async function uploadPipeline(named: string | undefined, flags: UploadFla
     surroundings.print(flags.format === 'json' ? JSON.stringify(canonical, null, 2) : (await import('yaml')).stringify(canonical).trimEnd())
     return EXIT.ok
   }
-  const job = jobOf(environment)
+  const job = runningJob(environment, 'To look at a pipeline anywhere, use "kedge pipeline check".')
   const body: PipelineUpload = { pipeline: canonical }
   try {
     const { steps, jobs } = await postOnce(createClient(job), `/v1/attempts/${job.attempt}/pipeline`, UPLOADED, { body, pause })
@@ -53,19 +54,6 @@ async function filesOf({ gitDiffBase }: UploadFlags, { folder, environment, note
 }
 
 const UPLOADED = { is: (json: unknown): json is { readonly steps: number; readonly jobs: number } => pipelineUploadReply.safeParse(json).success }
-
-interface Job {
-  readonly url: string
-  readonly token: string
-  readonly attempt: string
-}
-
-/** Where the job's agent said that its coordinator is. */
-function jobOf(environment: Surroundings['environment']): Job {
-  const [url, token, attempt] = ['KEDGE_URL', 'KEDGE_JOB_TOKEN', 'KEDGE_ATTEMPT'].map((name) => present(environment[name]))
-  if (url === undefined || token === undefined || attempt === undefined) throw new Failure(EXIT.usage, 'this works inside a job only: KEDGE_URL, KEDGE_JOB_TOKEN and KEDGE_ATTEMPT, which an agent sets, are not there. To look at a pipeline anywhere, use "kedge pipeline check".')
-  return { url: coordinatorUrl({ text: url, from: 'KEDGE_URL' }), token, attempt }
-}
 
 function refuse(file: PipelineFile, mistakes: readonly PlacedMistake[], surroundings: Surroundings): ExitCode {
   tellMistakes(file, mistakes, surroundings)

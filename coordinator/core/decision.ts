@@ -115,6 +115,15 @@ export interface EdgeRow {
   readonly allowFailure: boolean
 }
 
+export interface MetaDataRow {
+  readonly project: number
+  readonly build: number
+  readonly key: string
+  /** Of key and value, as its build is charged for them. */
+  readonly bytes: number
+  readonly value: string
+}
+
 /** An attempt that ended without an accepted result. The accepted one lives in its job's row. */
 export interface AttemptRow extends AttemptKey {
   readonly agent: AgentId
@@ -163,6 +172,8 @@ export type Change =
   | { readonly kind: 'step.insert'; readonly row: StepRow }
   | { readonly kind: 'step.set'; readonly key: StepKey; readonly set: Partial<StepRow> }
   | { readonly kind: 'edge.insert'; readonly row: EdgeRow }
+  /** In the place of the one that the key had before. */
+  | { readonly kind: 'metadata.put'; readonly row: MetaDataRow }
   /** `was` lets memory follow without reading: the row as the decision saw it. */
   | { readonly kind: 'job.set'; readonly was: JobRow; readonly set: Partial<JobRow> }
   | { readonly kind: 'attempt.insert'; readonly row: AttemptRow }

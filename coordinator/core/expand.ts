@@ -69,7 +69,6 @@ function notYet(step: Step): readonly Mistake[] {
     )
   }
   if (step.kind === 'trigger') says.push(['trigger', true, 'this version starts no builds of other projects yet; until then start them from a command with "kedge build".'])
-  if ((step.kind === 'input' || step.kind === 'block') && step.fields.length > 0) says.push(['fields', true, 'this version asks nobody for values yet; until then use a block without fields.'])
   return says.flatMap(([name, isSaid, message]): readonly Mistake[] => (isSaid ? [{ path: [...pathOf(step), name], message }] : []))
 }
 

@@ -1,6 +1,7 @@
-/** What a person may do to a build: cancel it, retry its jobs. */
-import type { Problem, RetryRequest } from '../../schema/api.ts'
+/** What a person may do to a build: cancel it, retry its jobs, let a block pass. */
+import type { FieldAnswer, Problem, RetryRequest } from '../../schema/api.ts'
 import { isFinal } from '../../schema/job.ts'
+import { judgeAnswers } from './answers.ts'
 import type { BuildRow, Change, Decision, Effect, JobRow, StepRow } from './decision.ts'
 import { settleBuild, succeed } from './plan.ts'
 import { retrySteps, type Graph } from './retry-steps.ts'
@@ -73,13 +74,28 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }
   return { changes, effects }
 }
 
-/** A person lets a block pass; again changes nothing. `by` is the name of the token. */
-export function unblock(step: StepRow, by: string, now: number): { readonly set: Partial<StepRow> | null } | Problem {
-  if (step.kind !== 'block') return { title: 'Not a block', status: 409, code: 'step-not-block', detail: `Step ${step.s} is a ${step.kind} step: nobody is asked to let it pass.` }
-  if (step.spec.unblocked !== null) return { set: null }
-  if (step.state !== 'blocked') {
+/** How a person lets a block pass. */
+export interface Unblocking {
+  /** The name of the token. */
+  readonly by: string
+  readonly given: readonly FieldAnswer[]
+  readonly now: number
+}
+
+/** `answers` become meta-data of the build. The same again changes nothing; other answers come too late. */
+export function unblock(step: StepRow, { by, given, now }: Unblocking): { readonly set: Partial<StepRow> | null; readonly answers: ReadonlyMap<string, string> } | Problem {
+  const { block, unblocked } = step.spec
+  if (step.kind !== 'block' || block === null) return { title: 'Not a block', status: 409, code: 'step-not-block', detail: `Step ${step.s} is a ${step.kind} step: nobody is asked to let it pass.` }
+  if (unblocked === null && step.state !== 'blocked') {
     const why = step.state === 'done' ? `it is ${step.outcome}` : 'other steps before it are not done yet'
     return { title: 'Not asked yet', status: 409, code: 'step-not-blocked', detail: `Step ${step.s} cannot be let pass: ${why}.` }
   }
-  return { set: { state: 'done', outcome: 'passed', spec: { ...step.spec, unblocked: { by, at: now, answers: {} } } } }
+  if (unblocked !== null && given.length === 0) return { set: null, answers: new Map() }
+  const judged = judgeAnswers(block.fields, given)
+  if (!judged.ok) return judged.problem
+  const answers = Object.fromEntries(judged.answers)
+  if (unblocked === null) return { set: { state: 'done', outcome: 'passed', spec: { ...step.spec, unblocked: { by, at: now, answers } } }, answers: judged.answers }
+  const isSame = judged.answers.size === Object.keys(unblocked.answers).length && Object.entries(unblocked.answers).every(([key, answer]) => judged.answers.get(key) === answer)
+  if (isSame) return { set: null, answers: new Map() }
+  return { title: 'Answered already', status: 409, code: 'step-unblocked', detail: `Step ${step.s} was let pass by ${unblocked.by} before, with other answers: those stay.` }
 }

@@ -4,19 +4,18 @@
  */
 import { Hono } from 'hono'
 import { z } from 'zod'
-import { branchName, createBuildRequest, createProjectRequest, createTokenRequest, LIMITS, projectSlug, retryRequest } from '../../schema/api.ts'
+import { branchName, createBuildRequest, createProjectRequest, createTokenRequest, LIMITS, projectSlug, retryRequest, unblockRequest } from '../../schema/api.ts'
 import { AGENT_ID, BUILD_STATES } from '../../schema/job.ts'
 import type { BuildsFilter } from '../objects/scheduler-api.ts'
 import { newToken, sha256Hex } from '../trust/tokens.ts'
 import type { HttpEnvironment } from './context.ts'
 import { idempotencyKey } from './input.ts'
 import { valueOf } from './problem.ts'
-import { buildNumberOf, idOf, route, slugOf } from './route.ts'
+import { buildNumberOf, idOf, route, slugOf, stepOf } from './route.ts'
 import { LOGIN_LINK_SECONDS } from './session.ts'
 
 const DEFAULT_PAGE = 30
 const AGENT = { pattern: AGENT_ID, code: 'agent-unknown', means: 'an agent: an agent id is "a_" and 20 characters of a-z and 0-9; GET /api/v1/agents lists them' }
-const STEP = { pattern: /^[\w.:-]{1,100}$/, code: 'step-unknown', means: "a step: name it by its key, or by its number as the build's steps show it" }
 const TOKEN = { pattern: /^[\w-]{1,64}$/, code: 'token-unknown', means: "a token's id; GET /api/v1/tokens lists them" }
 
 const projectBuildsQuery = z.strictObject({
@@ -87,7 +86,8 @@ route(apiRoutes, 'POST /projects/:slug/builds/:number/retry', {
 
 route(apiRoutes, 'POST /projects/:slug/builds/:number/steps/:id/unblock', {
   scope: 'build',
-  answer: async ({ c, principal, scheduler, origin }) => c.json(valueOf(await scheduler.unblock(slugOf(c), buildNumberOf(c), idOf(c, STEP), principal.name, origin))),
+  body: unblockRequest,
+  answer: async ({ c, body, principal, scheduler, origin }) => c.json(valueOf(await scheduler.unblock(slugOf(c), buildNumberOf(c), stepOf(c), { by: principal.name, given: body.fields }, origin))),
 })
 
 // Agents

@@ -3,7 +3,7 @@
  * problems, as to people: it is a person's script that reads them.
  */
 import { Hono } from 'hono'
-import { pipelineUpload, type PipelineUploadReply } from '../../schema/job-calls.ts'
+import { metaDataGet, metaDataSet, pipelineUpload, type MetaDataKeysReply, type MetaDataReply, type PipelineUploadReply } from '../../schema/job-calls.ts'
 import type { Json } from '../../schema/pipeline/canonical.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { readPipeline } from '../../schema/pipeline/read-steps.ts'
@@ -27,6 +27,23 @@ jobRoutes.post('/v1/attempts/:attempt/pipeline', async (c) => {
   if (!read.ok) throw new ProblemError(pipelineInvalid(read.mistakes))
   const value = valueOf(await scheduler(c.env).uploadPipeline(attempt, { pipeline: read.pipeline, key, digest: sha256Hex(JSON.stringify(pipeline)) }))
   return c.json(value satisfies PipelineUploadReply)
+})
+
+jobRoutes.post('/v1/attempts/:attempt/meta-data/set', async (c) => {
+  const attempt = callerOf(c)
+  const value = valueOf(await scheduler(c.env).setMetaData(attempt, await readBody(c, metaDataSet)))
+  return c.json({ value } satisfies MetaDataReply)
+})
+
+jobRoutes.post('/v1/attempts/:attempt/meta-data/get', async (c) => {
+  const attempt = callerOf(c)
+  const { key } = await readBody(c, metaDataGet)
+  return c.json({ value: valueOf(await scheduler(c.env).metaData(attempt, key)) } satisfies MetaDataReply)
+})
+
+jobRoutes.get('/v1/attempts/:attempt/meta-data', async (c) => {
+  const keys = valueOf(await scheduler(c.env).metaDataKeys(callerOf(c)))
+  return c.json({ keys: [...keys] } satisfies MetaDataKeysReply)
 })
 
 /** The attempt whose job calls. */

@@ -66,6 +66,13 @@ export function idOf(c: HttpContext, { pattern, code, means }: { readonly patter
   throw problem(404, { code, detail: `${quoted(id)} cannot be ${means}.` })
 }
 
+const STEP = { pattern: /^[\w.:-]{1,100}$/, code: 'step-unknown', means: "a step: name it by its key, or by its number as the build's steps show it" }
+
+/** `:id` of the path, where it names a step. */
+export function stepOf(c: HttpContext): string {
+  return idOf(c, STEP)
+}
+
 function quoted(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }

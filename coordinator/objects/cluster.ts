@@ -5,6 +5,7 @@
  */
 import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
+import type { MetaDataSet } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
 import type { AgentRow, BuildRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { cancel, retry, unblock } from '../core/intervene.ts'
@@ -22,7 +23,8 @@ import type { Sql } from '../store/sql.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
-import { problem, type AgentAnswer, type Answer, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
+import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
+import { problem, type AgentAnswer, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 import { finishSteps } from './progress.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
 import { uploadPipeline } from './upload.ts'
@@ -260,7 +262,7 @@ export class Cluster {
   }
 
   /** Lets a block of the build pass; the steps behind it go on. */
-  unblock(now: number, slug: string, number: number, named: string, by: string, origin: string): Outcome<Answer<BuildView>> {
+  unblock(now: number, slug: string, number: number, named: string, answered: Answered, origin: string): Outcome<Answer<BuildView>> {
     return this.#event(now, (event) => {
       const project = event.memory.projectBySlug(slug)
       if (!project) return this.#unknownProject(slug)
@@ -272,8 +274,10 @@ export class Cluster {
         const blocks = steps.filter(({ kind }) => kind === 'block').map(({ key, s }) => key ?? String(s))
         return problem(404, 'step-unknown', 'No such step', `Build ${number} of ${slug} has no step ${named}. ${blocks.length === 0 ? 'It has no block at all.' : `Its blocks are: ${blocks.join(', ')}.`}`)
       }
-      const decided = unblock(step, by, now)
+      const decided = unblock(step, { ...answered, now })
       if ('detail' in decided) return { ok: false, problem: decided }
+      const refused = keepMetaData(event, build, decided.answers)
+      if (refused !== null) return { ok: false, problem: refused }
       if (decided.set !== null) {
         event.apply({ kind: 'step.set', key: step, set: decided.set })
         finishSteps(event, build, [{ ...step, ...decided.set }])
@@ -299,6 +303,18 @@ export class Cluster {
   /** Steps that a running job brings into its build. */
   uploadPipeline(now: number, attempt: AttemptId, upload: PipelineUpload): Outcome<Answer<Uploaded>> {
     return this.#event(now, (event) => uploadPipeline(event, attempt, upload))
+  }
+
+  setMetaData(now: number, attempt: AttemptId, entry: MetaDataSet): Outcome<Answer<string>> {
+    return this.#event(now, (event) => setMetaData(event, attempt, entry))
+  }
+
+  metaData(attempt: AttemptId, key: string): Answer<string | null> {
+    return metaDataOf(this.#parts.sql, attempt, key)
+  }
+
+  metaDataKeys(attempt: AttemptId): Answer<readonly string[]> {
+    return metaDataKeysOf(this.#parts.sql, attempt)
   }
 
   build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {

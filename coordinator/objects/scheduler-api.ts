@@ -5,8 +5,9 @@
  * Nothing here throws for a reason that a person or an agent can mend: such refusals are values, since an error loses
  * its class on the way through RPC.
  */
-import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
+import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, FieldAnswer, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
 import type { AttemptId, JobId } from '../../schema/job.ts'
+import type { MetaDataSet } from '../../schema/job-calls.ts'
 import type { Pipeline } from '../../schema/pipeline/steps.ts'
 import type { RegisterReply, RegisterRequest } from '../../schema/sync.ts'
 import type { Refusal } from '../refusal.ts'
@@ -85,6 +86,12 @@ export interface Uploaded {
   readonly jobs: number
 }
 
+/** Who lets a block pass, and what was answered to its fields. */
+export interface Answered {
+  readonly by: string
+  readonly given: readonly FieldAnswer[]
+}
+
 export interface SchedulerApi {
   fetch(request: Request): Promise<Response>
 
@@ -104,10 +111,15 @@ export interface SchedulerApi {
   build(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
   cancelBuild(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
   retryBuild(slug: string, number: number, request: RetryRequest, origin: string): Promise<Answer<BuildView>>
-  /** Lets a block pass, named by its key or number; `by` is who did. */
-  unblock(slug: string, number: number, step: string, by: string, origin: string): Promise<Answer<BuildView>>
+  /** Lets a block pass, named by its key or number. */
+  unblock(slug: string, number: number, step: string, answered: Answered, origin: string): Promise<Answer<BuildView>>
   /** Steps that the job of a current attempt brings into its build; a repetition by its key answers as the first time. */
   uploadPipeline(attempt: AttemptId, upload: PipelineUpload): Promise<Answer<Uploaded>>
+  /** Only of a current attempt; answers with the value. */
+  setMetaData(attempt: AttemptId, entry: MetaDataSet): Promise<Answer<string>>
+  /** Null: nobody set it. */
+  metaData(attempt: AttemptId, key: string): Promise<Answer<string | null>>
+  metaDataKeys(attempt: AttemptId): Promise<Answer<readonly string[]>>
   job(id: string): Promise<Answer<JobLogs>>
   agents(): Promise<readonly AgentView[]>
   /** `action`: `drain` takes no more work, `resume` takes it again, `revoke` ends its credential for good. */

@@ -6,6 +6,7 @@ import { DurableObject } from 'cloudflare:workers'
 import migrations from '../../schema/migrations/migrations.js'
 import type { CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, RetryRequest } from '../../schema/api.ts'
 import type { AttemptId } from '../../schema/job.ts'
+import type { MetaDataSet } from '../../schema/job-calls.ts'
 import type { RegisterRequest } from '../../schema/sync.ts'
 import { numbers } from '../core/numbers.ts'
 import type { Environment } from '../environment.ts'
@@ -16,7 +17,7 @@ import { adminIdOf, sha256Hex } from '../trust/tokens.ts'
 import { Cluster, type Outcome } from './cluster.ts'
 import { admit, Doorbell, type Attached, type Attachment } from './doorbell.ts'
 import { sqlOf } from './object-sql.ts'
-import type { BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi } from './scheduler-api.ts'
+import type { Answered, BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi } from './scheduler-api.ts'
 import type { ParsedSync } from './sync.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -157,12 +158,24 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     return this.#follow(this.#cluster.retryBuild(Date.now(), slug, number, request, origin))
   }
 
-  async unblock(slug: string, number: number, step: string, by: string, origin: string) {
-    return this.#follow(this.#cluster.unblock(Date.now(), slug, number, step, by, origin))
+  async unblock(slug: string, number: number, step: string, answered: Answered, origin: string) {
+    return this.#follow(this.#cluster.unblock(Date.now(), slug, number, step, answered, origin))
   }
 
   async uploadPipeline(attempt: AttemptId, upload: PipelineUpload) {
     return this.#follow(this.#cluster.uploadPipeline(Date.now(), attempt, upload))
+  }
+
+  async setMetaData(attempt: AttemptId, entry: MetaDataSet) {
+    return this.#follow(this.#cluster.setMetaData(Date.now(), attempt, entry))
+  }
+
+  async metaData(attempt: AttemptId, key: string) {
+    return this.#cluster.metaData(attempt, key)
+  }
+
+  async metaDataKeys(attempt: AttemptId) {
+    return this.#cluster.metaDataKeys(attempt)
   }
 
   async job(id: string) {

@@ -3,7 +3,7 @@
  * time: by its key within an attempt, and by what it brings when the job's next attempt has to do all of it again.
  */
 import type { Problem } from '../../schema/api.ts'
-import { attemptId, isFinal, parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import { attemptId, type AttemptId } from '../../schema/job.ts'
 import { graphOf } from '../../schema/pipeline/graph.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { leftOutOf } from '../../schema/pipeline/left-out.ts'
@@ -15,8 +15,11 @@ import { planUpload } from '../core/upload.ts'
 import { pipelineInvalid } from '../pipeline-invalid.ts'
 import * as load from '../store/load.ts'
 import { classFor } from './classes.ts'
+import { currentJob } from './current-attempt.ts'
 import type { Event } from './event.ts'
 import { problem, type Answer, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
+
+const REFUSED = 'The steps were not taken'
 
 /** What is kept of an upload that was accepted. */
 interface Kept extends Uploaded {
@@ -26,15 +29,14 @@ interface Kept extends Uploaded {
 
 export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key, digest }: PipelineUpload): Answer<Uploaded> {
   const { on, now } = event
-  const named = parseAttemptId(attempt)
-  const job = named && load.job(on, named)
-  if (!named || !job || job.fence !== named.fence) return refuse(409, 'attempt_superseded', `Attempt ${attempt} is not current: its job was given to another agent.`)
-  if (isFinal(job.state)) return refuse(409, 'attempt_final', `The job of ${attempt} is ${job.state}: a job that has ended brings no more steps.`)
+  const current = currentJob(event, attempt, { title: REFUSED, noMore: 'brings no more steps' })
+  if (!current.ok) return current
+  const { job, fence } = current
   if (job.cancel) return refuse(409, 'build_canceled', 'The build was cancelled: it gets no more steps.')
   const root = rootOf(event, job)
-  const byKey = `upload ${attemptId({ ...root, fence: named.fence })} ${key}`
+  const byKey = `upload ${attemptId({ ...root, fence })} ${key}`
   const byDigest = `upload ${attemptId({ ...root, fence: 1 })} of ${digest}`
-  const before = kept(on, byKey) ?? earlier(kept(on, byDigest), named.fence)
+  const before = kept(on, byKey) ?? earlier(kept(on, byDigest), fence)
   if (before !== null && before.digest !== digest) return refuse(422, 'idempotency-key-reused', 'This Idempotency-Key brought other steps before. Use a new key for a new upload.')
   if (before !== null) return { ok: true, value: { steps: before.steps, jobs: before.jobs } }
 
@@ -70,7 +72,7 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   }
   for (const [jobClass, count] of queued) event.effects.push({ kind: 'ring-class', class: jobClass, count })
   const value: Uploaded = { steps: plan.steps, jobs: plan.jobs.length }
-  const answer = JSON.stringify({ ...value, fence: named.fence, digest } satisfies Kept)
+  const answer = JSON.stringify({ ...value, fence, digest } satisfies Kept)
   for (const name of [byKey, byDigest]) if (load.dedup(on, name) === null) load.dedups.insert(on, { key: name, answer, at: now })
   return { ok: true, value }
 }
@@ -104,7 +106,7 @@ function uploadsBefore(own: StepRow | null, steps: readonly StepRow[]): number {
 }
 
 function refuse(status: number, code: string, detail: string): { readonly ok: false; readonly problem: Problem } {
-  return problem(status, code, 'The steps were not taken', detail)
+  return problem(status, code, REFUSED, detail)
 }
 
 function mistaken(mistakes: readonly Mistake[]): { readonly ok: false; readonly problem: Problem } {

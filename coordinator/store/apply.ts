@@ -1,6 +1,6 @@
 /** Changes to statements. `Memory` folds the very same changes, in the same transaction. */
 import type { Change } from '../core/decision.ts'
-import { agents, attempts, builds, edges, facts, heartbeats, jobs, projects, steps, type Seen } from './load.ts'
+import { agents, attempts, builds, edges, facts, heartbeats, jobs, metadata, projects, steps, type Seen } from './load.ts'
 import type { Sql } from './sql.ts'
 
 export function apply(on: Sql, change: Change): void {
@@ -17,6 +17,8 @@ export function apply(on: Sql, change: Change): void {
       return steps.update(on, { project: change.key.project, build: change.key.build, s: change.key.s }, change.set)
     case 'edge.insert':
       return edges.insert(on, change.row)
+    case 'metadata.put':
+      return metadata.insert(on, change.row, { orReplace: true })
     case 'job.insert':
       return jobs.insert(on, change.row)
     case 'job.set':

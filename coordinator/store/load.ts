@@ -2,7 +2,7 @@
 import { and, asc, between, desc, eq, isNull, lt, lte, sql } from 'drizzle-orm'
 import type { AgentId, JobKey } from '../../schema/job.ts'
 import * as tables from '../../schema/tables.ts'
-import type { AgentRow, AttemptRow, BuildRow, ClassRow, EdgeRow, Grace, JobRow, ProjectRow, StepKey, StepRow } from '../core/decision.ts'
+import type { AgentRow, AttemptRow, BuildRow, ClassRow, EdgeRow, Grace, JobRow, MetaDataRow, ProjectRow, StepKey, StepRow } from '../core/decision.ts'
 import { Table, type Sql } from './sql.ts'
 
 export interface TokenRow {
@@ -25,6 +25,7 @@ export const builds = new Table<BuildRow>(tables.build, ['env'])
 export const jobs = new Table<JobRow>(tables.job)
 export const steps = new Table<StepRow>(tables.step, ['spec'])
 export const edges = new Table<EdgeRow>(tables.edge)
+export const metadata = new Table<MetaDataRow>(tables.metadata)
 export const attempts = new Table<AttemptRow>(tables.attempt)
 export const agents = new Table<AgentRow>(tables.agent, ['offer', 'boots'])
 export const classes = new Table<ClassRow>(tables.jobClass, ['tags'])
@@ -36,6 +37,7 @@ export const dedups = new Table<{ readonly key: string; readonly answer: string;
 // A partial index is used only when the query spells its condition as the index does; a bound value would not match it.
 const isLive = sql`${tables.job.state} = 'live'`
 const isQueued = sql`${tables.job.state} = 'queued'`
+const isOfBuild = and(eq(tables.metadata.project, sql.placeholder('project')), eq(tables.metadata.build, sql.placeholder('build')))
 
 export function job(on: Sql, key: JobKey): JobRow | null {
   return jobs.get(on, { project: key.project, build: key.build, n: key.n })
@@ -92,6 +94,20 @@ export function edgesFrom(on: Sql, { project, build, s }: StepKey): readonly Edg
 
 export function edgesOfBuild(on: Sql, project: number, build: number): readonly EdgeRow[] {
   return edges.select(on, 'of build', () => ({ where: and(eq(tables.edge.project, sql.placeholder('project')), eq(tables.edge.build, sql.placeholder('build'))) }), { project, build })
+}
+
+export function metaData(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>, key: string): MetaDataRow | null {
+  return metadata.get(on, { project, build: number, key })
+}
+
+/** How much of it a build has. */
+export function metaDataHeld(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): { readonly keys: number; readonly bytes: number } {
+  const { count, sum } = metadata.sum(on, 'of build', 'bytes', () => isOfBuild, { project, build: number })
+  return { keys: count, bytes: sum }
+}
+
+export function metaDataKeys(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): readonly string[] {
+  return metadata.values(on, 'of build', 'key', () => ({ where: isOfBuild, orderBy: [asc(tables.metadata.key)] }), { project, build: number }).map(String)
 }
 
 export function build(on: Sql, project: number, number: number): BuildRow | null {

@@ -32,7 +32,9 @@ export function stepViews(steps: StepsOfBuild): readonly StepView[] {
       waits_for: awaited(steps, row).map(({ s }) => s),
       skipped: row.spec.skipped,
       prompt: row.spec.block?.prompt ?? null,
-      unblocked: row.spec.unblocked === null ? null : { by: row.spec.unblocked.by, at: new Date(row.spec.unblocked.at).toISOString() },
+      submit: row.spec.block?.submit ?? null,
+      fields: row.spec.block?.fields ?? [],
+      unblocked: row.spec.unblocked === null ? null : { by: row.spec.unblocked.by, at: new Date(row.spec.unblocked.at).toISOString(), answers: row.spec.unblocked.answers },
     }))
 }
 

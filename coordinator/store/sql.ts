@@ -115,6 +115,22 @@ export class Table<Row extends object> {
     return Number(on.all(statement.text, this.#bind(statement, bindings, true))[0]?.[0] ?? 0)
   }
 
+  /** How many rows match, and what one of their fields comes to together. */
+  sum(on: Sql, name: string, field: keyof Row & string, where: () => SQL | undefined, bindings: Readonly<Record<string, Binding>>): { readonly count: number; readonly sum: number } {
+    const statement = this.#built(`sum ${field} ${name}`, () => builder.select({ n: sql`count(*)`.as('n'), all: sql`total(${this.#column(field)})`.as('all_of_it') }).from(this.#table).where(where()).toSQL())
+    const [row] = on.all(statement.text, this.#bind(statement, bindings, true))
+    return { count: Number(row?.[0] ?? 0), sum: Number(row?.[1] ?? 0) }
+  }
+
+  /** One field of the rows that match, as it is stored: the others may be large. */
+  values(on: Sql, name: string, field: keyof Row & string, build: () => { readonly where: SQL | undefined; readonly orderBy: readonly SQL[] }, bindings: Readonly<Record<string, Binding>>): readonly unknown[] {
+    const statement = this.#built(`values ${field} ${name}`, () => {
+      const { where, orderBy } = build()
+      return builder.select({ value: this.#column(field) }).from(this.#table).where(where).orderBy(...orderBy).toSQL()
+    })
+    return on.all(statement.text, this.#bind(statement, bindings, true)).map(([value]) => value)
+  }
+
   #field(field: string): Field {
     const found = this.#fields.get(field)
     if (!found) throw new Error(`no column for the field ${field}`)

@@ -7,6 +7,7 @@
  */
 import { nearest } from '../nearest.ts'
 import type { Json } from './canonical.ts'
+import { mistakenFormats } from './field-format.ts'
 import { PIPELINE_LIMITS } from './limits.ts'
 import { askingStep } from './read/asking.ts'
 import { wantedAgents } from './read/agents.ts'
@@ -30,7 +31,9 @@ export function readPipeline(canonical: Json, taken: ReadonlySet<string> = new S
   const place = new Place([], mistakes)
   const pipeline = tooMuch(canonical, place) ? undefined : pipelineOf(canonical, place)
   if (pipeline !== undefined) refuseSameKeys(pipeline.steps, taken, place)
-  return pipeline === undefined || mistakes.all.length > 0 ? { ok: false, mistakes: mistakes.all } : { ok: true, pipeline }
+  if (pipeline === undefined || mistakes.all.length > 0) return { ok: false, mistakes: mistakes.all }
+  const formats = mistakenFormats(pipeline.steps)
+  return formats.length > 0 ? { ok: false, mistakes: formats } : { ok: true, pipeline }
 }
 
 /** What would cost much to read is refused before it is read. */

@@ -12,7 +12,7 @@ import type { Effect } from '../../coordinator/core/decision.ts'
 import type { Sql } from '../../coordinator/store/sql.ts'
 import { signing } from '../../coordinator/trust/signing.ts'
 import { readSession, sha256Hex } from '../../coordinator/trust/tokens.ts'
-import { createBuildRequest, createProjectRequest, type BuildView } from '../../schema/api.ts'
+import { createBuildRequest, createProjectRequest, type BuildView, type FieldAnswer } from '../../schema/api.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, Offer, SyncReply, SyncRequest } from '../../schema/sync.ts'
 import type { Pipeline, Step } from '../../schema/pipeline/steps.ts'
@@ -128,8 +128,12 @@ export class TestCluster {
     return this.#follow(this.cluster.uploadPipeline(this.now, attempt, { pipeline: brought, key, digest: sha256Hex(JSON.stringify(brought)) }))
   }
 
-  unblock(number: number, step: string, slug = 'app') {
-    return this.#follow(this.cluster.unblock(this.now, slug, number, step, 'somebody', ORIGIN))
+  unblock(number: number, step: string, { given = [] as readonly FieldAnswer[], by = 'somebody' } = {}) {
+    return this.#follow(this.cluster.unblock(this.now, 'app', number, step, { by, given }, ORIGIN))
+  }
+
+  setMetaData(attempt: AttemptId, key: string, value: string) {
+    return this.#follow(this.cluster.setMetaData(this.now, attempt, { key, value }))
   }
 
   sync(request: ParsedSync, caller: Caller) {

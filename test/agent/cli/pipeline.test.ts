@@ -29,7 +29,7 @@ async function place({ files = {}, input, environment = {} }: { readonly files?:
     print: (line) => void printed.push(line),
     note: (line) => void noted.push(line),
     excerpt: (text) => void noted.push(text),
-    onStop: () => {}, onParent: () => {}, exit: () => {},
+    write: () => {}, onStop: () => {}, onParent: () => {}, exit: () => {},
   }
   return { surroundings, printed, noted }
 }

@@ -16,6 +16,7 @@ const around = (environment: Record<string, string>, folder = '/nowhere'): Surro
   print: () => {},
   note: () => {},
   excerpt: () => {},
+  write: () => {},
   onStop: () => {},
   onParent: () => {},
   exit: () => {},

@@ -28,7 +28,9 @@ async function running() {
   const upload = (pipeline: unknown, { key = crypto.randomUUID() as string | null, as = jobTokenOf(token) as string | null, of = attempt as string } = {}) =>
     ask(`/v1/attempts/${of}/pipeline`, { token: as, json: { pipeline }, headers: key === null ? {} : { 'idempotency-key': key } })
   const build = async () => json<BuildView>(await ask(`/api/v1/projects/${name}/builds/1`))
-  return { attempt, token, upload, build }
+  const metaData = (what: 'get' | 'set' | null, body?: unknown, { of = attempt as string } = {}) => ask(`/v1/attempts/${of}/meta-data${what === null ? '' : `/${what}`}`, { token: jobTokenOf(token), ...(body === undefined ? {} : { json: body }) })
+  const unblock = (step: string, body?: unknown) => ask(`/api/v1/projects/${name}/builds/1/steps/${step}/unblock`, { method: 'POST', ...(body === undefined ? {} : { json: body }) })
+  return { name, attempt, token, upload, build, metaData, unblock }
 }
 
 async function refusal(response: Response, status: number): Promise<Problem> {
@@ -75,6 +77,66 @@ describe('an upload', () => {
   it('is a body of at most a mebibyte', async () => {
     const { upload } = await running()
     expect(await refusal(await upload({ steps: [{ command: 'x'.repeat(1024 * 1024) }] }), 413)).toMatchObject({ code: 'body-too-large' })
+  })
+})
+
+describe('meta-data', () => {
+  it('is set, read and listed by keys of every kind', async () => {
+    const { metaData } = await running()
+    for (const key of ['version', '__proto__', 'a/b?c#d%00', '日本', 'a\nb']) {
+      expect(await json(await metaData('get', { key }))).toEqual({ value: null })
+      expect(await json(await metaData('set', { key, value: `of ${key}` }))).toEqual({ value: `of ${key}` })
+      expect(await json(await metaData('get', { key }))).toEqual({ value: `of ${key}` })
+    }
+    expect(await json(await metaData(null))).toEqual({ keys: ['__proto__', 'a\nb', 'a/b?c#d%00', 'version', '日本'] })
+  })
+
+  it('may be as large as it may be, also where JSON makes it six times that', async () => {
+    const { metaData } = await running()
+    for (const value of ['x'.repeat(100 * 1024), '\u0001'.repeat(100 * 1024)]) {
+      expect((await metaData('set', { key: 'large', value })).status).toBe(200)
+      expect(await json(await metaData('get', { key: 'large' }))).toEqual({ value })
+    }
+    expect(await refusal(await metaData('set', { key: 'large', value: 'x'.repeat(100 * 1024 + 1) }), 422)).toMatchObject({ errors: [{ path: 'value', message: expect.stringContaining('100 KiB') }] })
+    expect(await refusal(await metaData('set', { key: 'large', value: 'x'.repeat(1024 * 1024) }), 413)).toMatchObject({ code: 'body-too-large' })
+  })
+
+  it.each<[string, unknown, readonly string[]]>([
+    ['nothing', {}, ['key', 'value']],
+    ['other types', { key: 1, value: null }, ['key', 'value']],
+    ['empty ones', { key: ' ', value: '' }, ['key', 'value']],
+    ['a NUL', { key: 'a\0', value: 'b\0' }, ['key', 'value']],
+    ['a name that is not known', { key: 'a', value: 'b', job: 'J1-1-1' }, ['job']],
+  ])('of %s is refused', async (_what, body, paths) => {
+    const { metaData } = await running()
+    expect((await refusal(await metaData('set', body), 422)).errors?.map(({ path }) => path)).toEqual(paths)
+  })
+
+  it('is opened by the token of its own attempt', async () => {
+    const { attempt, metaData } = await running()
+    const other = await running()
+    for (const [what, body] of [['set', { key: 'a', value: 'b' }], ['get', { key: 'a' }], [null, undefined]] as const) expect(await refusal(await metaData(what, body, { of: other.attempt }), 403)).toMatchObject({ detail: expect.stringContaining(`belongs to attempt ${attempt}`) })
+  })
+})
+
+describe('a block with fields', () => {
+  const ASKING = { steps: [{ block: 'Release?', key: 'ask', fields: [{ text: 'Version', key: 'version', format: '\\d+' }, { select: 'Where', key: 'where', multiple: true, default: 'eu', options: [{ label: 'Europe', value: 'eu' }, { label: 'Mars', value: 'mars' }] }] }, { command: 'make release' }] }
+
+  it('is answered over the API, every mistake at once, and its answers are meta-data', async () => {
+    const { upload, unblock, build, metaData } = await running()
+    expect((await upload(ASKING)).status).toBe(200)
+    expect(await refusal(await unblock('ask', { fields: { version: 'one', where: 'venus', who: 'me' } }), 422)).toMatchObject({ code: 'answers-invalid', errors: [{ path: 'fields.version' }, { path: 'fields.where' }, { path: 'fields.who' }] })
+    expect(await refusal(await unblock('ask'), 422)).toMatchObject({ errors: [{ path: 'fields.version', message: 'needs an answer' }] })
+    expect(await refusal(await unblock('ask', { fields: { version: 1 } }), 422)).toMatchObject({ code: 'body-invalid', errors: [{ path: 'fields.version', message: 'must be a text, or a list of texts' }] })
+    expect(await refusal(await unblock('ask', { answers: {} }), 422)).toMatchObject({ errors: [{ path: 'answers' }] })
+    expect((await unblock('ask', { fields: { version: '7', where: ['mars', 'eu'] } })).status).toBe(200)
+    expect((await build()).steps.find(({ key }) => key === 'ask')).toMatchObject({ state: 'done', unblocked: { by: 'admin token', answers: { version: '7', where: 'eu\nmars' } } })
+    expect(await json(await metaData('get', { key: 'where' }))).toEqual({ value: 'eu\nmars' })
+  })
+
+  it('whose format cannot be read is refused at its upload', async () => {
+    const { upload } = await running()
+    expect(await refusal(await upload({ steps: [{ input: 'Version', key: 'ask', fields: [{ text: 'Version', key: 'version', format: '(' }] }] }), 422)).toMatchObject({ code: 'pipeline-invalid', errors: [{ path: 'steps[0].fields[0].format' }] })
   })
 })
 

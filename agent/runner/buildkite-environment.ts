@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { AgentId } from '../../schema/job.ts'
 import type { JobSpec } from '../../schema/sync.ts'
+import { pluginList } from './plugin-environment.ts'
 
 export interface BuildkiteEnvironmentRequest {
   readonly spec: JobSpec
@@ -45,6 +46,7 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ac
     BUILDKITE_TIMEOUT: spec.timeout_s % 60 === 0 ? String(spec.timeout_s / 60) : (spec.timeout_s / 60).toFixed(2),
     BUILDKITE_RETRY_COUNT: String(spec.retries ?? 0),
     ...(step?.parallel ? { BUILDKITE_PARALLEL_JOB: String(step.parallel.index), BUILDKITE_PARALLEL_JOB_COUNT: String(step.parallel.count) } : {}),
+    ...(spec.plugins === undefined ? {} : { BUILDKITE_PLUGINS: pluginList(spec.plugins) }),
     BUILDKITE_AGENT_ID: agent.id,
     BUILDKITE_AGENT_NAME: agent.name,
     BUILDKITE_AGENT_ENDPOINT: access.url,

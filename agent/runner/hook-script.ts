@@ -15,12 +15,14 @@
 export type HookName = 'environment' | 'pre-checkout' | 'post-checkout' | 'pre-command' | 'command' | 'post-command' | 'pre-exit'
 
 export interface Hook {
-  readonly owner: 'agent' | 'repository'
+  readonly owner: 'agent' | 'repository' | 'plugin'
   readonly name: HookName
   /** Absolute. */
   readonly path: string
   /** A `program` is in another language than bash: it is executed, and hands nothing on. */
   readonly runs: 'sourced' | 'program'
+  /** Whose it is, where `owner` is one of several. `env` is for its own hooks alone. */
+  readonly plugin?: { readonly name: string; readonly env: Readonly<Record<string, string>> }
 }
 
 export interface HookScriptRequest {
@@ -34,20 +36,29 @@ export interface HookScriptRequest {
 }
 
 /** In this order; a hook is looked for by owner and name. The checkout itself was made before. */
-const BEFORE = [['agent', 'environment'], ['agent', 'pre-checkout'], ['agent', 'post-checkout'], ['repository', 'post-checkout'], ['agent', 'pre-command'], ['repository', 'pre-command']] as const
+const BEFORE = [
+  ['agent', 'environment'], ['plugin', 'environment'],
+  ['agent', 'pre-checkout'], ['plugin', 'pre-checkout'],
+  ['agent', 'post-checkout'], ['repository', 'post-checkout'], ['plugin', 'post-checkout'],
+  ['agent', 'pre-command'], ['repository', 'pre-command'], ['plugin', 'pre-command'],
+] as const
 /** The first that is there replaces the command. */
-const INSTEAD = [['repository', 'command'], ['agent', 'command']] as const
-const AFTER = [['agent', 'post-command'], ['repository', 'post-command']] as const
+const INSTEAD = [['plugin', 'command'], ['repository', 'command'], ['agent', 'command']] as const
+const AFTER = [['agent', 'post-command'], ['repository', 'post-command'], ['plugin', 'post-command']] as const
 /** Whatever happened. */
-const FINALLY = [['repository', 'pre-exit'], ['agent', 'pre-exit']] as const
+const FINALLY = [['plugin', 'pre-exit'], ['repository', 'pre-exit'], ['agent', 'pre-exit']] as const
 
 /** The kernel takes no argument above 128 KiB; a longer command is read from a pipe. */
 const ARGUMENT_BYTES = 120_000
 
-/** Text for bash. `hooks` may be in any order. */
+/** Text for bash. `hooks` may be in any order, but for plugins: theirs run in the order of the step. */
 export function hookScript({ hooks, command, bash, handover }: HookScriptRequest): string {
   const chosen = (places: readonly (readonly [Hook['owner'], HookName])[]): readonly Hook[] => places.flatMap(([owner, name]) => hooks.filter((hook) => hook.owner === owner && hook.name === name))
-  const line = (when: string) => ({ owner, name, path, runs }: Hook) => `${when} ${runs} ${quoted(`${owner} ${name}`)} ${quoted(path)}`
+  const line = (when: string) => ({ owner, name, path, runs, plugin }: Hook) => {
+    const own = plugin === undefined ? '' : `__kedge_own=(${Object.entries(plugin.env).map(([key, value]) => quoted(`${key}=${value}`)).join(' ')})\n`
+    return `${own}${when} ${runs} ${quoted([owner, ...(plugin === undefined ? [] : [plugin.name]), name].join(' '))} ${quoted(path)}`
+  }
+  const isNothing = command === '' && hooks.some(({ owner }) => owner === 'plugin') // a step that only its plugins make
   const [instead] = chosen(INSTEAD)
   return [
     `__kedge_bash=${quoted(bash)} __kedge_handover=${quoted(handover)}`,
@@ -55,7 +66,7 @@ export function hookScript({ hooks, command, bash, handover }: HookScriptRequest
     `__kedge_command=${quoted(command)}`,
     RUN,
     ...chosen(BEFORE).map(line('__kedge_before')),
-    instead === undefined ? `__kedge_command ${Buffer.byteLength(command) > ARGUMENT_BYTES ? 'piped' : 'given'}` : line('__kedge_instead')(instead),
+    instead === undefined ? `__kedge_command ${isNothing ? 'nothing' : Buffer.byteLength(command) > ARGUMENT_BYTES ? 'piped' : 'given'}` : line('__kedge_instead')(instead),
     ...chosen(AFTER).map(line('__kedge_after')),
     ...chosen(FINALLY).map(line('__kedge_finally')),
     '__kedge_end',
@@ -86,7 +97,7 @@ exit "$__kedge_status"
 const RUN = `
 set +e
 exec 3>&2 2>/dev/null
-__kedge_status=0 __kedge_ran= __kedge_stopped=
+__kedge_status=0 __kedge_ran= __kedge_stopped= __kedge_own=()
 # A cancel asks the whole group at once, so the child that runs has heard of it too. Bash waits for that child, and then
 # does this; what is left of the grace is for pre-exit, which starts too late to be asked. Within that nobody is asked twice.
 trap '__kedge_stopped=1' TERM
@@ -94,9 +105,13 @@ trap '__kedge_stopped=1' TERM
 __kedge_hook() {
   printf '~~~ Running %s hook\\n' "$2"
   : >"$__kedge_handover"
+  local __kedge_pair
+  for __kedge_pair in "\${__kedge_own[@]}"; do export "$__kedge_pair"; done
   if [ "$1" = program ]; then "$3" 2>&3 3>&-; else "$__kedge_bash" -c "$__kedge_source" "$3" "$__kedge_handover" 2>&3 3>&-; fi
   set -- "$?" "$2"
   __kedge_take_over
+  for __kedge_pair in "\${__kedge_own[@]}"; do unset -v "\${__kedge_pair%%=*}"; done
+  __kedge_own=()
   export BUILDKITE_LAST_HOOK_EXIT_STATUS="$1"
   if [ "$1" != 0 ] && [ -z "$__kedge_stopped" ]; then printf 'kedge: the %s hook ended with status %s\\n' "$2" "$1"; fi
   return "$1"
@@ -131,14 +146,17 @@ __kedge_ran() {
 
 __kedge_before() {
   if __kedge_goes_on; then __kedge_hook "$@" || __kedge_status=$?; fi
+  __kedge_own=() # also of a hook that was left out
 }
 
 __kedge_instead() {
   if __kedge_goes_on; then __kedge_hook "$@"; __kedge_ran "$?"; fi
+  __kedge_own=()
 }
 
 __kedge_command() {
   __kedge_goes_on || return
+  if [ "$1" = nothing ]; then __kedge_ran 0; return; fi
   printf '~~~ Running command\\n'
   if [ "$1" = given ]; then "$__kedge_bash" -e -c "$__kedge_command" 2>&3 3>&-
   else "$__kedge_bash" -e <(printf %s "$__kedge_command") 2>&3 3>&-; fi
@@ -147,6 +165,7 @@ __kedge_command() {
 
 __kedge_after() {
   if [ -n "$__kedge_ran" ] && [ -z "$__kedge_stopped" ]; then __kedge_hook "$@" || __kedge_status=$?; fi
+  __kedge_own=()
 }
 
 __kedge_finally() { __kedge_hook "$@" || __kedge_status=$?; }

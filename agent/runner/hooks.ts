@@ -15,6 +15,7 @@ const REPOSITORY_FOLDERS = ['.kedge/hooks', '.buildkite/hooks']
 /** Names that count in a folder. What runs before the checkout cannot come out of it. */
 const NAMES = {
   agent: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
+  plugin: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
   repository: ['post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
 } as const satisfies Readonly<Record<Hook['owner'], readonly HookName[]>>
 
@@ -39,10 +40,20 @@ export interface HookFolders {
   readonly agent: string | null
   /** The checkout; null when the job has none. */
   readonly checkout: string | null
+  /** Of the step, in their order; `folder` is the plugin's own. */
+  readonly plugins: readonly PluginFolder[]
 }
 
-/** In no order. Throws a `HookError` for a folder that cannot be read, and for a `checkout` hook. */
-export function findHooks({ agent, checkout }: HookFolders): readonly Hook[] {
+export interface PluginFolder extends NonNullable<Hook['plugin']> {
+  readonly folder: string
+}
+
+/** In no order, but for plugins. Throws a `HookError` for a folder that cannot be read, and for a `checkout` hook. */
+export function findHooks({ agent, checkout, plugins }: HookFolders): readonly Hook[] {
+  return [...agentsAndRepositorys({ agent, checkout }), ...plugins.flatMap((plugin) => hooksOf(plugin, { hasCheckout: checkout !== null }))]
+}
+
+function agentsAndRepositorys({ agent, checkout }: Pick<HookFolders, 'agent' | 'checkout'>): readonly Hook[] {
   const ofTheAgent = agent === null ? [] : hooksIn(agent, 'agent').filter(({ name }) => checkout !== null || !name.endsWith('-checkout'))
   if (checkout === null) return ofTheAgent
   if (agent !== null) refuseCheckout(agent, { code: 'agent_checkout_hook' }) // of the machine: it holds the agent back, not only this job
@@ -50,6 +61,13 @@ export function findHooks({ agent, checkout }: HookFolders): readonly Hook[] {
   if (folder === undefined) return ofTheAgent
   refuseCheckout(folder, { code: 'checkout_hook' })
   return [...ofTheAgent, ...hooksIn(folder, 'repository')]
+}
+
+function hooksOf({ folder, name, env }: PluginFolder, { hasCheckout }: { readonly hasCheckout: boolean }): readonly Hook[] {
+  const hooks = join(folder, 'hooks')
+  if (statSync(hooks, { throwIfNoEntry: false })?.isDirectory() !== true) throw new HookError('plugin_missing', `cannot use the plugin ${name}: it has no folder "hooks".`)
+  if (hasCheckout) refuseCheckout(hooks, { code: 'checkout_hook' })
+  return hooksIn(hooks, 'plugin').flatMap((hook) => (hasCheckout || !hook.name.endsWith('-checkout') ? [{ ...hook, plugin: { name, env } }] : []))
 }
 
 function refuseCheckout(folder: string, { code }: { readonly code: string }): void {

@@ -49,6 +49,7 @@ function jobsOf(step: CommandStep, env: Readonly<Record<string, string>>, queue:
       requirement,
       softFail: variant.softFail,
       parallel: step.parallelism === null ? null : { index, count },
+      plugins: variant.plugins,
     }))
   })
 }
@@ -60,12 +61,11 @@ function notYet(step: Step): readonly Mistake[] {
   if (step.kind === 'command') {
     says.push(
       ['concurrency', step.concurrency !== null, later('concurrency', 'let one agent with one slot serve a queue of its own')],
-      ['plugins', step.plugins.length > 0, later('plugins', 'do in the command what they would')],
       ['artifact_paths', step.artifactPaths.length > 0, later('artifact_paths', 'upload from the command')],
       ['notify', step.notify.length > 0, later('notify', 'tell others from the command')],
       ['secrets', Object.keys(step.secrets).length > 0, later('secrets', "keep them in the environment of the agent's user")],
       ['cancel_on_build_failing', step.cancelOnBuildFailing, later('cancel_on_build_failing', 'take it away')],
-      ['command', step.command === null || step.command === '', 'the step has no command; give one: a step without it has nothing to do.'],
+      ['command', (step.command === null || step.command === '') && step.plugins.length === 0, 'the step has no command and no plugins; give one: a step without both has nothing to do.'],
     )
   }
   if (step.kind === 'trigger') says.push(['trigger', true, 'this version starts no builds of other projects yet; until then start them from a command with "kedge build".'])

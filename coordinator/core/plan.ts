@@ -5,7 +5,7 @@
 import type { CreateBuildRequest } from '../../schema/api.ts'
 import { LIMITS } from '../../schema/api.ts'
 import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
-import type { SoftFail } from '../../schema/pipeline/steps.ts'
+import type { Plugin, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
 import type { BuildRow, Change, JobRow, ProjectRow } from './decision.ts'
 import { VERDICT } from './step.ts'
@@ -26,6 +26,8 @@ export interface StoredSpec {
   readonly key?: string | null
   readonly label?: string | null
   readonly parallel?: { readonly index: number; readonly count: number } | null
+  /** Of a step that has any. */
+  readonly plugins?: readonly Plugin[]
   /** Where one combination of a matrix differs from its step. */
   readonly softFail?: SoftFail
 }
@@ -132,6 +134,7 @@ export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
     ...(stored.pipeline === undefined ? {} : { pipeline: stored.pipeline }),
     ...(job.step === null ? {} : { step: { key: stored.key ?? null, label: stored.label ?? null, parallel: stored.parallel ?? null } }),
     ...(stored.retries === undefined ? {} : { retries: stored.retries }),
+    ...(stored.plugins === undefined ? {} : { plugins: [...stored.plugins] }),
   }
 }
 

@@ -21,6 +21,7 @@ export interface PlannedJob {
   readonly requirement: Offered
   readonly softFail: CommandStep['softFail']
   readonly parallel: { readonly index: number; readonly count: number } | null
+  readonly plugins: CommandStep['plugins']
 }
 
 /** What becomes of a step at its upload; by the index of its node. */
@@ -173,6 +174,7 @@ class Draft {
       key: step.key,
       label: job.label,
       parallel: job.parallel,
+      ...(job.plugins.length === 0 ? {} : { plugins: job.plugins }),
       ...(job.softFail === row.spec.softFail ? {} : { softFail: job.softFail }),
     }
     return { ...blankJob(now), state: 'waiting', project: row.project, build: row.build, n, priority, ord: order(priority, now), spec: JSON.stringify(spec), step: row.s }

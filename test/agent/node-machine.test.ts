@@ -24,6 +24,7 @@ beforeEach(async () => {
     self: [process.execPath, 'kedge.mjs'],
     environment: { PATH: process.env['PATH'], HOME: folder, KEDGE_REGISTRATION_TOKEN: 'kdg_reg_test' },
     hooksFolder: null,
+    preparePlugins: null,
     prepareCheckout: async ({ slot, project }) => {
       checkouts.push({ slot, project })
       return { folder, commit: 'c'.repeat(40) }

@@ -24,7 +24,7 @@ async function withHooks(ofTheAgent: Readonly<Record<string, string>>, ofTheRepo
     await chmod(join(folder, 'hooks', name), 0o755)
   }
   const repository = await repositoryAt(join(folder, 'repository'))
-  await repository.commit(Object.fromEntries(Object.entries(ofTheRepository).map(([name, text]) => [`.buildkite/hooks/${name}`, text])))
+  await repository.commit(Object.fromEntries(Object.entries(ofTheRepository).map(([name, text]) => [name.includes('/') ? name : `.buildkite/hooks/${name}`, text])))
   const queue = ownQueue()
   const agent = await startAgent({ url: coordinator().url, token: coordinator().registrationToken, queue, env: { KEDGE_HOOKS_PATH: join(folder, 'hooks') } })
   const project = await client(coordinator()).project({ checkout: true, repository: repository.path })
@@ -77,3 +77,50 @@ test('a checkout hook is refused with a sentence, and nothing of the job runs', 
   const log = await logOf(build, 'the checkout is built in, and already made')
   expect(log).not.toContain('~~~')
 })
+
+test('the plugins of a step travel to the agent, are fetched at their tag, and act around the command or without one', async () => {
+  const plugin = await repositoryAt(join(await testFolder(), 'greet-buildkite-plugin'))
+  await plugin.commit({ 'hooks/environment': 'export GREETING="$BUILDKITE_PLUGIN_GREET_TO_0 and $BUILDKITE_PLUGIN_GREET_TO_1"\n' })
+  await plugin.git('tag', 'v1')
+  await plugin.commit({ 'hooks/environment': 'export GREETING=moved\n' })
+  const pipeline = `
+steps:
+  - label: Both
+    command: echo "hello $$GREETING from $$BUILDKITE_PLUGINS"
+    plugins:
+      - file://${plugin.path}#v1: { to: [ada, grace] }
+  - label: Alone
+    plugins: [ ./notes ]
+`
+  const { agent, queue, people, begin } = await withPipeline({ '.kedge/pipeline.yml': pipeline, 'notes/hooks/post-command': 'echo "noted by $BUILDKITE_PLUGIN_NAME"\n' })
+  const build = await (await begin()).over()
+  expect(build.jobs.map(({ label, state }) => [label, state])).toEqual([[null, 'passed'], ['Both', 'passed'], ['Alone', 'passed']])
+  expect(await logOfJob(people, build.jobs[1]?.id)).toContain(`hello ada and grace from [{"file://${plugin.path}#v1":`)
+  expect(await logOfJob(people, build.jobs[2]?.id)).toContain('noted by NOTES')
+
+  agent.signal('SIGTERM')
+  await agent.ended
+  await writeFile(join(agent.state, '..', 'kedge.json'), '{"plugins": false}')
+  await startAgent({ url: coordinator().url, token: coordinator().registrationToken, queue, state: agent.state })
+  const refused = await (await begin()).over()
+  expect(refused.jobs[1]).toMatchObject({ state: 'errored', reason: { code: 'plugins_forbidden' } })
+})
+
+async function withPipeline(files: Readonly<Record<string, string>>) {
+  const folder = await testFolder()
+  const repository = await repositoryAt(join(folder, 'repository'))
+  await repository.commit(files)
+  const queue = ownQueue()
+  const agent = await startAgent({ url: coordinator().url, token: coordinator().registrationToken, queue })
+  const people = client(coordinator())
+  const project = await people.project({ checkout: true, repository: repository.path })
+  return { agent, queue, people, begin: () => project.build({ branch: 'main', agents: { queue } }) }
+}
+
+async function logOfJob(people: ReturnType<typeof client>, id: string | undefined): Promise<string> {
+  return await eventually(`the log of ${id} is there`, async () => {
+    const response = await people.ask('GET', `/api/v1/jobs/${id}/log`)
+    const text = await response.text()
+    return response.ok && text !== '' ? text : null
+  })
+}

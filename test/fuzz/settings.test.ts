@@ -29,7 +29,7 @@ it('whatever kedge.json holds, it is settings of the right kinds, or one line wi
       try {
         const settings = parseSettings(json, 'kedge.json')
         expect(Object.getPrototypeOf(settings)).toBe(Object.prototype)
-        for (const [name, value] of Object.entries(settings)) expect(typeof value).toBe(name === 'slots' ? 'number' : name === 'doorbell' ? 'boolean' : name === 'tags' ? 'object' : 'string')
+        for (const [name, value] of Object.entries(settings)) expect(typeof value).toBe(name === 'slots' ? 'number' : name === 'doorbell' || name === 'plugins' ? 'boolean' : name === 'tags' ? 'object' : 'string')
       } catch (error) {
         isSaid(error)
         expect((error as Failure).message).toMatch(/^kedge\.json:\d+:\d+/)

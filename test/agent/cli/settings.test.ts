@@ -48,6 +48,14 @@ describe('settings of the agent', () => {
     expect(await hooksFolder({ hooksPath: 'flag' }, { KEDGE_HOOKS_PATH: 'environment' })).toBe(join(folder, 'flag'))
   })
 
+  test('plugins are run unless a flag or the file says no', async () => {
+    const folder = await ownFolder()
+    expect((await agentSettings({ doorbell: true }, around({}, folder))).plugins).toBe(true)
+    expect((await agentSettings({ doorbell: true, plugins: false }, around({}, folder))).plugins).toBe(false)
+    await writeFile(join(folder, 'kedge.json'), '{"plugins": false}')
+    expect((await agentSettings({ doorbell: true, plugins: true }, around({}, folder))).plugins).toBe(false)
+  })
+
   test('state is kept under XDG_STATE_HOME where that is in use', () => {
     expect(stateFolder(undefined, 'agent', around({ XDG_STATE_HOME: '/xdg' }))).toBe('/xdg/kedge/agent')
   })

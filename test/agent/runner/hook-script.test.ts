@@ -129,6 +129,36 @@ describe('what a hook exports', () => {
   })
 })
 
+describe('plugins', () => {
+  const pluginHooks = async (hooks: readonly (readonly [plugin: string, name: HookName, text: string])[], command: string) => {
+    const folder = await ownFolder()
+    const made = hooks.map(([plugin, name, text]): Hook => {
+      const path = join(folder, `${plugin}-${name}`)
+      writeFileSync(path, text)
+      return { owner: 'plugin', name, path, runs: 'sourced', plugin: { name: plugin, env: { BUILDKITE_PLUGIN_NAME: plugin.toUpperCase(), [`BUILDKITE_PLUGIN_${plugin.toUpperCase()}_SAYS`]: `it's ${plugin}` } } }
+    })
+    const running = await tryCommand(hookScript({ hooks: made, command, bash, handover: join(folder, 'handover') }))
+    const { exitStatus } = await running.ended
+    return { printed: running.printed(), exitStatus }
+  }
+
+  it('have their own configuration in their own hooks, in their order, and hand on what they export', async () => {
+    const show = 'echo "$BUILDKITE_PLUGIN_NAME ${BUILDKITE_PLUGIN_A_SAYS-none} ${BUILDKITE_PLUGIN_B_SAYS-none} ${FROM_A-none}"'
+    const { printed } = await pluginHooks([['a', 'pre-command', `${show}; export FROM_A=1`], ['b', 'pre-command', show], ['a', 'pre-exit', show]], 'echo "${BUILDKITE_PLUGIN_NAME-none} ${BUILDKITE_PLUGIN_B_SAYS-none} $FROM_A"')
+    expect(printed.split('\n')).toEqual(['~~~ Running plugin a pre-command hook', "A it's a none none", '~~~ Running plugin b pre-command hook', "B none it's b 1", '~~~ Running command', 'none none 1', '~~~ Running plugin a pre-exit hook', "A it's a none 1", ''])
+  })
+
+  it('that are left out leave nothing of their configuration to the next hook', async () => {
+    const { printed } = await pluginHooks([['a', 'environment', 'exit 3'], ['b', 'pre-command', 'true'], ['a', 'pre-exit', 'echo "${BUILDKITE_PLUGIN_B_SAYS-none}"']], 'true')
+    expect(said(printed)).toEqual(['kedge: the plugin a environment hook ended with status 3', 'none'])
+  })
+
+  it('stand in place of the command, the first of several, or do without one', async () => {
+    expect(said((await pluginHooks([['a', 'command', 'echo first'], ['b', 'command', 'echo second']], 'echo command')).printed)).toEqual(['first'])
+    expect(await pluginHooks([['a', 'post-command', 'echo "$BUILDKITE_COMMAND_EXIT_STATUS"']], '')).toEqual({ printed: '~~~ Running plugin a post-command hook\n0\n', exitStatus: 0 })
+  })
+})
+
 describe('the command among hooks', () => {
   it('runs as without them: by bash -e, as a process of its own, with no input', async () => {
     const { printed, exitStatus } = await run({ 'agent pre-exit': 'true' }, { command: 'echo "it\'s $-"\n[ "$BASHPID" = "$$" ] && cat; kill -0 "$PPID" && echo child\nfalse\necho never' })

@@ -1,8 +1,10 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { findHooks } from '../../../agent/runner/hooks.ts'
+import { findHooks as find, type HookFolders } from '../../../agent/runner/hooks.ts'
 import { ownFolder } from '../../support/folder.ts'
+
+const findHooks = (folders: Omit<HookFolders, 'plugins'> & Partial<HookFolders>) => find({ plugins: [], ...folders })
 
 /** Agent's folder `agent`, checkout `checkout`, and these files in them. */
 async function folders(files: Readonly<Record<string, string | Uint8Array>>): Promise<{ readonly agent: string; readonly checkout: string }> {
@@ -61,6 +63,15 @@ describe('the hooks of a job', () => {
     expect(findHooks({ ...ofTheAgent, checkout: null })).toEqual([])
     const ofTheRepository = await folders({ 'checkout/.buildkite/hooks/checkout': '' })
     expect(() => findHooks(ofTheRepository)).toThrow(expect.objectContaining({ code: 'checkout_hook' }))
+  })
+
+  it('of plugins are in their folder "hooks", and must be', async () => {
+    const { agent, checkout } = await folders({ 'checkout/p/hooks/command': '', 'checkout/p/hooks/pre-checkout': '', 'agent/hooks/checkout': '' })
+    const plugin = { name: 'p', env: { A: '1' }, folder: join(checkout, 'p') }
+    expect(findHooks({ agent: null, checkout: null, plugins: [plugin] })).toEqual([{ owner: 'plugin', name: 'command', path: join(checkout, 'p/hooks/command'), runs: 'sourced', plugin: { name: 'p', env: { A: '1' } } }])
+    expect(named(findHooks({ agent: null, checkout, plugins: [plugin] }))).toEqual(['plugin pre-checkout', 'plugin command'])
+    expect(() => findHooks({ agent: null, checkout, plugins: [{ ...plugin, folder: agent }] })).toThrow(expect.objectContaining({ code: 'checkout_hook' }))
+    expect(() => findHooks({ agent: null, checkout, plugins: [{ ...plugin, folder: checkout }] })).toThrow('cannot use the plugin p: it has no folder "hooks".')
   })
 
   it('whose folder is gone are a failure of the machine, never none', async () => {

@@ -41,8 +41,8 @@ async function run(hooks: Readonly<Record<string, string>>, tried: Tried = {}): 
   return { printed: running.printed(), exitStatus }
 }
 
-/** Without the lines that say which hook runs. */
-const said = (printed: string) => printed.split('\n').filter((line) => line !== '' && !line.startsWith('~~~ '))
+/** Without the lines that say which hook runs, and what a hook's own bash may say of a child that was stopped before it. */
+const said = (printed: string) => printed.split('\n').filter((line) => line !== '' && !line.startsWith('~~~ ') && !/\bTerminated\b/.test(line))
 
 const ORDER = ['agent environment', 'agent pre-checkout', 'agent post-checkout', 'repository post-checkout', 'agent pre-command', 'repository pre-command', 'agent post-command', 'repository post-command', 'repository pre-exit', 'agent pre-exit']
 

@@ -245,7 +245,6 @@ class Reading {
       if (before === undefined) taken.set(name, pair)
       else if (merged.size === 1) this.#twice(name, before, pair)
     }
-    const own = new Set(taken.values())
     for (const pair of node.items) {
       if (isMerge(pair)) {
         this.#merge(pair.value as Node | null, {
@@ -259,7 +258,7 @@ class Reading {
         continue
       }
       const name = this.#name(pair)
-      if (name !== null && own.has(pair)) take(name, pair)
+      if (name !== null) take(name, pair)
     }
   }
 

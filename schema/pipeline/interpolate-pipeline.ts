@@ -93,9 +93,10 @@ class Filling {
   }
 
   #text(text: string, path: Path, isName: boolean): string {
+    if (this.mistakes.length >= MOST_MISTAKES) return text
     const filled = interpolate(text, (name) => this.#variables.get(name), this.#budget)
     if (filled.ok) return filled.text
-    if (this.mistakes.length < MOST_MISTAKES) this.mistakes.push({ path, isName, error: filled.error })
+    this.mistakes.push({ path, isName, error: filled.error })
     return text
   }
 }

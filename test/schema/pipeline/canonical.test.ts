@@ -216,6 +216,7 @@ describe('a path leads back to the document', () => {
     [[{ group: 'g', steps: [{ commands: 'a', name: 'l' }] }], ['steps', 0, 'steps', 0, 'label'], [0, 'steps', 0, 'name']],
     [[{ plugins: { a: 1, b: { c: 2 } } }], ['steps', 0, 'plugins', 1, 'github.com/buildkite-plugins/b-buildkite-plugin', 'c'], [0, 'plugins', 'b', 'c']],
     [[{ plugins: ['x', { a: 1, b: { c: 2 } }] }], ['steps', 0, 'plugins', 2, 'github.com/buildkite-plugins/b-buildkite-plugin', 'c'], [0, 'plugins', 1, 'b', 'c']],
+    [[{ plugins: [{ a: 1, b: 2 }, 'x'] }], ['steps', 0, 'plugins', 2], [0, 'plugins', 1]],
     [[{ plugins: ['x'] }], ['steps', 0, 'plugins', 0], [0, 'plugins', 0]],
     [{ x: { y: 1 }, steps: [] }, ['x', 'y'], ['x', 'y']],
   ])('in %j, %j is %j', (document, path, origin) => {

@@ -74,6 +74,7 @@ describe('a mistake is shown', () => {
 describe('a mistake of the pipeline stands', () => {
   it('at the name that is unknown, and at the value that is wrong', () => {
     expect(allShown('steps:\n  - command: make\n    agnets: { queue: x }\n')).toMatch(/^p\.yml:3:5: .*\n {6}agnets: \{ queue: x \}\n {6}\^~~~~~$/)
+    expect(allShown('steps:\n  - command: make\n    image: alpine\n')).toMatch(/^p\.yml:3:5: .*\n {6}image: alpine\n {6}\^~~~~$/)
     expect(allShown('steps:\n  - command: make\n    parallelism: many\n')).toMatch(/^p\.yml:3:18: .*\n.*\n {19}\^~~~$/)
   })
 

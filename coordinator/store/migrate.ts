@@ -18,7 +18,8 @@ const BOOK = '"__drizzle_migrations"'
 
 export function migrate(on: Sql, { journal, migrations }: Migrations): void {
   on.run(`create table if not exists ${BOOK} (id serial primary key, hash text not null, created_at numeric)`, [])
-  const last = Number(on.all(`select max(created_at) from ${BOOK}`, [])[0]?.[0] ?? 0)
+  // The last entry is the newest; looking for it among all would cost a read of each at every wake.
+  const last = Number(on.all(`select created_at from ${BOOK} order by rowid desc limit 1`, [])[0]?.[0] ?? 0)
   const newest = Math.max(...journal.entries.map(({ when }) => when))
   if (last > newest) throw new MigrationError(`its tables are of ${day(last)}, newer than this version, which knows those of ${day(newest)}: deploy the version that wrote them, or a later one`)
   for (const { idx, when, tag } of journal.entries) {

@@ -3,6 +3,7 @@
  * filled in where the step says `{{matrix}}` or `{{matrix.name}}`. Limits are Buildkite's.
  */
 import { nearest } from '../nearest.ts'
+import type { Json } from './canonical.ts'
 import { PIPELINE_LIMITS } from './limits.ts'
 import type { CommandStep, Matrix, MatrixValue, SoftFail } from './steps.ts'
 
@@ -75,7 +76,7 @@ function isWhole(of: Readonly<Record<string, MatrixValue>>, names: readonly stri
 const PLACEHOLDER = /\{\{\s*matrix(?:\.([\w-]+))?\s*\}\}/g
 
 /** The step as one job of the matrix has it. */
-export function withValues(step: CommandStep, { values }: Combination): Pick<CommandStep, 'command' | 'label' | 'env' | 'queue' | 'tags'> {
+export function withValues(step: CommandStep, { values }: Combination): Pick<CommandStep, 'command' | 'label' | 'env' | 'queue' | 'tags' | 'plugins'> {
   const fill = (text: string): string => text.replace(PLACEHOLDER, (whole, name: string | undefined) => values[name ?? ''] ?? whole)
   const list = Object.values(values).join(', ')
   const label = step.label === null ? list : fill(step.label)
@@ -85,7 +86,15 @@ export function withValues(step: CommandStep, { values }: Combination): Pick<Com
     env: Object.fromEntries(Object.entries(step.env).map(([name, text]) => [name, fill(text)])),
     queue: step.queue === null ? null : fill(step.queue),
     tags: step.tags.map(fill),
+    plugins: step.plugins.map(({ source, configuration }) => ({ source: fill(source), configuration: filled(configuration, fill) })),
   }
+}
+
+function filled(value: Json, fill: (text: string) => string): Json {
+  if (typeof value === 'string') return fill(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((one: Json) => filled(one, fill))
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [fill(name), filled(one, fill)]))
 }
 
 /** What is wrong with the placeholders of a text; null: nothing. */

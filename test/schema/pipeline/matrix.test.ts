@@ -56,8 +56,8 @@ describe('values', () => {
   if (first === undefined) throw new Error('no combination')
 
   it('are filled in wherever a step may say so', () => {
-    const step = commandStep('t', { command: 'make {{ matrix.os }}-{{matrix.node}} {{other}}', label: 'On {{matrix.os}}', env: { OS: '{{matrix.os}}' }, queue: '{{matrix.os}}', tags: ['node={{matrix.node}}'] })
-    expect(withValues(step, first)).toEqual({ command: 'make linux-20 {{other}}', label: 'On linux', env: { OS: 'linux' }, queue: 'linux', tags: ['node=20'] })
+    const step = commandStep('t', { command: 'make {{ matrix.os }}-{{matrix.node}} {{other}}', label: 'On {{matrix.os}}', env: { OS: '{{matrix.os}}' }, queue: '{{matrix.os}}', tags: ['node={{matrix.node}}'], plugins: [{ source: 'x#{{matrix.node}}', configuration: { run: ['{{matrix.os}}', 1], '{{matrix.os}}': null } }] })
+    expect(withValues(step, first)).toEqual({ command: 'make linux-20 {{other}}', label: 'On linux', env: { OS: 'linux' }, queue: 'linux', tags: ['node=20'], plugins: [{ source: 'x#20', configuration: { run: ['linux', 1], linux: null } }] })
   })
 
   it('tell jobs apart that nothing else does', () => {

@@ -1,6 +1,7 @@
 /** One build: how it stands, why it waits, what was tried, and what it printed. */
 import type { AttemptView, BuildView, JobView } from '../../schema/api.ts'
 import { isFinal, isFinalBuild } from '../../schema/job.ts'
+import { Asks, type AskForm } from './ask.tsx'
 import { buildPath, titleOf } from './builds.tsx'
 import { Crumbs, Page, type PageFrame } from './layout.tsx'
 import { Log, type LogText } from './log.tsx'
@@ -31,10 +32,12 @@ interface BuildProps {
   readonly build: BuildView
   readonly selection: Selection
   readonly log: LogText | null
+  /** Answers that were refused; null: none. */
+  readonly form: AskForm | null
   readonly islands: readonly string[]
 }
 
-export function BuildDetails({ frame, build, selection, log, islands }: BuildProps) {
+export function BuildDetails({ frame, build, selection, log, form, islands }: BuildProps) {
   const { job, attempt } = selection
   const title = titleOf(build)
   return (
@@ -45,7 +48,7 @@ export function BuildDetails({ frame, build, selection, log, islands }: BuildPro
       icon={stateIcon(build.state)}
       islands={islands}
       style={ansiCss}
-      {...(isFinalBuild(build.state) ? {} : { refreshMs: 2000 })}
+      {...(isFinalBuild(build.state) || form !== null ? {} : { refreshMs: 2000 })}
     >
       <Crumbs above={[{ href: '/', name: 'Builds' }, { href: `/projects/${build.project}`, name: build.project }]} />
       <div class={`head build-head ${build.state}`}>
@@ -65,6 +68,7 @@ export function BuildDetails({ frame, build, selection, log, islands }: BuildPro
           </span>
         </p>
       </div>
+      <Asks build={build} form={form} mayAnswer={mayBuild(frame.principal)} />
       {build.jobs.length > 1 && <Jobs build={build} selected={job} now={frame.now} />}
       {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} />}
       {job !== null && attempt !== null && <Log job={job.id} attempt={attempt} text={log} />}

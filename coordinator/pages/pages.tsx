@@ -3,7 +3,7 @@
  * repeats nothing. Who may is decided before, in `worker.ts`; refusals become pages in `http/shell.ts`.
  */
 import { Hono } from 'hono'
-import { branchName, createBuildRequest, retryRequest, type AttemptView, type CreateBuildRequest } from '../../schema/api.ts'
+import { branchName, createBuildRequest, retryRequest, type AttemptView, type BuildView, type CreateBuildRequest } from '../../schema/api.ts'
 import { BUILD_STATES, type AttemptId } from '../../schema/job.ts'
 import buildIsland from '../../dist/islands/build.txt'
 import liveIsland from '../../dist/islands/live.txt'
@@ -11,10 +11,11 @@ import { ownOrigin, scheduler, type HttpContext, type HttpEnvironment } from '..
 import { readForm } from '../http/input.ts'
 import { readLog } from '../http/log.ts'
 import { mistakes } from '../http/mistakes.ts'
-import { problem, valueOf } from '../http/problem.ts'
-import { buildNumberOf, slugOf } from '../http/route.ts'
+import { problem, ProblemError, valueOf } from '../http/problem.ts'
+import { buildNumberOf, slugOf, stepOf } from '../http/route.ts'
 import { sha256Hex } from '../trust/tokens.ts'
 import { AgentsPage } from './agents.tsx'
+import { answersOf, type AskForm } from './ask.tsx'
 import { BuildDetails, select } from './build.tsx'
 import { buildPath, BuildsPage, type BuildsQuery } from './builds.tsx'
 import { document, type PageFrame } from './layout.tsx'
@@ -57,13 +58,7 @@ pageRoutes.post('/projects/:slug/builds', async (c) => {
 // Where a form that was refused left the browser: reloading leads back to the form.
 pageRoutes.get('/projects/:slug/builds', (c) => c.redirect(`/projects/${slugOf(c)}`, 303))
 
-pageRoutes.get('/projects/:slug/builds/:number', async (c) => {
-  const build = valueOf(await scheduler(c.env).build(slugOf(c), buildNumberOf(c), ownOrigin(c)))
-  const selection = select(build, { job: c.req.query('job'), attempt: c.req.query('attempt') })
-  // A page that refreshes itself follows its log already.
-  const log = selection.attempt === null || isRefresh(c) ? null : await readTail(c, selection.attempt)
-  return show(c, <BuildDetails frame={frameOf(c)} build={build} selection={selection} log={log} islands={[liveIsland, buildIsland]} />)
-})
+pageRoutes.get('/projects/:slug/builds/:number', async (c) => showBuild(c, valueOf(await scheduler(c.env).build(slugOf(c), buildNumberOf(c), ownOrigin(c)))))
 
 pageRoutes.post('/projects/:slug/builds/:number/cancel', async (c) => {
   const build = valueOf(await scheduler(c.env).cancelBuild(slugOf(c), buildNumberOf(c), ownOrigin(c)))
@@ -77,6 +72,25 @@ pageRoutes.post('/projects/:slug/builds/:number/retry', async (c) => {
   const build = valueOf(await scheduler(c.env).retryBuild(slugOf(c), buildNumberOf(c), request.data, ownOrigin(c)))
   return c.redirect(buildPath(build), 303)
 })
+
+pageRoutes.post('/projects/:slug/builds/:number/steps/:id/unblock', async (c) => {
+  const given = answersOf(await readForm(c, 1024 * 1024))
+  const [slug, number, step] = [slugOf(c), buildNumberOf(c), stepOf(c)]
+  const answered = await scheduler(c.env).unblock(slug, number, step, { by: c.get('principal').name, given }, ownOrigin(c))
+  if (answered.ok) return c.redirect(buildPath(answered.value), 303)
+  if (answered.problem.code !== 'answers-invalid') throw new ProblemError(answered.problem)
+  return showBuild(c, valueOf(await scheduler(c.env).build(slug, number, ownOrigin(c))), { step, given, problem: answered.problem })
+})
+
+// As above: where a form that was refused left the browser.
+pageRoutes.get('/projects/:slug/builds/:number/steps/:id/unblock', (c) => c.redirect(`/projects/${slugOf(c)}/builds/${buildNumberOf(c)}`, 303))
+
+async function showBuild(c: HttpContext, build: BuildView, form: AskForm | null = null): Promise<Response> {
+  const selection = select(build, { job: c.req.query('job'), attempt: c.req.query('attempt') })
+  // A page that refreshes itself follows its log already.
+  const log = selection.attempt === null || isRefresh(c) ? null : await readTail(c, selection.attempt)
+  return show(c, <BuildDetails frame={frameOf(c)} build={build} selection={selection} log={log} form={form} islands={[liveIsland, buildIsland]} />, form === null ? 200 : 422)
+}
 
 async function showProject(c: HttpContext, form: BuildForm, status: 200 | 422 = 200): Promise<Response> {
   const query = buildsQuery(c)

@@ -34,7 +34,7 @@ button{font:inherit;color:var(--text);background:var(--sheet);border:1px solid v
 button:hover{border-color:var(--soft)}button:disabled{opacity:.6;cursor:default}
 .primary{background:var(--brand);border-color:var(--brand);color:var(--ground);font-weight:600}
 .quiet{border-color:transparent;background:none;color:var(--soft);padding:4px 6px}.quiet:hover{color:var(--text)}
-input,textarea{font:inherit;color:inherit;background:var(--sheet);border:1px solid var(--line-strong);border-radius:6px;padding:4px 9px;width:100%}
+input,textarea,select{font:inherit;color:inherit;background:var(--sheet);border:1px solid var(--line-strong);border-radius:6px;padding:4px 9px;width:100%}
 textarea{font-family:var(--mono);font-size:13px;resize:vertical;display:block}
 input::placeholder,textarea::placeholder{color:var(--soft);opacity:.75}[aria-invalid]{border-color:var(--bad)}
 .error{color:var(--bad)}.problem{background:var(--bad-ground);border-left:3px solid var(--bad);padding:7px 11px;overflow-wrap:anywhere;border-radius:0 5px 5px 0}
@@ -77,6 +77,9 @@ p.none{padding:26px 2px;color:var(--soft)}
 .job{display:grid;gap:9px;margin-bottom:16px}.command code{font-size:13px;overflow-wrap:anywhere}.command::before{content:"$ ";color:var(--soft);font-family:var(--mono)}
 .job summary{cursor:pointer}.job details pre{margin-top:6px}
 .waiting{background:var(--held-ground);border-left:3px solid var(--held);padding:7px 11px;border-radius:0 5px 5px 0}
+.ask{background:var(--held-ground);border-left:3px solid var(--held);border-radius:0 8px 8px 0;padding:12px 14px;margin-bottom:16px;max-width:720px;overflow-wrap:anywhere}.ask h2{font-size:15px}.prompt{white-space:pre-line;margin-top:3px}
+.ask form{display:grid;gap:12px;margin-top:10px}.question{border:0;margin:0;padding:0;min-width:0;display:grid;gap:3px}.question>label,.question legend{padding:0;font-weight:550}.ask p.hint,.ask .error{font-size:13px}.ask button{justify-self:start}
+.option{display:flex;gap:8px;align-items:baseline}.option input{width:auto;flex:none}
 .offers{display:flex;flex-wrap:wrap;gap:3px 6px;color:var(--soft)}.tag{background:var(--code);border-radius:4px;padding:0 6px;color:var(--text);overflow-wrap:anywhere}
 .attempts{border-collapse:separate;border-spacing:0;width:100%}
 .attempts td{overflow-wrap:anywhere}.attempts th,.attempts td{text-align:left;padding:5px 14px;font-weight:400;vertical-align:baseline}.attempts thead th{color:var(--soft);font-size:12.5px}
@@ -107,7 +110,7 @@ main{padding:12px 12px 40px}.top{padding:0 12px;gap:10px}.who span{display:none}
 .attempts,.attempts tbody{display:block}.attempts thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);display:block}.attempts tbody tr{display:flex;flex-wrap:wrap;gap:0 12px;padding:7px 12px}.attempts tbody tr+tr{border-top:1px solid var(--line)}.attempts tbody tr>*{border:0;padding:0;width:auto}.attempts .how:empty{display:none}.attempts .selected{box-shadow:inset 3px 0 var(--brand)}.attempts .selected th{box-shadow:none}
 .agents-list>li{grid-template:"state seen" auto "about about" auto "slots host" auto/1fr auto;padding:9px 12px;gap:3px 12px}.agents-list .state{grid-area:state}.about{grid-area:about}.slots{grid-area:slots}.seen{grid-area:seen}.host{grid-area:host}
 .log{margin:0 -12px;border-radius:0;border-width:1px 0}.lines{font-size:12px}.lines>div{padding:0 10px 0 46px}.lines>div>a[data-n]{margin-left:-46px;width:38px}
-input,textarea{font-size:16px}}
+input,textarea,select{font-size:16px}}
 @media print{.top,.actions,.start,.filters{display:none}.lines{max-height:none}}
 `
 

@@ -5,7 +5,7 @@ import type { AgentId, AttemptId } from '../../../schema/job.ts'
 import type { SyncReply } from '../../../schema/sync.ts'
 import { sha256Hex } from '../../../coordinator/trust/tokens.ts'
 import { jobTokenOf } from '../../support/job-token.ts'
-import { ask, json } from '../../support/ask.ts'
+import { ask, json, ORIGIN } from '../../support/ask.ts'
 
 const REGISTRATION = 'kdg_reg_for-tests-only-0123456789abcdef'
 let names = 0
@@ -132,6 +132,25 @@ describe('a block with fields', () => {
     expect((await unblock('ask', { fields: { version: '7', where: ['mars', 'eu'] } })).status).toBe(200)
     expect((await build()).steps.find(({ key }) => key === 'ask')).toMatchObject({ state: 'done', unblocked: { by: 'admin token', answers: { version: '7', where: 'eu\nmars' } } })
     expect(await json(await metaData('get', { key: 'where' }))).toEqual({ value: 'eu\nmars' })
+  })
+
+  it('is answered by the form of its page, which keeps what was typed when it is refused; not by that of another site', async () => {
+    const { name, upload, build } = await running()
+    await upload(ASKING)
+    const path = `/projects/${name}/builds/1`
+    const link = await json<{ url: string }>(await ask('/api/v1/login-links', { method: 'POST' }))
+    const signIn = await ask('/sign-in', { method: 'POST', token: null, headers: { 'content-type': 'application/x-www-form-urlencoded', origin: ORIGIN }, body: `token=${new URL(link.url).searchParams.get('token') ?? ''}` })
+    const cookie = signIn.headers.get('set-cookie')?.split(';')[0] ?? ''
+    const html = await (await ask(path, { token: null, headers: { cookie, accept: 'text/html' } })).text()
+    const action = /action="([^"]*\/unblock)"/.exec(html)?.[1] ?? ''
+    const send = (fields: string, origin = ORIGIN) => ask(action, { method: 'POST', token: null, headers: { cookie, accept: 'text/html', origin, 'content-type': 'application/x-www-form-urlencoded' }, body: fields })
+    expect((await send('asked=version&answer.version=7&asked=where&answer.where=eu', 'https://evil.example')).status).toBe(403)
+    const refused = await send('asked=version&answer.version=seven&asked=where')
+    expect(refused.status).toBe(422)
+    expect(await refused.text()).toMatch(/value="seven".*It must match the format.*It needs an answer/s)
+    const taken = await send('asked=version&answer.version=7&asked=where&answer.where=eu&answer.where=mars')
+    expect([taken.status, taken.headers.get('location')]).toEqual([303, path])
+    expect((await build()).steps.find(({ key }) => key === 'ask')?.unblocked?.answers).toEqual({ version: '7', where: 'eu\nmars' })
   })
 
   it('whose format cannot be read is refused at its upload', async () => {

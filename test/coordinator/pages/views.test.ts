@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { AgentsPage } from '../../../coordinator/pages/agents.tsx'
+import { answersOf, type AskForm } from '../../../coordinator/pages/ask.tsx'
 import { BuildDetails, select } from '../../../coordinator/pages/build.tsx'
 import { BuildsPage } from '../../../coordinator/pages/builds.tsx'
 import type { PageFrame } from '../../../coordinator/pages/layout.tsx'
 import { signInPage } from '../../../coordinator/pages/sign-in.tsx'
 import { duration, ending } from '../../../coordinator/pages/state.tsx'
-import type { BuildView } from '../../../schema/api.ts'
-import { agentView, attemptView, buildSummary, buildView, jobView } from '../../support/views.ts'
+import type { BuildView, StepView } from '../../../schema/api.ts'
+import type { Field, SelectField, TextField } from '../../../schema/pipeline/steps.ts'
+import { agentView, attemptView, buildSummary, buildView, jobView, stepView } from '../../support/views.ts'
 
 const frame: PageFrame = { nonce: 'n0nce', principal: { root: 't', tokenId: 't', name: 'ada', scope: 'build' }, now: Date.parse('2026-11-24T10:06:00.000Z') }
 const reader: PageFrame = { ...frame, principal: { root: 't', tokenId: 't', name: 'eve', scope: 'read' } }
@@ -15,8 +17,8 @@ async function builds(over: Partial<Parameters<typeof BuildsPage>[0]> = {}): Pro
   return String(await BuildsPage({ frame, page: { builds: [buildSummary()], next_cursor: null }, query: {}, origin: 'https://kedge.test', islands: ['/*live*/'], ...over }))
 }
 
-async function build(view: BuildView, { frame: of = frame, ...asked }: { readonly frame?: PageFrame; readonly job?: string; readonly attempt?: string } = {}): Promise<string> {
-  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, islands: [] }))
+async function build(view: BuildView, { frame: of = frame, form = null, ...asked }: { readonly frame?: PageFrame; readonly form?: AskForm | null; readonly job?: string; readonly attempt?: string } = {}): Promise<string> {
+  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, form, islands: [] }))
 }
 
 describe('every page', () => {
@@ -90,6 +92,57 @@ describe('a build', () => {
     const html = await build(buildView({ state: 'failed', jobs: [jobView({ state: 'failed', exit_status: 137, attempts: [lost, attemptView({ id: 'J1-7-1.2', fence: 2, state: 'failed', exit_status: 137 })] })] }))
     expect(html).toContain('its agent was silent for 120 s')
     expect(html).toContain('exit 137 (SIGKILL)')
+  })
+})
+
+describe('a block that waits for a person', () => {
+  const option = (value: string, over = {}) => ({ label: `In ${value}`, value, hint: null, required: null, ...over })
+  const version: TextField = { kind: 'text', key: 'release/version', label: 'Version', hint: 'As it will be called', required: true, default: '1.0', format: null }
+  const where: SelectField = { kind: 'select', key: 'where', label: null, hint: null, required: true, options: [option('eu', { hint: 'Frankfurt' }), option('us')], multiple: false, default: ['us'] }
+  const asking = (fields: readonly Field[], over: Partial<StepView> = {}) => buildView({ state: 'blocked', finished_at: null, steps: [stepView({ step: 3, kind: 'block', state: 'blocked', label: 'Release?', prompt: 'Look twice.', fields, ...over })] })
+
+  it('is a form that says what is asked, and leads to its step', async () => {
+    const html = await build(asking([version, where], { submit: 'Ship' }))
+    for (const text of ['action="/projects/shop/builds/7/steps/3/unblock"', 'Release?', 'Look twice.', '>Ship</button>', 'As it will be called', 'name="asked" value="release/version"', 'name="answer.release/version"', 'value="1.0"', '>where</legend>', 'Frankfurt']) expect(html).toContain(text)
+    expect(html).toMatch(/<input value="1\.0"[^>]* required="" aria-describedby="ask-3-0-hint"/)
+    expect(html).toMatch(/<input type="radio" name="answer\.where" value="us" checked="" required=""/)
+    expect(html).toContain('data-refresh')
+  })
+
+  it('has a list to check where several may be chosen, one to drop down where there are many, and a way to choose none', async () => {
+    expect(await build(asking([{ ...where, multiple: true, options: [option('eu', { required: true }), option('us')], default: [] }]))).toMatch(/<input type="checkbox" name="answer\.where" value="eu" required=""\/>.*<input type="checkbox" name="answer\.where" value="us"\/>/s)
+    expect(await build(asking([{ ...where, options: Array.from({ length: 9 }, (_, n) => option(`o${n}`)), default: ['o3'] }]))).toMatch(/<select id="ask-3-0" name="answer\.where" required="">.*<option value="">Choose one.*<option value="o3" selected="">/s)
+    expect(await build(asking([{ ...where, required: false }]))).toMatch(/\(optional\).*<input type="radio" name="answer\.where" value=""\/>/s)
+  })
+
+  it('keeps what was answered, marks what is wrong, and does not refresh that away', async () => {
+    const html = await build(asking([version, where]), { form: { step: '3', given: [['release/version', 'x\ny'], ['where', 'eu']], problem: { detail: 'x', errors: [{ path: 'fields.release/version', message: 'must match the format' }, { path: 'fields.who', message: 'is not asked for' }] } } })
+    expect(html).toMatch(/<textarea[^>]* aria-describedby="ask-3-0-hint ask-3-0-error" aria-invalid="true">x\ny<\/textarea>/)
+    expect(html).toContain('id="ask-3-0-error">It must match the format.')
+    expect(html).toContain('&quot;fields.who&quot; is not asked for.')
+    expect(html).toContain('value="eu" checked=""')
+    expect(html).not.toContain('data-refresh')
+  })
+
+  it('escapes what the pipeline and people wrote', async () => {
+    const hostile = '"></textarea><script>alert(1)</script>'
+    const html = await build(asking([{ ...version, key: hostile, label: hostile, hint: hostile, default: `${hostile}\n` }, { ...where, label: hostile, options: [option(hostile, { label: hostile, hint: hostile })] }], { label: hostile, prompt: hostile, submit: hostile }))
+    expect(html).not.toContain('<script>alert')
+    expect(html).not.toContain('"></textarea>')
+  })
+
+  it('shows whoever may only read what is asked, and no form', async () => {
+    const html = await build(asking([version]), { frame: reader })
+    expect(html).toContain('Look twice.')
+    expect(html).not.toContain('/unblock"')
+  })
+
+  it('is no form any more once it was let pass', async () => {
+    expect(await build(asking([version], { state: 'done', outcome: 'passed' }))).not.toContain('/unblock"')
+  })
+
+  it('takes from its form what was answered, also with nothing', () => {
+    expect(answersOf(new URLSearchParams('asked=a&answer.a=x&asked=b&answer.b=1&answer.b=2&asked=c&answer.d=y&asked=__proto__&answer.__proto__=z'))).toEqual([['a', 'x'], ['b', ['1', '2']], ['c', []], ['__proto__', 'z']])
   })
 })
 

@@ -37,10 +37,10 @@ export function isFailure(outcome: StepOutcome | null): boolean {
 
 /**
  * A step that `to` waits for is done. A wait that let failures pass lets the steps behind it run, but the next wait
- * remembers them: only one that says so itself lets them pass again.
+ * or block remembers them: only a wait that says so itself lets them pass again.
  */
 export function letGo(to: StepRow, from: StepRow, edge: Pick<EdgeRow, 'allowFailure'>): Partial<StepRow> {
-  const stops = isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && to.kind === 'wait')
+  const stops = isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && (to.kind === 'wait' || to.kind === 'block'))
   return { needs: to.needs - 1, isBroken: to.isBroken || (stops && !edge.allowFailure) }
 }
 

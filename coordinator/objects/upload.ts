@@ -3,7 +3,7 @@
  * time: by its key within an attempt, and by what it brings when the job's next attempt has to do all of it again.
  */
 import type { Problem } from '../../schema/api.ts'
-import { attemptId, type AttemptId } from '../../schema/job.ts'
+import { jobId, type AttemptId } from '../../schema/job.ts'
 import { graphOf } from '../../schema/pipeline/graph.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { leftOutOf } from '../../schema/pipeline/left-out.ts'
@@ -21,9 +21,10 @@ import { problem, type Answer, type PipelineUpload, type Uploaded } from './sche
 
 const REFUSED = 'The steps were not taken'
 
-/** What is kept of an upload that was accepted. */
+/** What is kept of an upload that was accepted, by its key and by what it brought. */
 interface Kept extends Uploaded {
-  readonly fence: number
+  /** The last attempt that brought it. */
+  readonly attempt: AttemptId
   readonly digest: string
 }
 
@@ -31,14 +32,22 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   const { on, now } = event
   const current = currentJob(event, attempt, { title: REFUSED, noMore: 'brings no more steps' })
   if (!current.ok) return current
-  const { job, fence } = current
+  const { job } = current
   if (job.cancel) return refuse(409, 'build_canceled', 'The build was cancelled: it gets no more steps.')
-  const root = rootOf(event, job)
-  const byKey = `upload ${attemptId({ ...root, fence })} ${key}`
-  const byDigest = `upload ${attemptId({ ...root, fence: 1 })} of ${digest}`
-  const before = kept(on, byKey) ?? earlier(kept(on, byDigest), fence)
-  if (before !== null && before.digest !== digest) return refuse(422, 'idempotency-key-reused', 'This Idempotency-Key brought other steps before. Use a new key for a new upload.')
-  if (before !== null) return { ok: true, value: { steps: before.steps, jobs: before.jobs } }
+  const byKey = `upload ${attempt} ${key}`
+  const repeated = kept(on, byKey)
+  if (repeated !== null && repeated.digest !== digest) return refuse(422, 'idempotency-key-reused', 'This Idempotency-Key brought other steps before. Use a new key for a new upload.')
+  if (repeated !== null) return { ok: true, value: { steps: repeated.steps, jobs: repeated.jobs } }
+  const { name, before } = placeOf(event, `upload ${jobId(rootOf(event, job))} ${digest}`, attempt)
+  const keep = (value: Uploaded): void => {
+    const answer = JSON.stringify({ ...value, attempt, digest } satisfies Kept)
+    for (const one of [byKey, name]) load.dedups.insert(on, { key: one, answer, at: now }, { orReplace: true })
+  }
+  if (before !== null) {
+    const value = { steps: before.steps, jobs: before.jobs }
+    keep(value)
+    return { ok: true, value }
+  }
 
   const build = load.build(on, job.project, job.build)
   const project = event.memory.projects.get(job.project)
@@ -72,8 +81,7 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   }
   for (const [jobClass, count] of queued) event.effects.push({ kind: 'ring-class', class: jobClass, count })
   const value: Uploaded = { steps: plan.steps, jobs: plan.jobs.length }
-  const answer = JSON.stringify({ ...value, fence, digest } satisfies Kept)
-  for (const name of [byKey, byDigest]) if (load.dedup(on, name) === null) load.dedups.insert(on, { key: name, answer, at: now })
+  keep(value)
   return { ok: true, value }
 }
 
@@ -82,9 +90,17 @@ function kept(on: Event['on'], key: string): Kept | null {
   return text === null ? null : (JSON.parse(text) as Kept) // written above
 }
 
-/** Only of an attempt before: within one, the same steps twice are meant twice. */
-function earlier(upload: Kept | null, fence: number): Kept | null {
-  return upload !== null && upload.fence < fence ? upload : null
+/**
+ * Where an upload of an attempt is written down by what it brings. A later attempt has to do all of it again: its first
+ * upload of the same steps is the first of the attempts before, its second the second; `before` is that one.
+ */
+function placeOf({ on }: Event, what: string, attempt: AttemptId): { readonly name: string; readonly before: Kept | null } {
+  for (let nth = 1; ; nth += 1) {
+    // Leaves at the first that this attempt has not brought yet; it may bring `uploadsPerJob` at most.
+    const name = `${what} ${nth}`
+    const before = kept(on, name)
+    if (before === null || before.attempt !== attempt) return { name, before }
+  }
 }
 
 /** The job that this one was retried from, at the first. */

@@ -9,7 +9,8 @@ import type { RunningCommand } from '../../agent/runner/attempt.ts'
 import type { AttemptId } from '../../schema/job.ts'
 import { Dice } from './chance.ts'
 import { SimDisk, type DiskUser } from './disk.ts'
-import type { AgentPlan, JobPlan } from './script.ts'
+import type { JobPlan } from './job-plan.ts'
+import type { AgentPlan } from './script.ts'
 import type { Owner, VirtualTime } from './time.ts'
 
 export const STATE = '/state'
@@ -35,7 +36,7 @@ export interface Surroundings {
   nextPid(): number
   trace(machine: SimMachine, text: string): void
   going(machine: SimMachine, path: string): void
-  spawned(machine: SimMachine, attempt: AttemptId): void
+  spawned(machine: SimMachine, attempt: AttemptId, command: string, isAlive: () => boolean): void
   commandEnds(attempt: AttemptId): void
   /** The agent took these bytes of the attempt's output. */
   printed(attempt: AttemptId, text: string): void
@@ -237,7 +238,6 @@ export class SimMachine {
     const { time } = around
     const { attempt } = request
     const plan = around.job(request.spec.command)
-    around.spawned(this, attempt)
     const pid = around.nextPid()
     const taken: Promise<void>[] = []
     let stoppedBy: string | null = null
@@ -254,6 +254,7 @@ export class SimMachine {
     }
     const command: Command = { attempt, pid, startedBy: process, isAlive: true, kill: (signal) => over(null, signal) }
     this.table.add(command)
+    around.spawned(this, attempt, request.spec.command, () => command.isAlive)
     const stop = (why: string, graceMs = request.graceMs): void => {
       if (!command.isAlive) return
       stoppedBy ??= why

@@ -1,12 +1,19 @@
 /** People: they ask for builds, sometimes twice because no answer came, and change their minds. */
 import type { SimCoordinator } from './coordinator.ts'
-import type { BuildPlan, JobPlan } from './script.ts'
+import type { JobPlan } from './job-plan.ts'
+import type { BuildPlan } from './script.ts'
+import { commandOf, pipelineOf, type StepPlan } from './steps.ts'
 import type { VirtualTime } from './time.ts'
 import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'
+import { isFinalBuild, type AttemptId } from '../../schema/job.ts'
 
 const ORIGIN = 'http://kedge'
 /** How soon a person tries again when nobody answers. */
 const PATIENCE_MS = 5000
+/** A job tries sooner: it may end. */
+const UPLOAD_PATIENCE_MS = 400
+const UPLOADS_AFTER_MS = 20
+const LOOKS_EVERY_MS = 20_000
 
 interface Asked {
   readonly plan: BuildPlan
@@ -14,10 +21,21 @@ interface Asked {
   readonly numbers: Set<number>
 }
 
+/** A step within the plan of its build. */
+export interface StepPlace {
+  readonly build: string
+  readonly plans: readonly StepPlan[]
+  readonly number: number
+}
+
 export class People {
   readonly builds = new Map<string, Asked>()
   /** By command. */
   readonly #jobs = new Map<string, JobPlan>()
+  /** By command of a step. */
+  readonly #steps = new Map<string, StepPlace>()
+  /** Blocks that somebody has asked to let pass, as `BUILD/KEY`. */
+  readonly #unblocked = new Set<string>()
   /** By agent. */
   readonly #wishes = new Map<string, 'drain' | 'resume' | 'revoke'>()
   readonly #time: VirtualTime
@@ -34,6 +52,50 @@ export class People {
     return plan
   }
 
+  /** Null: it is no command of a step. */
+  stepOf(command: string): StepPlace | null {
+    return this.#steps.get(command) ?? null
+  }
+
+  hasUnblocked(block: string): boolean {
+    return this.#unblocked.has(block)
+  }
+
+  /** The command of the attempt has begun: what it uploads, it uploads until it is answered; twice, when the answer is lost. */
+  commandBegins(attempt: AttemptId, command: string, isAlive: () => boolean): void {
+    const plan = this.builds.get(command)?.plan
+    if (plan === undefined || plan.steps.length === 0) return
+    const brought = pipelineOf(plan.key, plan.steps)
+    let repeats = plan.repeats
+    const ask = async (): Promise<void> => {
+      if (!isAlive()) return
+      const answer = await this.#coordinator.ask((cluster, now) => cluster.uploadPipeline(now, attempt, { pipeline: brought, key: attempt, digest: `digest of ${plan.key}` }))
+      if (answer?.ok === false && answer.problem.status !== 409) throw new Error(answer.problem.detail)
+      if (answer?.ok === true) for (const step of plan.steps) if (step.kind === 'block') this.#letPass(plan, step)
+      if (answer === null || (repeats -= 1) >= 0) this.#time.after(UPLOAD_PATIENCE_MS, ask)
+    }
+    this.#time.after(UPLOADS_AFTER_MS, ask)
+  }
+
+  /** Somebody looks once in a while, and lets pass what waits. */
+  #letPass(plan: BuildPlan, step: StepPlan): void {
+    const block = commandOf(plan.key, step)
+    const [number] = this.builds.get(plan.key)?.numbers ?? []
+    const again = (): void => void this.#time.after(LOOKS_EVERY_MS, () => this.#letPass(plan, step))
+    if (number === undefined) return again()
+    const ask = async (): Promise<void> => {
+      const view = await this.#coordinator.event((upkeep) => upkeep.cluster.build(this.#coordinator.now(), plan.project, number, ORIGIN))
+      if (view?.ok !== true) return again()
+      const found = view.value.steps.find(({ key }) => key === step.key)
+      if (found?.state === 'done' || isFinalBuild(view.value.state)) return
+      if (found?.state !== 'running' && found?.state !== 'blocked') return again()
+      this.#unblocked.add(block)
+      await this.#coordinator.ask((cluster, now) => cluster.unblock(now, plan.project, number, step.key, { by: 'somebody', given: [] }, ORIGIN))
+      again()
+    }
+    void ask()
+  }
+
   async settle(): Promise<void> {
     await this.#until(() => this.#coordinator.ask((cluster, now) => cluster.createProject(now, createProjectRequest.parse({ slug: 'app', repository: 'https://git.example/app.git', command: 'make' }))))
     await this.#until(() => this.#coordinator.ask((cluster, now) => cluster.createProject(now, createProjectRequest.parse({ slug: 'bare', checkout: false, command: 'make' }))))
@@ -48,6 +110,11 @@ export class People {
 
   build(plan: BuildPlan): void {
     this.#jobs.set(plan.key, plan.job)
+    for (const [number, step] of plan.steps.entries()) {
+      if (step.job === null) continue
+      this.#jobs.set(commandOf(plan.key, step), step.job)
+      this.#steps.set(commandOf(plan.key, step), { build: plan.key, plans: plan.steps, number })
+    }
     const asked: Asked = { plan, numbers: new Set() }
     this.builds.set(plan.key, asked)
     let repeats = plan.repeats
@@ -75,7 +142,7 @@ export class People {
     const slug = asked.plan.project
     const ask = async (): Promise<void> => {
       const answer = await this.#coordinator.ask((cluster, now) =>
-        kind === 'cancel' ? cluster.cancelBuild(now, slug, number, ORIGIN) : kind === 'retry' ? cluster.retryBuild(now, slug, number, {}, ORIGIN) : this.#watch(now, slug, number, cluster),
+        kind === 'cancel' ? cluster.cancelBuild(now, slug, number, ORIGIN) : kind === 'retry' ? cluster.retryBuild(now, slug, number, asked.plan.steps.length > 0 ? { only: 'failed' } : {}, ORIGIN) : this.#watch(now, slug, number, cluster),
       )
       if (answer === null && kind !== 'watch') this.#time.after(PATIENCE_MS, ask)
     }

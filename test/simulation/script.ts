@@ -3,7 +3,9 @@
  * fault with its time. A script is data, so a failing one can be made shorter by leaving happenings out.
  */
 import { Dice } from './chance.ts'
+import type { JobPlan } from './job-plan.ts'
 import type { Link } from './link.ts'
+import { planSteps, type StepPlan } from './steps.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -15,18 +17,6 @@ export interface AgentPlan {
   readonly tags: readonly string[]
   readonly doorbell: boolean
   readonly registrationToken: string
-}
-
-export interface JobPlan {
-  readonly prepareMs: number
-  readonly prepareFails: boolean
-  readonly runMs: number
-  readonly exitStatus: number
-  readonly lines: readonly { readonly atMs: number; readonly text: string; readonly isSecret: boolean }[]
-  /** Null: only SIGKILL ends it. */
-  readonly heedsTermAfterMs: number | null
-  /** It takes the agent with it, as one that uses up all memory does. */
-  readonly killsAgentAfterMs: number | null
 }
 
 export interface BuildPlan {
@@ -42,6 +32,8 @@ export interface BuildPlan {
   readonly onPartition: 'continue' | 'stop'
   /** The first answers are lost and the person asks again with the same key. */
   readonly repeats: number
+  /** What its first job uploads while it runs; none: nothing. */
+  readonly steps: readonly StepPlan[]
 }
 
 export type Happening =
@@ -92,6 +84,8 @@ interface Profile {
   readonly outages?: readonly [number, number]
   /** Share of jobs that run for longer than any lease. */
   readonly long?: number
+  /** Share of builds whose first job uploads steps. */
+  readonly pipelines?: number
 }
 
 const ANY: Profile['weights'] = {
@@ -116,6 +110,7 @@ export const PROFILES = {
   copies: { says: 'state folders are copied, rolled back and used twice, also while the coordinator is away', weights: { clone: 6, 'roll back': 3, 'second process': 3, kill: 3, outage: 2 }, faults: [4, 10], builds: [20, 35], long: 0.3 },
   deaf: { says: 'requests arrive and replies do not', weights: { link: 20, kill: 2, evict: 2 }, faults: [4, 10], builds: [30, 60], agents: [1, 3] },
   flood: { says: 'a thousand jobs at once', weights: ANY, faults: [2, 8], builds: [1000, 1000], agents: [4, 8] },
+  pipelines: { says: 'builds have steps, and all else goes wrong too', weights: ANY, faults: [4, 18], builds: [6, 14], pipelines: 0.8 },
   day: { says: 'the coordinator is away for a day', weights: { outage: 1 }, faults: [1, 1], builds: [10, 20], agents: [1, 2], outages: [0.5 * 24 * 60 * MINUTE, 24 * 60 * MINUTE] },
 } as const satisfies Record<string, Profile>
 
@@ -123,11 +118,11 @@ export type ProfileName = keyof typeof PROFILES
 
 const USUAL: readonly [ProfileName, ...ProfileName[]] = ['mixed', 'mixed', 'mixed', 'mixed', 'restarts', 'restarts', 'network', 'network', 'coordinator', 'coordinator', 'disks', 'disks', 'people', 'outages', 'partitions', 'copies', 'slow', 'sleepers', 'deaf', 'stopping', 'calm']
 
-/** The profile of a seed when none is asked for: most are mixed; a flood and a day come once in a thousand. */
+/** The profile of a seed when none is asked for: most are mixed; one in fourteen is of pipelines, a flood and a day come once in a thousand. */
 export function profileOf(seed: number): ProfileName {
   const dice = new Dice(seed, 'profile')
   const rare = dice.next()
-  return rare < 0.001 ? 'flood' : rare < 0.0015 ? 'day' : dice.pick(USUAL)
+  return rare < 0.001 ? 'flood' : rare < 0.0015 ? 'day' : rare >= 0.93 ? 'pipelines' : dice.pick(USUAL)
 }
 
 export function writeScript(seed: number, name: ProfileName = profileOf(seed)): Script {
@@ -149,7 +144,7 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   for (let n = 1; n <= builds; n += 1) {
     const key = `b${n}`
     keys.push(key)
-    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: planBuild(key, dice, profile.long) })
+    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: planBuild(key, dice, profile) })
   }
   const weights = Object.entries(profile.weights) as [Happening['kind'], number][] // the keys are kinds
   const sum = weights.reduce((all, [, weight]) => all + weight, 0)
@@ -166,28 +161,34 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   return { seed, profile: name, agents, happenings, faultsUntil: lengthMs + longest }
 }
 
-function planBuild(key: string, dice: Dice, long = 0): BuildPlan {
-  const runMs = dice.chance(long) ? dice.between(130, 500) * SECOND : dice.chance(0.25) ? dice.between(0, 1500) : dice.chance(0.85) ? dice.between(1, 25) * SECOND : dice.between(25, 150) * SECOND
-  const lines = Array.from({ length: dice.chance(0.2) ? 0 : dice.whole(1, 6) }, (_, at) => ({ atMs: dice.between(0, runMs), text: `line ${at} of ${key}${dice.chance(0.05) ? ' long'.repeat(400) : ''}`, isSecret: dice.chance(0.08) }))
+function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0 }: Pick<Profile, 'long' | 'pipelines'>): BuildPlan {
+  const job = planJob(key, dice, long)
   return {
     kind: 'build',
     key,
-    job: {
-      prepareMs: dice.chance(0.5) ? dice.between(0, 50) : dice.between(50, 4000),
-      prepareFails: dice.chance(0.03),
-      runMs,
-      exitStatus: dice.chance(0.8) ? 0 : dice.whole(1, 255),
-      lines: lines.sort((one, other) => one.atMs - other.atMs),
-      heedsTermAfterMs: dice.chance(0.85) ? dice.between(1, 800) : null,
-      killsAgentAfterMs: dice.chance(0.015) ? dice.between(0, runMs) : null,
-    },
+    job,
     queue: 'default',
     tags: dice.chance(0.25) ? ['os=linux'] : [],
     priority: dice.chance(0.2) ? dice.whole(-3, 3) : 0,
     project: dice.chance(0.75) ? 'app' : 'bare',
     byBranch: dice.chance(0.5),
-    onPartition: dice.chance(runMs > 100 * SECOND ? 0.5 : 0.1) ? 'stop' : 'continue',
+    onPartition: dice.chance(job.runMs > 100 * SECOND ? 0.5 : 0.1) ? 'stop' : 'continue',
     repeats: dice.chance(0.1) ? dice.whole(1, 2) : 0,
+    steps: pipelines > 0 && dice.chance(pipelines) ? planSteps(dice, () => planJob(key, dice, long)) : [],
+  }
+}
+
+function planJob(key: string, dice: Dice, long: number): JobPlan {
+  const runMs = dice.chance(long) ? dice.between(130, 500) * SECOND : dice.chance(0.25) ? dice.between(0, 1500) : dice.chance(0.85) ? dice.between(1, 25) * SECOND : dice.between(25, 150) * SECOND
+  const lines = Array.from({ length: dice.chance(0.2) ? 0 : dice.whole(1, 6) }, (_, at) => ({ atMs: dice.between(0, runMs), text: `line ${at} of ${key}${dice.chance(0.05) ? ' long'.repeat(400) : ''}`, isSecret: dice.chance(0.08) }))
+  return {
+    prepareMs: dice.chance(0.5) ? dice.between(0, 50) : dice.between(50, 4000),
+    prepareFails: dice.chance(0.03),
+    runMs,
+    exitStatus: dice.chance(0.8) ? 0 : dice.whole(1, 255),
+    lines: lines.sort((one, other) => one.atMs - other.atMs),
+    heedsTermAfterMs: dice.chance(0.85) ? dice.between(1, 800) : null,
+    killsAgentAfterMs: dice.chance(0.015) ? dice.between(0, runMs) : null,
   }
 }
 
@@ -207,7 +208,7 @@ function planFault(kind: Happening['kind'], { dice, names, keys, name, profile }
   const forMs = name === 'partitions' ? dice.between(90, 400) * SECOND : name === 'deaf' ? dice.between(30, 600) * SECOND : dice.chance(0.6) ? dice.between(1, 40) * SECOND : dice.between(40, 320) * SECOND
   switch (kind) {
     case 'build':
-      return planBuild(key, dice)
+      return planBuild(key, dice, {})
     case 'push':
     case 'evict':
       return { kind }

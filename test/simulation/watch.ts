@@ -11,6 +11,7 @@ import { End } from './watch/end.ts'
 import { Machines } from './watch/machines.ts'
 import { Messages, type Synced } from './watch/messages.ts'
 import { Rows } from './watch/rows.ts'
+import { Steps } from './watch/steps.ts'
 import { Times } from './watch/times.ts'
 import { Truth } from './watch/truth.ts'
 import type { CallsOnlooker } from './worker.ts'
@@ -35,7 +36,7 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
 
   constructor({ time, machines, coordinator, people }: Watched) {
     this.truth = new Truth(time, machines, coordinator)
-    this.#rows = new Rows(this.truth)
+    this.#rows = new Rows(this.truth, new Steps(this.truth, people))
     this.messages = new Messages(this.truth)
     this.machines = new Machines(this.truth)
     this.times = new Times(this.truth)

@@ -94,9 +94,10 @@ class World {
       nextPid: () => (this.#pids += 1),
       trace: (machine, text) => this.tell(machine.plan.name, text),
       going: (machine, path) => machines.going(machine, path),
-      spawned: (machine, attempt) => {
+      spawned: (machine, attempt, command, isAlive) => {
         this.tell(machine.plan.name, `starts the command of ${attempt}`)
         machines.starts(machine, attempt)
+        this.#people.commandBegins(attempt, command, isAlive)
       },
       commandEnds: (attempt) => machines.commandEnds(attempt),
       printed: (attempt, text) => end.printed(attempt, text),

@@ -3,6 +3,7 @@
  * SQLite tells of each row as it is written, so a row may be looked at between two writes of one event; what is found then
  * counts when the event commits.
  */
+import type { Steps } from './steps.ts'
 import { attemptOf, isFinal, LEASE_MS, SECOND, type Job, type Truth } from './truth.ts'
 
 type JobColumns = [project: number, build: number, n: number, state: string, fence: number, agent: string | null, bootSeq: number | null, cancel: number, lostCount: number, digest: string | null, jobClass: number, ord: number, avoidAgent: string | null, spec: string, result: string | null]
@@ -13,8 +14,11 @@ export class Rows {
   /** By agent: when it handed attempts back. */
   readonly #handedBack = new Map<string, readonly number[]>()
 
-  constructor(truth: Truth) {
+  readonly #steps: Steps
+
+  constructor(truth: Truth, steps: Steps) {
     this.#truth = truth
+    this.#steps = steps
   }
 
   jobChanged(before: readonly unknown[] | null, row: readonly unknown[]): void {
@@ -24,6 +28,7 @@ export class Rows {
     const was = truth.jobs.get(job.id)
     truth.learn(truth.jobs, job.id, job)
     if (before !== null && was !== undefined) this.#judge(was, job)
+    this.#steps.jobChanged(before === null ? null : (was ?? null), job)
   }
 
   #read(row: readonly unknown[]): Job {

@@ -1,0 +1,112 @@
+/**
+ * Pipelines of a world: what the first job of some builds uploads while it runs, and which of its steps may start when,
+ * worked out here from the plan alone. It shares no code with what it watches [I28].
+ */
+import type { Pipeline, Step } from '../../schema/pipeline/steps.ts'
+import { blockStep, commandStep, pipeline, placed, waitStep } from '../support/steps.ts'
+import type { Dice } from './chance.ts'
+import type { JobPlan } from './job-plan.ts'
+
+export interface StepPlan {
+  readonly kind: 'command' | 'wait' | 'block'
+  /** Its key, and that of its block; the command is `BUILD/KEY`. */
+  readonly key: string
+  /** Numbers of steps before it; null: what stands before the last wait or block. */
+  readonly dependsOn: readonly { readonly step: number; readonly allowFailure: boolean }[] | null
+  readonly continueOnFailure: boolean
+  readonly softFail: boolean
+  readonly isLeftOut: boolean
+  readonly retries: number
+  /** Null: it has none. */
+  readonly job: JobPlan | null
+}
+
+export function planSteps(dice: Dice, planJob: () => JobPlan): readonly StepPlan[] {
+  return Array.from({ length: dice.whole(1, 8) }, (_, at): StepPlan => {
+    const kind = dice.chance(0.72) ? 'command' : dice.chance(0.75) ? 'wait' : 'block'
+    const depends = kind !== 'wait' && at > 0 && dice.chance(0.3)
+    return {
+      kind,
+      key: `s${at}`,
+      dependsOn: depends ? [...new Set(Array.from({ length: dice.whole(1, 2) }, () => dice.whole(0, at - 1)))].map((step) => ({ step, allowFailure: dice.chance(0.25) })) : null,
+      continueOnFailure: kind === 'wait' && dice.chance(0.25),
+      softFail: kind === 'command' && dice.chance(0.2),
+      isLeftOut: dice.chance(0.12),
+      retries: kind === 'command' && dice.chance(0.2) ? dice.whole(1, 2) : 0,
+      job: kind === 'command' ? planJob() : null,
+    }
+  })
+}
+
+export function commandOf(build: string, { key }: StepPlan): string {
+  return `${build}/${key}`
+}
+
+/** What is uploaded. */
+export function pipelineOf(build: string, plans: readonly StepPlan[]): Pipeline {
+  const steps = plans.map((plan): Step => {
+    const common = { if: plan.isLeftOut ? 'false' : null, dependsOn: plan.dependsOn?.map(({ step, allowFailure }) => ({ step: `s${step}`, allowFailure })) ?? null }
+    if (plan.kind === 'wait') return waitStep(plan.key, { ...common, continueOnFailure: plan.continueOnFailure })
+    if (plan.kind === 'block') return blockStep(plan.key, common)
+    return commandStep(plan.key, {
+      ...common,
+      command: commandOf(build, plan),
+      softFail: plan.softFail ? 'any' : 'none',
+      retry: { automatic: plan.retries === 0 ? [] : [{ exitStatus: 'any', signal: 'any', signalReason: 'any', limit: plan.retries }], manual: { allowed: true, reason: null, permitOnPassed: true } },
+    })
+  })
+  return pipeline(placed(steps))
+}
+
+/** How a command step stands: over and good, over and not, or neither. */
+export type Standing = 'good' | 'bad' | 'open'
+
+export interface Standings {
+  /** Of the newest job of a command step. */
+  job(plan: StepPlan): Standing
+  /** Somebody may have let the block pass. */
+  isUnblocked(plan: StepPlan): boolean
+}
+
+/** Why the step of this number may not start; null: it may. */
+export function whyNotYet(plans: readonly StepPlan[], number: number, now: Standings): string | null {
+  const plan = plans[number]
+  if (plan === undefined) return 'it has no plan'
+  if (plan.isLeftOut) return 'it is left out'
+  const needs = plan.dependsOn ?? implied(plans, number).map((step) => ({ step, allowFailure: false }))
+  for (const { step, allowFailure } of needs) {
+    const standing = standingOf(plans, step, now)
+    if (standing === 'open') return `s${step} is not over`
+    if (standing === 'bad' && !allowFailure) return `s${step} failed`
+  }
+  return null
+}
+
+/** What stands before the last wait or block that is not left out and has no dependencies of its own, and that itself; those with dependencies count as well. */
+function implied(plans: readonly StepPlan[], number: number): readonly number[] {
+  const needs: number[] = []
+  for (let at = number - 1; at >= 0; at -= 1) {
+    const plan = plans[at]
+    if (plan === undefined || plan.kind === 'command' || plan.isLeftOut) continue
+    needs.push(at)
+    if (plan.dependsOn === null) break
+  }
+  return needs
+}
+
+function standingOf(plans: readonly StepPlan[], number: number, now: Standings): Standing {
+  const plan = plans[number]
+  if (plan === undefined || plan.isLeftOut) return 'good'
+  if (plan.kind === 'command') {
+    const standing = now.job(plan)
+    return standing === 'bad' && plan.softFail ? 'good' : standing
+  }
+  const needs = plan.dependsOn ?? [...Array(number).keys()].filter((at) => plans[at]?.kind === 'command' || implied(plans, number).includes(at)).map((step) => ({ step, allowFailure: false }))
+  const standings = needs.map(({ step, allowFailure }) => {
+    const standing = standingOf(plans, step, now)
+    return standing === 'bad' && allowFailure ? 'good' : standing
+  })
+  if (standings.includes('open')) return 'open'
+  if (standings.includes('bad') && !plan.continueOnFailure) return 'bad'
+  return plan.kind === 'block' && !now.isUnblocked(plan) ? 'open' : 'good'
+}

@@ -55,8 +55,8 @@ const ARGUMENT_BYTES = 120_000
 export function hookScript({ hooks, command, bash, handover }: HookScriptRequest): string {
   const chosen = (places: readonly (readonly [Hook['owner'], HookName])[]): readonly Hook[] => places.flatMap(([owner, name]) => hooks.filter((hook) => hook.owner === owner && hook.name === name))
   const line = (when: string) => ({ owner, name, path, runs, plugin }: Hook) => {
-    const own = plugin === undefined ? '' : `__kedge_own=(${Object.entries(plugin.env).map(([key, value]) => quoted(`${key}=${value}`)).join(' ')})\n`
-    return `${own}${when} ${runs} ${quoted([owner, ...(plugin === undefined ? [] : [plugin.name]), name].join(' '))} ${quoted(path)}`
+    const own = Object.entries(plugin?.env ?? {}).map(([key, value]) => quoted(`${key}=${value}`))
+    return `__kedge_own=(${own.join(' ')}); ${when} ${runs} ${quoted([owner, ...(plugin === undefined ? [] : [plugin.name]), name].join(' '))} ${quoted(path)}`
   }
   const isNothing = command === '' && hooks.some(({ owner }) => owner === 'plugin') // a step that only its plugins make
   const [instead] = chosen(INSTEAD)
@@ -91,13 +91,13 @@ exit "$__kedge_status"
 `
 
 /**
- * The bash that this is given to may have been started with `-e`. Its stderr goes nowhere, where it would tell of each
+ * The bash that this is given to was started with `-e`, and maybe with more by its environment. Its stderr goes nowhere, where it would tell of each
  * child that a signal ended, with the text of this script; children have the job's.
  */
 const RUN = `
-set +e
+set +eu +o posix
 exec 3>&2 2>/dev/null
-__kedge_status=0 __kedge_ran= __kedge_stopped= __kedge_own=()
+__kedge_status=0 __kedge_ran= __kedge_stopped=
 # A cancel asks the whole group at once, so the child that runs has heard of it too. Bash waits for that child, and then
 # does this; what is left of the grace is for pre-exit, which starts too late to be asked. Within that nobody is asked twice.
 trap '__kedge_stopped=1' TERM
@@ -111,7 +111,6 @@ __kedge_hook() {
   set -- "$?" "$2"
   __kedge_take_over
   for __kedge_pair in "\${__kedge_own[@]}"; do unset -v "\${__kedge_pair%%=*}"; done
-  __kedge_own=()
   export BUILDKITE_LAST_HOOK_EXIT_STATUS="$1"
   if [ "$1" != 0 ] && [ -z "$__kedge_stopped" ]; then printf 'kedge: the %s hook ended with status %s\\n' "$2" "$1"; fi
   return "$1"
@@ -146,12 +145,10 @@ __kedge_ran() {
 
 __kedge_before() {
   if __kedge_goes_on; then __kedge_hook "$@" || __kedge_status=$?; fi
-  __kedge_own=() # also of a hook that was left out
 }
 
 __kedge_instead() {
   if __kedge_goes_on; then __kedge_hook "$@"; __kedge_ran "$?"; fi
-  __kedge_own=()
 }
 
 __kedge_command() {
@@ -165,7 +162,6 @@ __kedge_command() {
 
 __kedge_after() {
   if [ -n "$__kedge_ran" ] && [ -z "$__kedge_stopped" ]; then __kedge_hook "$@" || __kedge_status=$?; fi
-  __kedge_own=()
 }
 
 __kedge_finally() { __kedge_hook "$@" || __kedge_status=$?; }

@@ -135,6 +135,7 @@ describe('plugins', () => {
     const made = hooks.map(([plugin, name, text]): Hook => {
       const path = join(folder, `${plugin}-${name}`)
       writeFileSync(path, text)
+      if (plugin === 'agent') return { owner: 'agent', name, path, runs: 'sourced' }
       return { owner: 'plugin', name, path, runs: 'sourced', plugin: { name: plugin, env: { BUILDKITE_PLUGIN_NAME: plugin.toUpperCase(), [`BUILDKITE_PLUGIN_${plugin.toUpperCase()}_SAYS`]: `it's ${plugin}` } } }
     })
     const running = await tryCommand(hookScript({ hooks: made, command, bash, handover: join(folder, 'handover') }))
@@ -149,8 +150,9 @@ describe('plugins', () => {
   })
 
   it('that are left out leave nothing of their configuration to the next hook', async () => {
-    const { printed } = await pluginHooks([['a', 'environment', 'exit 3'], ['b', 'pre-command', 'true'], ['a', 'pre-exit', 'echo "${BUILDKITE_PLUGIN_B_SAYS-none}"']], 'true')
-    expect(said(printed)).toEqual(['kedge: the plugin a environment hook ended with status 3', 'none'])
+    const show = 'echo "${BUILDKITE_PLUGIN_A_SAYS-none} ${BUILDKITE_PLUGIN_B_SAYS-none}"'
+    const { printed } = await pluginHooks([['a', 'environment', 'exit 3'], ['b', 'pre-command', 'true'], ['b', 'post-command', 'true'], ['a', 'pre-exit', show], ['agent', 'pre-exit', show]], 'true')
+    expect(said(printed)).toEqual(['kedge: the plugin a environment hook ended with status 3', "it's a none", 'none none'])
   })
 
   it('stand in place of the command, the first of several, or do without one', async () => {

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest'
+import { expand } from '../../../coordinator/core/expand.ts'
+import { graphOf } from '../../../schema/pipeline/graph.ts'
+import type { CommandStep } from '../../../schema/pipeline/steps.ts'
+import { commandStep, pipeline, placed } from '../../support/steps.ts'
+
+/** The jobs of one step, or what is wrong with it. */
+function expanded(over: Partial<CommandStep>) {
+  const steps = placed([commandStep('one', over)])
+  const answer = graphOf(steps)
+  if (!answer.ok) throw new Error('the graph is right')
+  const expansion = expand({ pipeline: pipeline(steps), graph: answer.graph, leftOut: new Map(), buildEnv: {}, queue: 'default', mostJobs: 100 })
+  return expansion.ok ? expansion.planned.flatMap(({ jobs }) => jobs) : expansion.mistakes.map(({ message }) => message)
+}
+
+const plugins = [{ source: './notes', configuration: { to: 'ada' } }]
+
+it('the plugins of a step are those of each of its jobs', () => {
+  expect(expanded({ plugins, parallelism: 2 })).toMatchObject([{ plugins }, { plugins }])
+})
+
+it('a step needs a command, or plugins', () => {
+  expect(expanded({ command: null, plugins })).toMatchObject([{ command: '', plugins }])
+  expect(expanded({ command: null })).toEqual(['the step has no command and no plugins; give one: a step without both has nothing to do.'])
+})
+
+it('values of a matrix are filled into plugins', () => {
+  const matrix = { setup: { os: ['linux', 'mac'] }, adjustments: [] }
+  const greeting = (to: string) => [{ source: './notes', configuration: { to } }]
+  expect(expanded({ plugins: greeting('{{matrix.os}}'), matrix })).toMatchObject([{ plugins: greeting('linux') }, { plugins: greeting('mac') }])
+})

@@ -56,7 +56,7 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, hoo
   /** From when a job was prepared to when its command starts. */
   const pluginsOf = new WeakMap<JobSpec, readonly PluginFolder[]>()
 
-  async function plugins({ plugins = [] }: JobSpec, request: Omit<PluginsRequest, 'sources'>): Promise<readonly PluginFolder[]> {
+  async function pluginFolders({ plugins = [] }: JobSpec, request: Omit<PluginsRequest, 'sources'>): Promise<readonly PluginFolder[]> {
     const [first] = plugins
     if (first === undefined) return []
     if (preparePlugins === null) throw new HookError('plugins_forbidden', `will not run the plugin ${first.source}: the owner of this agent allows no plugins (--no-plugins). Run the step on another agent, or take its plugins away.`)
@@ -74,14 +74,16 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, hoo
     killLeftovers: (agent, attempts) => Promise.all(attempts.map(async ({ attempt, process }) => ({ attempt, survivors: (await killLeftovers(attempt, process, { agent, clock })).survivors }))),
     prepare: async ({ spec, slot, log, signal }) => {
       const prepared = spec.checkout === null ? { folder: await folders.empty(slot), commit: null } : await prepareCheckout({ checkout: spec.checkout, slot, project: spec.project, log, signal })
-      pluginsOf.set(spec, await plugins(spec, { checkout: spec.checkout === null ? null : prepared.folder, log, signal }))
+      pluginsOf.set(spec, await pluginFolders(spec, { checkout: spec.checkout === null ? null : prepared.folder, log, signal }))
       return prepared
     },
     startCommand: ({ spec, attempt, token, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
       placeTools(tools, self)
       const text = whatToRun(spec, folder)
       const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
-      const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins: pluginsOf.get(spec) ?? [] })
+      const plugins = pluginsOf.get(spec)
+      if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
+      const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })
       const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: handoverFile(join(stateFolder, 'hooks'), slot) })
       const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
       // Afterwards as empty as before, off the way of the result and of the next job.

@@ -7,6 +7,7 @@ import type { FieldAnswer, Problem } from '../../schema/api.ts'
 import { mistakeInValue } from '../../schema/meta-data.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { formatBudget, readFormat } from '../../schema/pipeline/field-format.ts'
+import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import type { Field, SelectField, TextField } from '../../schema/pipeline/steps.ts'
 
 type Told = (Problem['errors'] & {})[number]
@@ -28,6 +29,7 @@ export function judgeAnswers(fields: readonly Field[], given: readonly FieldAnsw
     else if (judged.answer !== '') answers.set(field.key, judged.answer)
   }
   for (const key of named.keys()) {
+    if (mistakes.length >= TOLD) break // each costs a look at all names
     if (keys.includes(key)) continue
     mistakes.push({ path: pathOf(key.slice(0, SHOWN)), message: fields.length === 0 ? 'is not asked for: this step has no fields' : `is not asked for${didYouMean(key, keys) || `: ${keys.join(', ')} are`}` })
   }
@@ -35,8 +37,8 @@ export function judgeAnswers(fields: readonly Field[], given: readonly FieldAnsw
 }
 
 const SHOWN = 100
-/** Told at once, as of every body. */
-const TOLD = 50
+/** Mistakes that are told at once; there are no more fields than that. */
+const TOLD = PIPELINE_LIMITS.fields
 
 function text({ required, default: byDefault, format }: TextField, given: FieldAnswer[1] | undefined, budget: ReturnType<typeof formatBudget>): Judged {
   if (typeof given === 'object') return { mistake: 'must be one text, not a list' }
@@ -79,6 +81,6 @@ function refusal(mistakes: readonly Told[]): Problem {
     status: 422,
     code: 'answers-invalid',
     detail: `"${first?.path ?? ''}" ${first?.message ?? ''}${more > 0 ? `; and ${more} more` : ''}.`,
-    errors: mistakes.slice(0, TOLD),
+    errors: mistakes,
   }
 }

@@ -84,6 +84,11 @@ describe('answers', () => {
     expect(mistakes([], ['a', 'x'])).toEqual([['fields.a', 'is not asked for: this step has no fields']])
   })
 
+  it('that nobody asked for are looked at only as far as they are told', () => {
+    const fields = Array.from({ length: 40 }, (_, n) => text(`${'k'.repeat(95)}${n}`, { required: false }))
+    expect(mistakes(fields, ...Array.from({ length: 10_000 }, (_, n) => [`${'k'.repeat(90)}${n}-not`, ''] as const))).toHaveLength(50) // within the time of a test
+  })
+
   it('to fields that are called as what every object has are as any others', () => {
     const fields = [text('__proto__'), text('constructor'), text('hasOwnProperty', { required: false })]
     expect(mistakes(fields)).toEqual([['fields.__proto__', 'needs an answer'], ['fields.constructor', 'needs an answer']])

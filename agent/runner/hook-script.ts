@@ -46,7 +46,7 @@ const BEFORE = [
 const INSTEAD = [['plugin', 'command'], ['repository', 'command'], ['agent', 'command']] as const
 const AFTER = [['agent', 'post-command'], ['repository', 'post-command'], ['plugin', 'post-command']] as const
 /** Whatever happened. */
-const FINALLY = [['plugin', 'pre-exit'], ['repository', 'pre-exit'], ['agent', 'pre-exit']] as const
+const FINALLY = [['agent', 'pre-exit'], ['repository', 'pre-exit'], ['plugin', 'pre-exit']] as const
 
 /** The kernel takes no argument above 128 KiB; a longer command is read from a pipe. */
 const ARGUMENT_BYTES = 120_000

@@ -44,7 +44,7 @@ async function run(hooks: Readonly<Record<string, string>>, tried: Tried = {}): 
 /** Without the lines that say which hook runs, and what a hook's own bash may say of a child that was stopped before it. */
 const said = (printed: string) => printed.split('\n').filter((line) => line !== '' && !line.startsWith('~~~ ') && !/\bTerminated\b/.test(line))
 
-const ORDER = ['agent environment', 'agent pre-checkout', 'agent post-checkout', 'repository post-checkout', 'agent pre-command', 'repository pre-command', 'agent post-command', 'repository post-command', 'repository pre-exit', 'agent pre-exit']
+const ORDER = ['agent environment', 'agent pre-checkout', 'agent post-checkout', 'repository post-checkout', 'agent pre-command', 'repository pre-command', 'agent post-command', 'repository post-command', 'agent pre-exit', 'repository pre-exit']
 
 describe('the order', () => {
   it('is that of the job\'s life, each hook is announced, and the status is the command\'s', async () => {
@@ -152,7 +152,7 @@ describe('plugins', () => {
   it('that are left out leave nothing of their configuration to the next hook', async () => {
     const show = 'echo "${BUILDKITE_PLUGIN_A_SAYS-none} ${BUILDKITE_PLUGIN_B_SAYS-none}"'
     const { printed } = await pluginHooks([['a', 'environment', 'exit 3'], ['b', 'pre-command', 'true'], ['b', 'post-command', 'true'], ['a', 'pre-exit', show], ['agent', 'pre-exit', show]], 'true')
-    expect(said(printed)).toEqual(['kedge: the plugin a environment hook ended with status 3', "it's a none", 'none none'])
+    expect(said(printed)).toEqual(['kedge: the plugin a environment hook ended with status 3', 'none none', "it's a none"])
   })
 
   it('stand in place of the command, the first of several, or do without one', async () => {
@@ -194,7 +194,7 @@ describe('a stop', () => {
     await begun(running)
     running.stop('canceled')
     expect(await running.ended).toMatchObject({ exitStatus: null, signal: 'SIGTERM', stoppedBy: 'canceled', leftovers: [], survivors: [] })
-    expect(said(running.printed())).toEqual(['begun', 'leaves 1 143', 'last'])
+    expect(said(running.printed())).toEqual(['begun', 'last', 'leaves 1 143'])
     expect(pidsWith(token)).toEqual([])
   })
 
@@ -207,8 +207,9 @@ describe('a stop', () => {
   })
 
   it('in a hook before the command leaves the command out', async () => {
-    const running = await start({ 'agent environment': 'echo begun; sleep 600', 'repository pre-command': 'echo never', 'agent pre-exit': 'echo last' }, { command: 'echo never' })
-    await begun(running)
+    const token = uniqueSeconds()
+    const running = await start({ 'agent environment': `echo begun; sleep ${token}`, 'repository pre-command': 'echo never', 'agent pre-exit': 'echo last' }, { command: 'echo never' })
+    await until(() => pidsWith(token).length > 0) // it heeds a signal once it is there
     running.stop('timed_out')
     expect(await running.ended).toMatchObject({ stoppedBy: 'timed_out', signal: 'SIGTERM' })
     expect(said(running.printed())).toEqual(['begun', 'last'])

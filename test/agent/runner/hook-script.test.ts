@@ -191,7 +191,7 @@ describe('a stop', () => {
   it('ends the command, skips post-command, and runs pre-exit in what is left of the grace', async () => {
     const token = uniqueSeconds()
     const running = await start({ 'agent pre-command': 'export A=1', 'agent post-command': 'echo after', 'repository pre-exit': 'echo "leaves $A $BUILDKITE_COMMAND_EXIT_STATUS"', 'agent pre-exit': 'sleep 0.2; echo last' }, { command: `echo begun; sleep ${token}; echo never` })
-    await begun(running)
+    await until(() => pidsWith(token).length > 0)
     running.stop('canceled')
     expect(await running.ended).toMatchObject({ exitStatus: null, signal: 'SIGTERM', stoppedBy: 'canceled', leftovers: [], survivors: [] })
     expect(said(running.printed())).toEqual(['begun', 'last', 'leaves 1 143'])
@@ -216,9 +216,9 @@ describe('a stop', () => {
   })
 
   it('ends also a pre-exit hook that never comes to its end', async () => {
-    const token = uniqueSeconds()
-    const running = await start({ 'agent pre-exit': `echo last; sleep ${token}` }, { command: 'echo begun; sleep 600', graceMs: 500 })
-    await begun(running)
+    const [command, token] = [uniqueSeconds(), uniqueSeconds()]
+    const running = await start({ 'agent pre-exit': `echo last; sleep ${token}` }, { command: `echo begun; sleep ${command}`, graceMs: 500 })
+    await until(() => pidsWith(command).length > 0)
     running.stop('canceled')
     expect(await running.ended).toMatchObject({ signal: 'SIGKILL', stoppedBy: 'canceled', survivors: [] })
     expect(said(running.printed())).toEqual(['begun', 'last'])

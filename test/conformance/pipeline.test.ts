@@ -307,3 +307,27 @@ describe('what is left out or multiplied', () => {
     expect(jobs()).toMatchObject({ after: 'running' })
   })
 })
+
+it('a block behind a wait that lets failures pass does not open when something has failed', () => {
+  begin([commandStep('a'), waitStep('w', { continueOnFailure: true }), commandStep('report'), blockStep('ask'), commandStep('deploy')])
+  end('a', 1)
+  end('report')
+  end(UPLOAD)
+  expect(outcomes()).toMatchObject({ a: 'failed', report: 'passed', ask: 'broken', deploy: 'broken' })
+  expect(c.view(1).state).toBe('failed')
+})
+
+it('a first job that is retried by a person uploads the same steps again, and they count once', () => {
+  const steps = [commandStep('a'), commandStep('b')]
+  begin(steps)
+  end(UPLOAD, 1)
+  end('a')
+  end('b')
+  expect(c.retry(1, 'failed').ok).toBe(true)
+  agent.sync()
+  const retried = attemptOf(UPLOAD)
+  expect(c.upload(retried, steps)).toEqual({ ok: true, value: { steps: 2, jobs: 2 } })
+  expect(c.upload(retried, steps)).toMatchObject({ ok: false, problem: { code: 'pipeline-invalid' } }) // more of the same is meant, and their keys are taken
+  end(UPLOAD)
+  expect(c.view(1).state).toBe('passed')
+})

@@ -80,6 +80,16 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'who does not answer is rung alone', rule: 'C9', file: 'coordinator/objects/doorbell.ts', from: 'if (ring.repeats === 0 && ring.call !== null) this.ringNext(ring.call, memory)', to: '', profile: 'sleepers' },
   { name: 'memory keeps the leases of what ended', rule: 'I15', file: 'coordinator/store/memory.ts', from: 'else this.leases.delete(jobId(job))', to: 'else this.leases.size', profile: 'mixed' },
 
+  // Steps of a build.
+  { name: 'a step waits for one of those before it', rule: 'I28', file: 'coordinator/core/step.ts', from: 'return { needs: to.needs - 1,', to: 'return { needs: 0,', profile: 'pipelines' },
+  { name: 'a step does not mind that one before it failed', rule: 'I28', file: 'coordinator/core/step.ts', from: 'isBroken: to.isBroken || (stops && !edge.allowFailure)', to: 'isBroken: to.isBroken', profile: 'pipelines' },
+  { name: 'a block opens by itself', rule: 'I28', file: 'coordinator/core/step.ts', from: ": { state: 'blocked' }", to: ": { state: 'done', outcome: 'passed' }", profile: 'pipelines' },
+  { name: 'a block forgets what a wait let pass', rule: 'I28', file: 'coordinator/core/step.ts', from: " && (to.kind === 'wait' || to.kind === 'block')", to: " && to.kind === 'wait'", profile: 'pipelines' },
+  { name: 'a step that is done lets nobody go', rule: 'I8', file: 'coordinator/core/step.ts', from: 'const openJobs = step.openJobs - 1', to: 'const openJobs = step.openJobs', profile: 'pipelines' },
+  { name: 'an upload whose answer was lost is planned again', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (repeated !== null) return {', to: "if (repeated?.digest === 'never') return {", profile: 'pipelines' },
+  { name: 'a later attempt uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (before === null || before.attempt !== attempt) return', to: 'if (before === null) return', profile: 'pipelines' },
+  { name: 'a first job that is retried uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'jobId(rootOf(event, job))', to: 'jobId(job)', profile: 'pipelines' },
+
   // The agent's promises.
   { name: 'a command before its journal', rule: 'C15.1', file: ATTEMPT, from: "if ((await parts.journal({ ...assignment, spec })) === 'known') return { kind: 'known' }", to: 'void parts.journal({ ...assignment, spec }).catch(() => undefined)', profile: 'slow' },
   { name: 'a result is sent before it is durable', rule: 'C15.1', file: 'agent/spool/results.ts', from: "await durably(attempt, 'result.json', encodeResult(spooled))", to: "void durably(attempt, 'result.json', encodeResult(spooled)).catch(() => undefined)", profile: 'disks' },
@@ -105,6 +115,9 @@ export const MUTANTS: readonly Mutant[] = [
 
 /** Seeds that caught a mutant once, to be tried first. When the code or the worlds change, others are searched for. */
 export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>> = {
+  'a block forgets what a wait let pass': ['pipelines', 7],
+  'a later attempt uploads its steps anew': ['pipelines', 3],
+  'a first job that is retried uploads its steps anew': ['pipelines', 30],
   'a command before its journal': ['slow', 6],
   'a seal is believed': ['disks', 10],
   'a draining agent takes work': ['stopping', 27],

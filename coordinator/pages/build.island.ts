@@ -42,9 +42,11 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
   const button = document.querySelector<HTMLButtonElement>('.log .follow')
   let sticks = !location.hash
   let top = 0
+  let height = 0
   const toEnd = () => {
     if (sticks) lines.scrollTop = lines.scrollHeight
     top = lines.scrollTop
+    height = lines.clientHeight
   }
   const setSticks = (wanted: boolean) => {
     sticks = wanted
@@ -55,6 +57,8 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
   const onKey = ({ key }: KeyboardEvent) => ['PageUp', 'ArrowUp', 'Home'].includes(key) && setSticks(false)
   const onTouch = () => setSticks(false)
   const onScroll = () => {
+    // A page that lays itself out anew moves the lines too, and nobody wished for that.
+    if (lines.clientHeight !== height) return toEnd()
     // Only a move up is a wish to leave: new lines put the end further away without any.
     if (lines.scrollTop < top - 1) setSticks(false)
     else if (lines.scrollTop > top && lines.scrollHeight - lines.clientHeight - lines.scrollTop < AT_END_PX) setSticks(true)
@@ -64,6 +68,8 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
     setSticks(!sticks)
     toEnd()
   }
+  const resized = new ResizeObserver(toEnd)
+  resized.observe(lines)
   if (button) button.hidden = lines.dataset['live'] !== 'true'
   const wishes = new AbortController()
   const { signal } = wishes
@@ -80,7 +86,10 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
       change(sticks)
       toEnd()
     },
-    stop: () => wishes.abort(),
+    stop: () => {
+      wishes.abort()
+      resized.disconnect()
+    },
   }
 }
 

@@ -89,6 +89,10 @@ test('a log of many lines is kept at its end, until one scrolls up, and the butt
 
   await page.getByRole('button', { name: 'Follow' }).click()
   await expect.poll(async () => await inView(400), { timeout: DEADLINE_MS }).toBe(true)
+  for (const height of [1100, 500]) {
+    await page.setViewportSize({ width: 1000, height })
+    await expect.poll(async () => await inView(400), { timeout: DEADLINE_MS }).toBe(true) // nobody wished to leave
+  }
   second.open()
   await line(600).waitFor()
   await expect.poll(async () => await inView(600), { timeout: DEADLINE_MS }).toBe(true)

@@ -191,7 +191,8 @@ class Taken {
   }
 
   first(as: string, names: readonly string[]): { readonly name: string; readonly value: Json } | undefined {
-    const name = names.find((one) => Object.hasOwn(this.#step, one))
+    const has = (one: string) => Object.hasOwn(this.#step, one)
+    const name = names.find((one) => has(one) && this.#step[one] !== null && this.#step[one] !== '') ?? names.find(has) // one that says nothing does not hide another
     const value = name === undefined ? undefined : this.#step[name]
     if (name === undefined || value === undefined) return undefined
     this.#names.add(name)

@@ -238,6 +238,11 @@ describe('whatever the document', () => {
   const { tree } = fc.letrec<{ tree: Json }>((tie) => ({ tree: fc.oneof({ depthSize: 'medium' }, leaves, fc.array(tie('tree'), { maxLength: 4 }), fc.dictionary(names, tie('tree'), { maxKeys: 5 })) }))
   const steps = fc.array(fc.oneof(fc.dictionary(names, tree, { maxKeys: 6 }), leaves), { maxLength: 4 })
 
+  it.each([null, ''])('a name that says nothing (%j) does not hide another', (key) => {
+    const answer = canonical([{ key, id: 'build', label: key, name: 'Build', command: 'make' }])
+    expect(answer.ok && plain(answer.canonical.pipeline)).toEqual({ steps: [{ key: 'build', label: 'Build', command: 'make' }] })
+  })
+
   it('nothing is thrown, and what has one spelling keeps it', () => {
     fc.assert(
       fc.property(fc.oneof(tree, steps, fc.record({ steps, env: tree })), (document) => {

@@ -80,7 +80,7 @@ function Actions({ build }: { readonly build: BuildView }) {
   const path = buildPath(build)
   const isEnded = isFinalBuild(build.state)
   const current = build.jobs.filter(({ retried_by }) => retried_by === null)
-  const someFailed = current.some(wentWrong) && !current.every(wentWrong)
+  const someFailed = current.some(wentWrong) && (build.steps.length > 0 || !current.every(wentWrong))
   return (
     <div class="actions">
       {!isEnded && (
@@ -94,7 +94,7 @@ function Actions({ build }: { readonly build: BuildView }) {
           <button class="primary">Retry failed</button>
         </form>
       )}
-      {isEnded && (
+      {isEnded && build.steps.length === 0 && ( // of steps only what failed is run again
         <form method="post" action={`${path}/retry`}>
           <button>{someFailed ? 'Retry all' : 'Retry'}</button>
         </form>
@@ -111,7 +111,7 @@ function Jobs({ build, selected, now }: { readonly build: BuildView; readonly se
           <li id={`job-${job.id}`} class={job.retried_by === null ? '' : 'superseded'}>
             <State of={job.state} />
             <a class="title" href={`${buildPath(build)}?job=${job.id}`} {...(job === selected ? { 'aria-current': 'true' } : {})}>
-              <code>{firstLine(job.command)}</code>
+              {nameOf(build, job) ?? <code>{firstLine(job.command)}</code>}
             </a>
             <span class="where">{[job.retried_by === null ? '' : 'retried', job.waiting?.reason ?? job.attempts.at(-1)?.agent ?? ''].filter((text) => text !== '').join(' · ')}</span>
             <Took from={job.started_at} to={job.finished_at} now={now} />
@@ -181,6 +181,12 @@ function AttemptRow({ build, job, attempt, isSelected, now }: { readonly build: 
       <td>{attempt.started_at !== null && <Ago at={attempt.started_at} now={now} />}</td>
     </tr>
   )
+}
+
+/** As its step is called, and which of the step's jobs it is; null: it has no name. */
+function nameOf({ steps }: BuildView, { label, step, parallel }: JobView): string | null {
+  const name = label ?? steps.find((one) => one.step === step)?.label ?? null
+  return name === null || parallel === null ? name : `${name} (${parallel.index + 1} of ${parallel.count})`
 }
 
 function firstLine(command: string): string {

@@ -185,3 +185,18 @@ describe('words', () => {
     expect(ending({ exit_status: null, signal: null })).toBe('')
   })
 })
+
+describe('a build of steps', () => {
+  const step = { step: 1, kind: 'command', key: null, label: 'Pipeline upload', group: null, state: 'done', outcome: 'passed', waits_for: [], skipped: null, prompt: null, submit: null, fields: [], unblocked: null } as const
+
+  it('calls its jobs as their steps are called', async () => {
+    const html = await build(buildView({ state: 'failed', steps: [step], jobs: [jobView({ step: 1, label: null, command: 'true' }), jobView({ step: 2, label: 'Test <b>', parallel: { index: 1, count: 3 } }), jobView({ step: 3, label: null, command: 'make last' })] }))
+    for (const name of ['>Pipeline upload<', 'Test &lt;b&gt; (2 of 3)', '<code>make last</code>']) expect(html).toContain(name)
+  })
+
+  it('offers to run again what failed, and no more', async () => {
+    const html = await build(buildView({ state: 'failed', steps: [step], jobs: [jobView({ state: 'failed' })] }))
+    expect(html).toContain('Retry failed')
+    expect(html).not.toContain('Retry all')
+  })
+})

@@ -16,6 +16,7 @@ import { parseJson } from '../schema/parse-json.ts'
 import { diskTrouble } from './disk-trouble.ts'
 import { takeLock } from './lock.ts'
 import { nodePlatform, nodeProcesses } from './node-platform.ts'
+import { shellWord } from './shell-word.ts'
 
 export interface CoordinatorOptions {
   readonly host: string
@@ -205,7 +206,7 @@ self=$$
   while kill -0 "$parent" && kill -0 "$self"; do sleep 1; done
   kill -9 "$self"
 ) </dev/null >/dev/null 2>&1 3>&- &
-workerd='${workerd.replaceAll("'", String.raw`'\''`)}'
+workerd=${shellWord(workerd)}
 command -v setsid >/dev/null && exec setsid "$workerd" "$@"
 exec "$workerd" "$@"
 `

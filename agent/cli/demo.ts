@@ -13,6 +13,7 @@ import { isFinalBuild, parseAttemptId, type AgentId, type AttemptId } from '../.
 import { startCoordinator } from '../embedded.ts'
 import { nodePlatform } from '../node-platform.ts'
 import { killLeftovers } from '../runner/process-tree.ts'
+import { shellWord } from '../shell-word.ts'
 import { table } from './builds.ts'
 import { createClient, type Client } from './client.ts'
 import { AGENTS, BUILD, PROJECT, SIGN_IN_LINK } from './replies.ts'
@@ -160,7 +161,7 @@ interface Part {
 }
 
 /** The packages of the checkout serve every build: nothing is downloaded. */
-const LINK = `ln -sfn '${join(root, 'node_modules').replaceAll("'", String.raw`'\''`)}' node_modules && export PATH="$PWD/node_modules/.bin:$PATH"`
+const LINK = `ln -sfn ${shellWord(join(root, 'node_modules'))} node_modules && export PATH="$PWD/node_modules/.bin:$PATH"`
 const TYPES = 'echo "type check" && tsc -p schema && tsc -p coordinator/core'
 const TESTS = 'vitest run --project unit'
 const KILLED = 'type check and unit tests, its agent killed'

@@ -12,6 +12,8 @@
  * What one would get wrong: this shell must not need anything that a hook may change. It uses builtins only, quotes
  * everything, and knows its bash by path.
  */
+import { shellWord } from '../shell-word.ts'
+
 export type HookName = 'environment' | 'pre-checkout' | 'post-checkout' | 'pre-command' | 'command' | 'post-command' | 'pre-exit'
 
 export interface Hook {
@@ -55,15 +57,15 @@ const ARGUMENT_BYTES = 120_000
 export function hookScript({ hooks, command, bash, handover }: HookScriptRequest): string {
   const chosen = (places: readonly (readonly [Hook['owner'], HookName])[]): readonly Hook[] => places.flatMap(([owner, name]) => hooks.filter((hook) => hook.owner === owner && hook.name === name))
   const line = (when: string) => ({ owner, name, path, runs, plugin }: Hook) => {
-    const own = Object.entries(plugin?.env ?? {}).map(([key, value]) => quoted(`${key}=${value}`))
-    return `__kedge_own=(${own.join(' ')}); ${when} ${runs} ${quoted([owner, ...(plugin === undefined ? [] : [plugin.name]), name].join(' '))} ${quoted(path)}`
+    const own = Object.entries(plugin?.env ?? {}).map(([key, value]) => shellWord(`${key}=${value}`))
+    return `__kedge_own=(${own.join(' ')}); ${when} ${runs} ${shellWord([owner, ...(plugin === undefined ? [] : [plugin.name]), name].join(' '))} ${shellWord(path)}`
   }
   const isNothing = command === '' && hooks.some(({ owner }) => owner === 'plugin') // a step that only its plugins make
   const [instead] = chosen(INSTEAD)
   return [
-    `__kedge_bash=${quoted(bash)} __kedge_handover=${quoted(handover)}`,
-    `__kedge_source=${quoted(SOURCE)}`,
-    `__kedge_command=${quoted(command)}`,
+    `__kedge_bash=${shellWord(bash)} __kedge_handover=${shellWord(handover)}`,
+    `__kedge_source=${shellWord(SOURCE)}`,
+    `__kedge_command=${shellWord(command)}`,
     RUN,
     ...chosen(BEFORE).map(line('__kedge_before')),
     instead === undefined ? `__kedge_command ${isNothing ? 'nothing' : Buffer.byteLength(command) > ARGUMENT_BYTES ? 'piped' : 'given'}` : line('__kedge_instead')(instead),
@@ -172,7 +174,3 @@ __kedge_end() {
   exit "$__kedge_status"
 }
 `
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
-}

@@ -4,6 +4,7 @@
  */
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { shellWord } from '../shell-word.ts'
 
 const NAMES = ['kedge', 'buildkite-agent']
 
@@ -11,7 +12,7 @@ const NAMES = ['kedge', 'buildkite-agent']
 export function placeTools(folder: string, [program, ...first]: readonly [string, ...string[]]): void {
   const own = [program, ...first.filter((word) => !/^--(watch|inspect)/.test(word))]
   // What a job's environment gives to its own Node programs is not for this one.
-  const script = `#!/bin/sh\nNODE_OPTIONS= exec ${own.map(quoted).join(' ')} "$@"\n`
+  const script = `#!/bin/sh\nNODE_OPTIONS= exec ${own.map(shellWord).join(' ')} "$@"\n`
   for (const name of NAMES) {
     const path = join(folder, name)
     if (contentOf(path) === script) continue
@@ -29,8 +30,4 @@ function contentOf(path: string): string | null {
   } catch {
     return null // not there, or unreadable: it is made anew
   }
-}
-
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`
 }

@@ -6,17 +6,16 @@ import { pathOf, type Graph } from '../../schema/pipeline/graph.ts'
 import type { LeftOut } from '../../schema/pipeline/left-out.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { combinationsOf, withValues } from '../../schema/pipeline/matrix.ts'
-import type { CommandStep, Mistake, Pipeline, Step } from '../../schema/pipeline/steps.ts'
+import type { CommandStep, Mistake, Step } from '../../schema/pipeline/steps.ts'
 import { normalised, type Offered } from './matching.ts'
 import type { PlannedJob, PlannedStep } from './upload.ts'
 
 export interface Expansion {
-  readonly pipeline: Pipeline
   readonly graph: Graph
   /** Steps that do not run, and why. */
   readonly leftOut: LeftOut
-  /** What the build was asked for with: stronger than the pipeline's, weaker than a step's. */
-  readonly buildEnv: Readonly<Record<string, string>>
+  /** Of the pipeline and over it of the build: weaker than a step's. */
+  readonly env: Readonly<Record<string, string>>
   /** The queue of the build's first job: where steps run that name none. */
   readonly queue: string
   /** The most jobs that the build may still get. */
@@ -25,33 +24,37 @@ export interface Expansion {
 
 export type ExpansionAnswer = { readonly ok: true; readonly planned: readonly PlannedStep[] } | { readonly ok: false; readonly mistakes: readonly Mistake[] }
 
-export function expand({ pipeline, graph, leftOut, buildEnv, queue, mostJobs }: Expansion): ExpansionAnswer {
+export function expand({ graph, leftOut, env, queue, mostJobs }: Expansion): ExpansionAnswer {
   const mistakes: Mistake[] = graph.nodes.flatMap(({ step }) => notYet(step))
+  let count = 0
   const planned = graph.nodes.map(({ step }): PlannedStep => {
-    const jobs = step.kind === 'command' ? jobsOf(step, { ...pipeline.env, ...buildEnv }, queue) : []
-    return { skipped: leftOut.get(step) ?? (step.kind === 'command' && jobs.length === 0 ? 'every combination of its matrix is skipped' : null), jobs }
+    const variants = step.kind === 'command' ? variantsOf(step) : []
+    count += variants.reduce((sum, { parallelism }) => sum + (parallelism ?? 1), 0)
+    const jobs = count > PIPELINE_LIMITS.jobsPerUpload ? [] : variants.flatMap((variant) => jobsOf(variant, env, queue)) // beyond it they are only counted
+    return { skipped: leftOut.get(step) ?? (step.kind === 'command' && variants.length === 0 ? 'every combination of its matrix is skipped' : null), jobs }
   })
-  const count = planned.reduce((sum, { jobs }) => sum + jobs.length, 0)
   if (count > PIPELINE_LIMITS.jobsPerUpload) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs; one upload may bring ${PIPELINE_LIMITS.jobsPerUpload}. Let a step upload the rest.` })
   else if (count > mostJobs) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs, and the build may have ${mostJobs} more: put less into one build, or start further builds.` })
   return mistakes.length > 0 ? { ok: false, mistakes } : { ok: true, planned }
 }
 
+/** The step as each combination of its matrix has it. */
+function variantsOf(step: CommandStep): readonly CommandStep[] {
+  return step.matrix === null ? [step] : combinationsOf(step.matrix).map((one) => ({ ...step, ...withValues(step, one), softFail: one.softFail ?? step.softFail }))
+}
+
 function jobsOf(step: CommandStep, env: Readonly<Record<string, string>>, queue: string): readonly PlannedJob[] {
-  const variants = step.matrix === null ? [step] : combinationsOf(step.matrix).map((one) => ({ ...step, ...withValues(step, one), softFail: one.softFail ?? step.softFail }))
+  const requirement: Offered = normalised({ queue: step.queue ?? queue, tags: step.tags })
   const count = step.parallelism ?? 1
-  return variants.flatMap((variant) => {
-    const requirement: Offered = normalised({ queue: variant.queue ?? queue, tags: variant.tags })
-    return Array.from({ length: count }, (_, index): PlannedJob => ({
-      command: variant.command ?? '',
-      label: variant.label,
-      env: { ...env, ...variant.env },
-      requirement,
-      softFail: variant.softFail,
-      parallel: step.parallelism === null ? null : { index, count },
-      plugins: variant.plugins,
-    }))
-  })
+  return Array.from({ length: count }, (_, index): PlannedJob => ({
+    command: step.command ?? '',
+    label: step.label,
+    env: { ...env, ...step.env },
+    requirement,
+    softFail: step.softFail,
+    parallel: step.parallelism === null ? null : { index, count },
+    plugins: step.plugins,
+  }))
 }
 
 /** What can be read but not be run: whoever wrote it must not believe that it was heeded. */

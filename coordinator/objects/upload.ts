@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../../schema/api.ts'
 import { jobId, type AttemptId } from '../../schema/job.ts'
-import { graphOf } from '../../schema/pipeline/graph.ts'
+import { graphOf, pathOf } from '../../schema/pipeline/graph.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { leftOutOf } from '../../schema/pipeline/left-out.ts'
 import type { Mistake } from '../../schema/pipeline/steps.ts'
@@ -55,19 +55,19 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   if (!build || !project || !first) return refuse(409, 'attempt_superseded', `Attempt ${attempt} has no build any more.`)
   const steps = build.openSteps === null ? [] : load.stepsOfBuild(on, job.project, job.build)
   const keys = new Set(steps.flatMap((step) => (step.key === null ? [] : [step.key])))
-  const buildEnv = build.env ?? {}
-  const leftOut = leftOutOf(pipeline.steps, contextOf({ build, project, env: { ...pipeline.env, ...buildEnv } }))
+  const env = { ...pipeline.env, ...build.env }
+  const leftOut = leftOutOf(pipeline.steps, contextOf({ build, project, env }))
   if (!leftOut.ok) return mistaken(leftOut.mistakes)
   const own = steps.find(({ s }) => s === job.step) ?? null
   const uploads = uploadsBefore(own, steps)
   if (uploads >= PIPELINE_LIMITS.uploadsPerJob) return refuse(422, 'too-many-uploads', `This job has uploaded ${uploads} times already, the most that one may: let it upload more steps at once, or let those steps upload the rest.`)
   const graph = graphOf(pipeline.steps, { known: keys, leftOut: leftOut.leftOut })
   if (!graph.ok) return mistaken(graph.mistakes)
-  const twice = graph.graph.nodes.flatMap(({ step }): readonly Mistake[] => (step.key !== null && keys.has(step.key) ? [{ path: [...step.path.flatMap((index) => ['steps', index]), 'key'], message: `the build has a step with the key "${step.key}" already: each key is there once.` }] : []))
+  const twice = graph.graph.nodes.flatMap(({ step }): readonly Mistake[] => (step.key !== null && keys.has(step.key) ? [{ path: [...pathOf(step), 'key'], message: `the build has a step with the key "${step.key}" already: each key is there once.` }] : []))
   if (twice.length > 0) return mistaken(twice)
   const lastJob = load.lastJobNumber(on, job.project, job.build)
   const queue = event.memory.classes.get(first.class)?.queue ?? 'default'
-  const expanded = expand({ pipeline, graph: graph.graph, leftOut: leftOut.leftOut, buildEnv, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob })
+  const expanded = expand({ graph: graph.graph, leftOut: leftOut.leftOut, env, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob })
   if (!expanded.ok) return mistaken(expanded.mistakes)
 
   const dependants = own === null ? [] : load.edgesFrom(on, own)

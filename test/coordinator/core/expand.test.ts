@@ -2,14 +2,14 @@ import { expect, it } from 'vitest'
 import { expand } from '../../../coordinator/core/expand.ts'
 import { graphOf } from '../../../schema/pipeline/graph.ts'
 import type { CommandStep } from '../../../schema/pipeline/steps.ts'
-import { commandStep, pipeline, placed } from '../../support/steps.ts'
+import { commandStep, placed } from '../../support/steps.ts'
 
 /** The jobs of one step, or what is wrong with it. */
 function expanded(over: Partial<CommandStep>) {
   const steps = placed([commandStep('one', over)])
   const answer = graphOf(steps)
   if (!answer.ok) throw new Error('the graph is right')
-  const expansion = expand({ pipeline: pipeline(steps), graph: answer.graph, leftOut: new Map(), buildEnv: {}, queue: 'default', mostJobs: 100 })
+  const expansion = expand({ graph: answer.graph, leftOut: new Map(), env: {}, queue: 'default', mostJobs: 100 })
   return expansion.ok ? expansion.planned.flatMap(({ jobs }) => jobs) : expansion.mistakes.map(({ message }) => message)
 }
 
@@ -28,4 +28,8 @@ it('values of a matrix are filled into plugins', () => {
   const matrix = { setup: { os: ['linux', 'mac'] }, adjustments: [] }
   const greeting = (to: string) => [{ source: './notes', configuration: { to } }]
   expect(expanded({ plugins: greeting('{{matrix.os}}'), matrix })).toMatchObject([{ plugins: greeting('linux') }, { plugins: greeting('mac') }])
+})
+
+it('jobs beyond what one upload may bring are counted and told, however many', () => {
+  expect(expanded({ parallelism: 2001 })).toEqual(['these steps are 2001 jobs; one upload may bring 2000. Let a step upload the rest.'])
 })

@@ -106,13 +106,14 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
     else surroundings.note(text)
   }
   const { environment } = surroundings
+  const git = { ...platform, processes: nodeProcesses() }
   const prepareCheckout = createCheckout({
     folders: { cache: join(config.stateFolder, 'mirrors'), worktrees: join(config.stateFolder, 'worktrees') },
     environment,
-    machine: { ...platform, processes: nodeProcesses() },
+    machine: git,
     endGroup,
   })
-  const preparePlugins = createPlugins({ folder: join(config.stateFolder, 'plugins'), environment, machine: { ...platform, processes: nodeProcesses() }, endGroup })
+  const preparePlugins = createPlugins({ folder: join(config.stateFolder, 'plugins'), environment, machine: git, endGroup })
   const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, hooksFolder: config.hooksFolder, prepareCheckout, preparePlugins: config.plugins ? preparePlugins : null })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
   const stop = (times: number) => {

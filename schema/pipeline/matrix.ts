@@ -3,6 +3,7 @@
  * filled in where the step says `{{matrix}}` or `{{matrix.name}}`. Limits are Buildkite's.
  */
 import { nearest } from '../nearest.ts'
+import { utf8Bytes } from '../utf8.ts'
 import type { Json } from './canonical.ts'
 import { PIPELINE_LIMITS } from './limits.ts'
 import type { CommandStep, Matrix, MatrixValue, SoftFail } from './steps.ts'
@@ -116,15 +117,6 @@ function texts(values: Readonly<Record<string, MatrixValue>>): Readonly<Record<s
 
 function spelled(values: Readonly<Record<string, string>>, names: readonly string[]): string {
   return JSON.stringify(names.map((name) => values[name]))
-}
-
-function utf8Bytes(text: string): number {
-  let bytes = 0
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
-  }
-  return bytes
 }
 
 function shown(name: string): string {

@@ -8,6 +8,7 @@ import { EXIT, Failure, oneLine, type Surroundings } from '../../agent/cli/outpu
 import { parseSettings } from '../../agent/cli/settings.ts'
 import { offer } from '../../schema/sync.ts'
 import { ownFolder } from '../support/folder.ts'
+import { surroundings } from '../support/surroundings.ts'
 import { damaged, mutated, type Json } from './hostile.ts'
 import { runs } from './seed.ts'
 
@@ -44,7 +45,7 @@ it('whatever flags, environment and kedge.json say, the agent has an offer that 
   const names = ['url', 'token', 'tokenFile', 'name', 'slots', 'queue', 'state'] as const
   const flags: fc.Arbitrary<AgentFlags> = fc.record({ given: fc.dictionary(fc.constantFrom(...names), word.map((one) => one ?? '2'), { maxKeys: 2 }), tag: fc.option(fc.array(word.map((one) => one ?? 'a=b'), { maxLength: 2 })), doorbell: fc.boolean() }).map(({ given, tag, doorbell }) => ({ ...given, ...(tag === null ? {} : { tag }), doorbell }))
   const environment = fc.dictionary(fc.constantFrom('KEDGE_URL', 'KEDGE_SLOTS', 'KEDGE_QUEUE', 'KEDGE_TAGS', 'KEDGE_STATE', 'KEDGE_AGENT_NAME', 'KEDGE_TIME_SCALE', 'KEDGE_REGISTRATION_TOKEN', 'XDG_STATE_HOME'), word.map((one) => one ?? ''), { maxKeys: 2 })
-  const around = (variables: Record<string, string>): Surroundings => ({ environment: variables, folder, home: folder, os: 'linux', self: ['node'], input: { isPiped: () => false, read: () => new Uint8Array() }, print: () => {}, note: () => {}, write: () => {}, excerpt: () => {}, onStop: () => {}, onParent: () => {}, exit: () => {} })
+  const around = (variables: Record<string, string>): Surroundings => surroundings({ environment: variables, folder, home: folder })
   let taken = 0
   await fc.assert(
     fc.asyncProperty(flags, environment, fc.oneof(fc.constant(null), text), async (given, variables, json) => {

@@ -1,23 +1,22 @@
 /** `kedge meta-data`, as a script meets it. */
 import { describe, expect, it } from 'vitest'
 import { existsMetaData, getMetaData, metaDataKeys, setMetaData } from '../../../agent/cli/meta-data-calls.ts'
-import { EXIT, Failure, type Surroundings } from '../../../agent/cli/output.ts'
+import { EXIT, Failure } from '../../../agent/cli/output.ts'
 import { answeringServer, problem, type Answering } from '../../support/answering-server.ts'
+import { surroundings } from '../../support/surroundings.ts'
 
 /** A job, the coordinator that answers it, and what is said in it. */
 async function job({ answer = () => ({ body: { value: null } }), input, environment = {} }: { readonly answer?: Answering; readonly input?: string | Uint8Array; readonly environment?: Readonly<Record<string, string>> } = {}) {
   const server = await answeringServer(answer)
   const [written, noted] = [[] as string[], [] as string[]]
-  const surroundings: Surroundings = {
+  const around = surroundings({
     environment: { KEDGE_URL: server.url, KEDGE_JOB_TOKEN: 'kdg_job_x', KEDGE_ATTEMPT: 'J1-1-1.1', ...environment },
-    folder: '/nowhere', home: '/nowhere', os: 'linux', self: ['node'],
     input: { isPiped: () => input !== undefined, read: () => (typeof input === 'string' ? new TextEncoder().encode(input) : (input ?? new Uint8Array())) },
     print: (line) => void written.push(`${line}\n`),
-    excerpt: () => {}, write: (text) => void written.push(text),
+    write: (text) => void written.push(text),
     note: (line) => void noted.push(line),
-    onStop: () => {}, onParent: () => {}, exit: () => {},
-  }
-  return { surroundings, server, noted, out: () => written.join('') }
+  })
+  return { surroundings: around, server, noted, out: () => written.join('') }
 }
 
 const failureOf = async (work: Promise<unknown>): Promise<Failure> => {

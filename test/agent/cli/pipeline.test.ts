@@ -6,6 +6,7 @@ import { EXIT, Failure, type ExitCode, type Surroundings } from '../../../agent/
 import { checkPipeline } from '../../../agent/cli/pipeline-check.ts'
 import { uploadPipeline } from '../../../agent/cli/pipeline-upload.ts'
 import { ownFolder } from '../../support/folder.ts'
+import { surroundings } from '../../support/surroundings.ts'
 import { answeringServer, problem } from '../../support/answering-server.ts'
 
 interface Place {
@@ -23,15 +24,14 @@ async function place({ files = {}, input, environment = {} }: { readonly files?:
   }
   const printed: string[] = []
   const noted: string[] = []
-  const surroundings: Surroundings = {
-    environment, folder, home: folder, os: 'linux', self: ['node'],
+  const around = surroundings({
+    environment, folder, home: folder,
     input: { isPiped: () => input !== undefined, read: () => new TextEncoder().encode(input ?? '') },
     print: (line) => void printed.push(line),
     note: (line) => void noted.push(line),
     excerpt: (text) => void noted.push(text),
-    write: () => {}, onStop: () => {}, onParent: () => {}, exit: () => {},
-  }
-  return { surroundings, printed, noted }
+  })
+  return { surroundings: around, printed, noted }
 }
 
 const UPLOAD = { format: 'json', interpolation: true }

@@ -5,22 +5,9 @@ import { agentSettings, type AgentFlags } from '../../../agent/cli/agent.ts'
 import { Failure, type Surroundings } from '../../../agent/cli/output.ts'
 import { parseSettings, stateFolder } from '../../../agent/cli/settings.ts'
 import { ownFolder } from '../../support/folder.ts'
+import { surroundings } from '../../support/surroundings.ts'
 
-const around = (environment: Record<string, string>, folder = '/nowhere'): Surroundings => ({
-  environment,
-  folder,
-  home: '/home/ada',
-  os: 'linux',
-  self: ['node'],
-  input: { isPiped: () => false, read: () => new Uint8Array() },
-  print: () => {},
-  note: () => {},
-  excerpt: () => {},
-  write: () => {},
-  onStop: () => {},
-  onParent: () => {},
-  exit: () => {},
-})
+const around = (environment: Record<string, string>, folder = '/nowhere'): Surroundings => surroundings({ environment, folder })
 
 describe('settings of the agent', () => {
   test('a flag wins over the environment, the environment over kedge.json, and that over the default', async () => {

@@ -191,8 +191,10 @@ class Taken {
   }
 
   first(as: string, names: readonly string[]): { readonly name: string; readonly value: Json } | undefined {
-    const has = (one: string) => Object.hasOwn(this.#step, one)
-    const name = names.find((one) => has(one) && this.#step[one] !== null && this.#step[one] !== '') ?? names.find(has) // one that says nothing does not hide another
+    const present = names.filter((one) => Object.hasOwn(this.#step, one))
+    const silent = present.filter((one) => this.#step[one] === null || this.#step[one] === '')
+    for (const one of silent) this.#names.add(one) // one that says nothing does not hide another, nor stay behind it
+    const name = present.find((one) => !silent.includes(one)) ?? present[0]
     const value = name === undefined ? undefined : this.#step[name]
     if (name === undefined || value === undefined) return undefined
     this.#names.add(name)

@@ -243,6 +243,11 @@ describe('whatever the document', () => {
     expect(answer.ok && plain(answer.canonical.pipeline)).toEqual({ steps: [{ key: 'build', label: 'Build', command: 'make' }] })
   })
 
+  it('of names that all say nothing none stays', () => {
+    const answer = canonical([{ key: null, id: '', identifier: null, command: 'make' }])
+    expect(answer.ok && plain(answer.canonical.pipeline)).toEqual({ steps: [{ command: 'make' }] })
+  })
+
   it('nothing is thrown, and what has one spelling keeps it', () => {
     fc.assert(
       fc.property(fc.oneof(tree, steps, fc.record({ steps, env: tree })), (document) => {

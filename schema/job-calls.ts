@@ -31,6 +31,10 @@ export type MetaDataReply = z.infer<typeof metaDataReply>
 export const metaDataKeysReply = z.object({ keys: z.array(z.string()) })
 export type MetaDataKeysReply = z.infer<typeof metaDataKeysReply>
 
+/** How an annotation looks; the first is what it has unless it says so. */
+export const ANNOTATION_STYLES = ['default', 'info', 'warning', 'error', 'success'] as const
+export type AnnotationStyle = (typeof ANNOTATION_STYLES)[number]
+
 function judgedBy(mistakeIn: (text: string) => string | null) {
   return (text: string, context: z.RefinementCtx<string>) => {
     const message = mistakeIn(text)

@@ -42,6 +42,8 @@ export const build = sqliteTable(
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),
     finishedAt: integer('finished_at'),
+    /** JSON of the step that started it, of another build: `{project, build, s}`; null: a person did. */
+    parent: text(),
   },
   (table) => [primaryKey({ columns: [table.project, table.number] })],
 )
@@ -88,12 +90,22 @@ export const job = sqliteTable(
     retriedBy: integer('retried_by'),
     /** Number of its step; null: the one job of a build without steps. */
     step: integer(),
+    /** Its concurrency group; null: none. */
+    gate: integer(),
   },
   (table) => [
     primaryKey({ columns: [table.project, table.build, table.n] }),
     index('job_queue').on(table.class, table.ord).where(sql`${table.state} = 'queued'`),
     index('job_live').on(table.agent).where(sql`${table.state} = 'live'`),
+    index('job_gate').on(table.gate, table.state, table.ord).where(sql`${table.gate} is not null and ${table.finishedAt} is null`),
   ],
+)
+
+/** A concurrency group: how many of its jobs may be in the queue or in agents' hands at once, over all builds of the cluster. */
+export const gate = sqliteTable(
+  'gate',
+  { id: integer().primaryKey(), name: text().notNull(), most: integer().notNull() },
+  (table) => [uniqueIndex('gate_name').on(table.name)],
 )
 
 /** One step of an uploaded pipeline: what stands between its jobs and those of the steps that need it. */
@@ -154,6 +166,47 @@ export const metadata = sqliteTable(
     value: text().notNull(),
   },
   (table) => [primaryKey({ columns: [table.project, table.build, table.key] })],
+)
+
+/** What jobs wrote onto the page of their build. */
+export const annotation = sqliteTable(
+  'annotation',
+  {
+    project: integer().notNull(),
+    build: integer().notNull(),
+    /** Number of the job that it is about; 0: it is about the whole build. */
+    n: integer().notNull(),
+    /** Tells the annotations of one build or job apart. */
+    context: text().notNull(),
+    style: text().notNull(),
+    /** From 1 to 10; the page shows the greatest first. */
+    priority: integer().notNull(),
+    /** Markdown. */
+    body: text().notNull(),
+    createdAt: integer('created_at').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.build, table.n, table.context] })],
+)
+
+/** A file that a job uploaded, once all its bytes are in R2. */
+export const artifact = sqliteTable(
+  'artifact',
+  {
+    project: integer().notNull(),
+    build: integer().notNull(),
+    /** Number of the artifact within its build, from 1, in the order of uploading. */
+    a: integer().notNull(),
+    /** The attempt that uploaded it. */
+    n: integer().notNull(),
+    fence: integer().notNull(),
+    path: text().notNull(),
+    bytes: integer().notNull(),
+    sha256: text().notNull(),
+    contentType: text('content_type').notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.build, table.a] })],
 )
 
 /** An attempt that ended without being its job's accepted one (lost), or the accepted one's own record. */

@@ -4,6 +4,7 @@
  * `store/memory` folds the very same changes, so the two cannot disagree.
  */
 import type { AgentId, AttemptKey, FinalBuildState, JobKey, StoredJobState } from '../../schema/job.ts'
+import type { AnnotationStyle } from '../../schema/job-calls.ts'
 import type { Field, Retry, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { Offer } from '../../schema/sync.ts'
 
@@ -35,6 +36,8 @@ export interface BuildRow {
   readonly createdAt: number
   readonly startedAt: number | null
   readonly finishedAt: number | null
+  /** The step that started it, of another build; null: a person did. */
+  readonly parent: StepKey | null
 }
 
 export interface JobRow extends JobKey {
@@ -58,6 +61,16 @@ export interface JobRow extends JobKey {
   readonly retriedBy: number | null
   /** Number of its step; null: the build has none. */
   readonly step: number | null
+  /** Its concurrency group; null: none. */
+  readonly gate: number | null
+}
+
+/** A concurrency group. */
+export interface GateRow {
+  readonly id: number
+  readonly name: string
+  /** How many of its jobs may be in the queue or in agents' hands at once. */
+  readonly most: number
 }
 
 export const STEP_STATES = ['waiting', 'running', 'blocked', 'done'] as const
@@ -124,6 +137,30 @@ export interface MetaDataRow {
   readonly value: string
 }
 
+export interface AnnotationRow {
+  readonly project: number
+  readonly build: number
+  /** The job that it is about; 0: the whole build. */
+  readonly n: number
+  readonly context: string
+  readonly style: AnnotationStyle
+  readonly priority: number
+  readonly body: string
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+/** A file that an attempt uploaded; its bytes are in R2. */
+export interface ArtifactRow extends AttemptKey {
+  /** Number of the artifact within its build, from 1. */
+  readonly a: number
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: string
+  readonly contentType: string
+  readonly createdAt: number
+}
+
 /** An attempt that ended without an accepted result. The accepted one lives in its job's row. */
 export interface AttemptRow extends AttemptKey {
   readonly agent: AgentId
@@ -174,6 +211,12 @@ export type Change =
   | { readonly kind: 'edge.insert'; readonly row: EdgeRow }
   /** In the place of the one that the key had before. */
   | { readonly kind: 'metadata.put'; readonly row: MetaDataRow }
+  /** In the place of the one with the same id. */
+  | { readonly kind: 'gate.put'; readonly row: GateRow }
+  /** In the place of the one that the context had before. */
+  | { readonly kind: 'annotation.put'; readonly row: AnnotationRow }
+  | { readonly kind: 'annotation.delete'; readonly key: Pick<AnnotationRow, 'project' | 'build' | 'n' | 'context'> }
+  | { readonly kind: 'artifact.insert'; readonly row: ArtifactRow }
   /** `was` lets memory follow without reading: the row as the decision saw it. */
   | { readonly kind: 'job.set'; readonly was: JobRow; readonly set: Partial<JobRow> }
   | { readonly kind: 'attempt.insert'; readonly row: AttemptRow }

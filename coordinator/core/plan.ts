@@ -84,6 +84,7 @@ export function openBuild({ project, number, class: jobClass, request, url }: Bu
     createdAt: now,
     startedAt: null,
     finishedAt: null,
+    parent: null,
   }
   const job: JobRow = { ...blankJob(now), project: project.id, build: number, n: 1, class: jobClass, priority: request.priority, ord: order(request.priority, now), spec: JSON.stringify(spec) }
   return { build, job }
@@ -91,7 +92,7 @@ export function openBuild({ project, number, class: jobClass, request, url }: Bu
 
 /** A new job that succeeds a finished one; the finished one stays as it is [C5.1]. */
 export function succeed(old: JobRow, n: number, now: number, { retries, state = 'queued' }: { readonly retries?: number; readonly state?: 'queued' | 'waiting' } = {}): { readonly changes: readonly Change[]; readonly job: JobRow } {
-  const job: JobRow = { ...blankJob(now), state, project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: retries === undefined ? old.spec : JSON.stringify({ ...(JSON.parse(old.spec) as StoredSpec), retries }), retryOf: old.n, step: old.step }
+  const job: JobRow = { ...blankJob(now), state, project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: retries === undefined ? old.spec : JSON.stringify({ ...(JSON.parse(old.spec) as StoredSpec), retries }), retryOf: old.n, step: old.step, gate: old.gate }
   return { changes: [{ kind: 'job.insert', row: job }, { kind: 'job.set', was: old, set: { retriedBy: n } }], job }
 }
 
@@ -112,6 +113,7 @@ export function blankJob(now: number) {
     retryOf: null,
     retriedBy: null,
     step: null,
+    gate: null,
   } as const satisfies Partial<JobRow>
 }
 

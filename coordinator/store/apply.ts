@@ -1,6 +1,6 @@
 /** Changes to statements. `Memory` folds the very same changes, in the same transaction. */
 import type { Change } from '../core/decision.ts'
-import { agents, attempts, builds, edges, facts, heartbeats, jobs, metadata, projects, steps, type Seen } from './load.ts'
+import { agents, annotations, artifacts, attempts, builds, edges, facts, gates, heartbeats, jobs, metadata, projects, steps, type Seen } from './load.ts'
 import type { Sql } from './sql.ts'
 
 export function apply(on: Sql, change: Change): void {
@@ -19,6 +19,14 @@ export function apply(on: Sql, change: Change): void {
       return edges.insert(on, change.row)
     case 'metadata.put':
       return metadata.insert(on, change.row, { orReplace: true })
+    case 'gate.put':
+      return gates.insert(on, change.row, { orReplace: true })
+    case 'annotation.put':
+      return annotations.insert(on, change.row, { orReplace: true })
+    case 'annotation.delete':
+      return annotations.remove(on, 'by key', () => annotations.byKey(), { project: change.key.project, build: change.key.build, n: change.key.n, context: change.key.context })
+    case 'artifact.insert':
+      return artifacts.insert(on, change.row)
     case 'job.insert':
       return jobs.insert(on, change.row)
     case 'job.set':

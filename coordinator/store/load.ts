@@ -2,7 +2,7 @@
 import { and, asc, between, desc, eq, isNull, lt, lte, sql } from 'drizzle-orm'
 import type { AgentId, JobKey } from '../../schema/job.ts'
 import * as tables from '../../schema/tables.ts'
-import type { AgentRow, AttemptRow, BuildRow, ClassRow, EdgeRow, Grace, JobRow, MetaDataRow, ProjectRow, StepKey, StepRow } from '../core/decision.ts'
+import type { AgentRow, AnnotationRow, ArtifactRow, AttemptRow, BuildRow, ClassRow, EdgeRow, GateRow, Grace, JobRow, MetaDataRow, ProjectRow, StepKey, StepRow } from '../core/decision.ts'
 import { Table, type Sql } from './sql.ts'
 
 export interface TokenRow {
@@ -21,11 +21,14 @@ export interface TokenRow {
 }
 
 export const projects = new Table<ProjectRow>(tables.project)
-export const builds = new Table<BuildRow>(tables.build, ['env'])
+export const builds = new Table<BuildRow>(tables.build, ['env', 'parent'])
 export const jobs = new Table<JobRow>(tables.job)
 export const steps = new Table<StepRow>(tables.step, ['spec'])
 export const edges = new Table<EdgeRow>(tables.edge)
 export const metadata = new Table<MetaDataRow>(tables.metadata)
+export const gates = new Table<GateRow>(tables.gate)
+export const annotations = new Table<AnnotationRow>(tables.annotation)
+export const artifacts = new Table<ArtifactRow>(tables.artifact)
 export const attempts = new Table<AttemptRow>(tables.attempt)
 export const agents = new Table<AgentRow>(tables.agent, ['offer', 'boots'])
 export const classes = new Table<ClassRow>(tables.jobClass, ['tags'])

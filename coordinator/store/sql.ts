@@ -70,7 +70,7 @@ export class Table<Row extends object> {
       builder
         .update(this.#table)
         .set(Object.fromEntries(fields.map((field) => [field, sql`${sql.placeholder(`set_${field}`)}`])) as never)
-        .where(this.#byKey())
+        .where(this.byKey())
         .toSQL(),
     )
     const values: Record<string, unknown> = { ...key }
@@ -79,7 +79,7 @@ export class Table<Row extends object> {
   }
 
   get(on: Sql, key: Readonly<Record<string, Binding>>): Row | null {
-    return this.select(on, 'by key', () => ({ where: this.#byKey() }), key)[0] ?? null
+    return this.select(on, 'by key', () => ({ where: this.byKey() }), key)[0] ?? null
   }
 
   /** `name` identifies the statement; it is built at the first call only, with placeholders for the bindings. */
@@ -100,7 +100,8 @@ export class Table<Row extends object> {
     on.run(statement.text, this.#bind(statement, bindings, true))
   }
 
-  #byKey(): SQL {
+  /** The row with the bound key. */
+  byKey(): SQL {
     const all = and(...this.#key.map((field) => eq(this.#column(field), sql.placeholder(field))))
     if (!all) throw new Error('a table without a primary key')
     return all

@@ -4,6 +4,7 @@ import m0001 from './0001_session_parent.sql';
 import m0002 from './0002_rival.sql';
 import m0003 from './0003_steps.sql';
 import m0004 from './0004_meta_data.sql';
+import m0005 from './0005_gates_artifacts_annotations.sql';
 
   export default {
     journal,
@@ -12,7 +13,8 @@ import m0004 from './0004_meta_data.sql';
 m0001,
 m0002,
 m0003,
-m0004
+m0004,
+m0005
     }
   }
   

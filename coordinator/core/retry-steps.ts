@@ -1,11 +1,12 @@
 /**
  * A person has the failed jobs of a build of steps tried again. Whatever did not run because of them waits again, as if
- * they had not ended yet; what ran meanwhile, because it allows failures, stays as it is.
+ * they had not ended yet, and what waits still, because more than they stand before it, waits for them again as well;
+ * what ran meanwhile, because it allows failures, stays as it is.
  */
 import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { succeed } from './plan.ts'
-import { isFailure, jobEnded, outcomeOf, verdictOf } from './step.ts'
+import { jobEnded, outcomeOf, standing, verdictOf } from './step.ts'
 
 export interface Graph {
   readonly steps: readonly StepRow[]
@@ -17,58 +18,57 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
   const changes: Change[] = []
   const effects: Effect[] = []
   const after = new Map(steps.map((step) => [step.s, step]))
-  const again = new Map<number, JobRow[]>()
-  for (const job of chosen) if (job.step !== null) again.set(job.step, [...(again.get(job.step) ?? []), job])
   const edgesFrom = Map.groupBy(edges, ({ from }) => from)
   const edgesTo = Map.groupBy(edges, ({ to }) => to)
-  const set = (step: StepRow, change: Partial<StepRow>) => {
-    after.set(step.s, { ...step, ...change })
-    changes.push({ kind: 'step.set', key: step, set: change })
-  }
-  let n = Math.max(...jobs.map((job) => job.n))
-  const follow = (old: JobRow, state: 'queued' | 'waiting') => {
-    const next = succeed(old, ++n, now, { state })
-    changes.push(...next.changes)
-    if (state === 'queued') effects.push({ kind: 'ring-class', class: old.class, count: 1 })
-  }
+  const dependants = (s: number) => (edgesFrom.get(s) ?? []).flatMap(({ to }) => after.get(to) ?? [])
+  const stands = (step: StepRow) => standing(step, (edgesTo.get(step.s) ?? []).flatMap((edge) => {
+    const from = after.get(edge.from)
+    return from === undefined ? [] : [{ edge, from }]
+  }))
 
-  const line: number[] = []
-  for (const [s, old] of again) {
+  /** Failed, with the jobs that are tried again. */
+  const again = Map.groupBy(chosen.filter(({ step }) => step !== null && after.get(step)?.outcome !== 'broken'), ({ step }) => step ?? 0)
+  /** Not run because of those. */
+  const unrun = new Map<number, readonly JobRow[]>()
+  for (const s of again.keys()) {
     const step = after.get(s)
-    if (step === undefined || step.outcome === 'broken') continue
-    for (const job of old) follow(job, 'queued')
-    const rest = jobs.filter((job) => job.step === s && job.retriedBy === null && isFinal(job.state) && !old.includes(job))
-    set(step, { state: 'running', openJobs: (step.state === 'done' ? 0 : step.openJobs) + old.length, outcome: outcomeOfAll(step, rest) })
-    line.push(s)
+    if (step !== undefined) after.set(s, { ...step, state: 'waiting' })
   }
-  const reset = new Set<number>()
+  const line = [...again.keys()]
   for (let from = line.shift(); from !== undefined; from = line.shift()) {
-    for (const edge of edgesFrom.get(from) ?? []) {
-      const to = after.get(edge.to)
-      if (to === undefined || reset.has(to.s) || !(to.outcome === 'broken' || (to.state === 'done' && to.isBroken && to.kind !== 'command'))) continue
-      reset.add(to.s)
+    for (const to of dependants(from)) {
+      if (!(to.outcome === 'broken' || (to.state === 'done' && to.isBroken && to.kind !== 'command'))) continue
+      unrun.set(to.s, jobs.filter((job) => job.step === to.s && job.retriedBy === null && job.state === 'broken'))
+      after.set(to.s, { ...to, state: 'waiting', outcome: null })
       line.push(to.s)
     }
   }
-  for (const s of reset) {
+
+  let n = Math.max(...jobs.map((job) => job.n))
+  const reopen = (s: number, old: readonly JobRow[], set: Partial<StepRow>) => {
     const step = after.get(s)
-    if (step !== undefined) after.set(s, { ...step, state: 'waiting', outcome: null })
+    if (step === undefined) return
+    const change = { ...set, ...(set.state === 'waiting' && old.length > 0 ? { firstJob: n + 1, jobs: old.length } : {}) } // so that they are found when the step is let go
+    for (const job of old) {
+      const next = succeed(job, ++n, now, { state: set.state === 'running' ? 'queued' : 'waiting' })
+      changes.push(...next.changes)
+      if (set.state === 'running') effects.push({ kind: 'ring-class', class: job.class, count: 1 })
+    }
+    after.set(s, { ...step, ...change })
+    changes.push({ kind: 'step.set', key: step, set: change })
   }
-  for (const s of reset) {
-    const step = after.get(s)
+  for (const before of steps) {
+    const step = after.get(before.s)
     if (step === undefined) continue
-    const before = (edgesTo.get(s) ?? []).map((edge) => ({ edge, from: after.get(edge.from) }))
-    const broken = jobs.filter((job) => job.step === s && job.retriedBy === null && job.state === 'broken')
-    const firstJob = n + 1
-    for (const job of broken) follow(job, 'waiting')
-    set(step, {
-      state: 'waiting',
-      outcome: null,
-      needs: before.filter(({ from }) => from !== undefined && from.state !== 'done').length,
-      isBroken: before.some(({ edge, from }) => from?.state === 'done' && isFailure(from.outcome) && !edge.allowFailure),
-      openJobs: broken.length,
-      ...(broken.length > 0 ? { firstJob, jobs: broken.length } : {}),
-    })
+    const [failed, broken] = [again.get(step.s), unrun.get(step.s)]
+    if (failed !== undefined) {
+      const rest = jobs.filter((job) => job.step === step.s && job.retriedBy === null && isFinal(job.state) && !failed.includes(job))
+      const { needs, isBroken } = stands(step)
+      // It ran before, so only what is open again holds it back.
+      const held = needs > 0 ? { state: 'waiting' as const, needs, isBroken } : { state: 'running' as const }
+      reopen(step.s, failed, { ...held, openJobs: (before.state === 'done' ? 0 : before.openJobs) + failed.length, outcome: outcomeOfAll(step, rest) })
+    } else if (broken !== undefined) reopen(step.s, broken, { state: 'waiting', outcome: null, ...stands(step), openJobs: broken.length })
+    else if (step.state === 'waiting' && (edgesTo.get(step.s) ?? []).some(({ from }) => again.has(from) || unrun.has(from))) reopen(step.s, [], stands(step))
   }
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => (step.state === 'done' ? bits | verdictOf(step) : bits), 0)

@@ -40,8 +40,18 @@ export function isFailure(outcome: StepOutcome | null): boolean {
  * or block remembers them: only a wait that says so itself lets them pass again.
  */
 export function letGo(to: StepRow, from: StepRow, edge: Pick<EdgeRow, 'allowFailure'>): Partial<StepRow> {
-  const stops = isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && (to.kind === 'wait' || to.kind === 'block'))
-  return { needs: to.needs - 1, isBroken: to.isBroken || (stops && !edge.allowFailure) }
+  return { needs: to.needs - 1, isBroken: to.isBroken || breaks(to, from, edge) }
+}
+
+/** What `letGo` made of a step, worked out anew from all that it waits for: some of those may not be done any more. */
+export function standing(to: StepRow, before: readonly { readonly edge: Pick<EdgeRow, 'allowFailure'>; readonly from: StepRow }[]): Pick<StepRow, 'needs' | 'isBroken'> {
+  const done = before.filter(({ from }) => from.state === 'done')
+  return { needs: before.length - done.length, isBroken: done.some(({ edge, from }) => breaks(to, from, edge)) }
+}
+
+/** Whether the end of `from` stops `to`. */
+function breaks(to: StepRow, from: StepRow, { allowFailure }: Pick<EdgeRow, 'allowFailure'>): boolean {
+  return !allowFailure && (isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && (to.kind === 'wait' || to.kind === 'block')))
 }
 
 /** A step that waits for nobody any more: what becomes of it. Its jobs, if it has any, are queued or broken with it. */

@@ -55,7 +55,7 @@ export function finishSteps(event: Event, build: BuildRow, done: readonly StepRo
     counts = stepDone(counts, from)
     for (const edge of load.edgesFrom(event.on, from)) {
       const to = load.step(event.on, { ...from, s: edge.to })
-      if (to === null || to.state === 'done') continue // cancelled meanwhile
+      if (to === null || to.state !== 'waiting') continue // cancelled meanwhile, or let go before a retry opened this one again
       const fewer = letGo(to, from, edge)
       const set = fewer.needs === 0 ? { ...fewer, ...ready({ ...to, ...fewer }) } : fewer
       event.apply({ kind: 'step.set', key: to, set })

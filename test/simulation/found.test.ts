@@ -31,6 +31,9 @@ it.each<Found>([
   { seed: 62260, was: 'the messages of a copied state folder were counted as its holder\'s' },
   { seed: 7, profile: 'pipelines', was: 'a block opened behind a wait that had let a failure pass' },
   { seed: 30, profile: 'pipelines', was: 'a first job that was retried could not upload its steps again' },
+  { seed: 73445, was: 'a wait let go although one of the steps before it was being retried' },
+  { seed: 75257, was: 'a failed step was retried beside one that it depends on, and not after it' },
+  { seed: 76539, was: 'so was one behind a wait' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])
 })

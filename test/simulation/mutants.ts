@@ -82,13 +82,15 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Steps of a build.
   { name: 'a step waits for one of those before it', rule: 'I28', file: 'coordinator/core/step.ts', from: 'return { needs: to.needs - 1,', to: 'return { needs: 0,', profile: 'pipelines' },
-  { name: 'a step does not mind that one before it failed', rule: 'I28', file: 'coordinator/core/step.ts', from: 'isBroken: to.isBroken || (stops && !edge.allowFailure)', to: 'isBroken: to.isBroken', profile: 'pipelines' },
+  { name: 'a step does not mind that one before it failed', rule: 'I28', file: 'coordinator/core/step.ts', from: 'isBroken: to.isBroken || breaks(to, from, edge)', to: 'isBroken: to.isBroken', profile: 'pipelines' },
   { name: 'a block opens by itself', rule: 'I28', file: 'coordinator/core/step.ts', from: ": { state: 'blocked' }", to: ": { state: 'done', outcome: 'passed' }", profile: 'pipelines' },
   { name: 'a block forgets what a wait let pass', rule: 'I28', file: 'coordinator/core/step.ts', from: " && (to.kind === 'wait' || to.kind === 'block')", to: " && to.kind === 'wait'", profile: 'pipelines' },
   { name: 'a step that is done lets nobody go', rule: 'I8', file: 'coordinator/core/step.ts', from: 'const openJobs = step.openJobs - 1', to: 'const openJobs = step.openJobs', profile: 'pipelines' },
   { name: 'an upload whose answer was lost is planned again', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (repeated !== null) return {', to: "if (repeated?.digest === 'never') return {", profile: 'pipelines' },
   { name: 'a later attempt uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (before === null || before.attempt !== attempt) return', to: 'if (before === null) return', profile: 'pipelines' },
   { name: 'a first job that is retried uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'jobId(rootOf(event, job))', to: 'jobId(job)', profile: 'pipelines' },
+  { name: 'a retry holds back nobody who still waits', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "else if (step.state === 'waiting' && (edgesTo", to: "else if (step.state === 'blocked' && (edgesTo", profile: 'pipelines' },
+  { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: 'const held = needs > 0 ?', to: 'const held = needs < 0 ?', profile: 'pipelines' },
 
   // The agent's promises.
   { name: 'a command before its journal', rule: 'C15.1', file: ATTEMPT, from: "if ((await parts.journal({ ...assignment, spec })) === 'known') return { kind: 'known' }", to: 'void parts.journal({ ...assignment, spec }).catch(() => undefined)', profile: 'slow' },
@@ -118,6 +120,8 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a block forgets what a wait let pass': ['pipelines', 7],
   'a later attempt uploads its steps anew': ['pipelines', 3],
   'a first job that is retried uploads its steps anew': ['pipelines', 30],
+  'a retry holds back nobody who still waits': ['pipelines', 73445],
+  'a failed step is retried beside what it depends on': ['pipelines', 75257],
   'a command before its journal': ['slow', 6],
   'a seal is believed': ['disks', 10],
   'a draining agent takes work': ['stopping', 27],

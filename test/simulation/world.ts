@@ -17,7 +17,7 @@ import { MINUTE, SECOND, type Violation } from './watch/truth.ts'
 import { Wire } from './wire.ts'
 import { SimWorker } from './worker.ts'
 
-/** After the faults: long enough for every lease, grace, quarantine and backoff one after the other. */
+/** After the faults and beside the work: long enough for every lease, grace, quarantine and backoff one after the other. */
 const HEALS_WITHIN_MS = 90 * MINUTE
 /** A supervisor starts an agent again that ended by itself. */
 const SUPERVISED_AFTER_MS = 10 * SECOND
@@ -127,7 +127,7 @@ class World {
     }
     time.after(LOOKS_EVERY_MS, lookAgain)
     let lookedAt = 0
-    await time.run(this.#script.faultsUntil + HEALS_WITHIN_MS, () => {
+    await time.run(this.#script.faultsUntil + HEALS_WITHIN_MS + workMs(this.#script), () => {
       if (truth.violations.length > 0 || time.steps >= this.#steps) return true
       if (!this.#faults.isOver || time.now - lookedAt < SECOND) return false
       lookedAt = time.now
@@ -177,6 +177,12 @@ class World {
     this.#watch.messages.hears(process, reply)
     this.tell(process.machine.plan.name, `← reply${list('verdicts', reply.verdicts.map(({ attempt, verdict }) => `${attempt} ${verdict}`))}${list('directives', reply.directives.map(({ attempt, directive }) => `${directive} ${attempt}`))}${list('assigned', reply.assignments.map(({ attempt }) => attempt))} next ${(reply.next_sync_ms / SECOND).toFixed(1)} s`)
   }
+}
+
+/** How long one agent with one slot would take for all that is asked for: in some worlds a single one has the tags of it all. */
+function workMs({ happenings }: Script): number {
+  const plans = happenings.flatMap(({ what }) => (what.kind === 'build' ? [what.job, ...what.steps.flatMap(({ job }) => (job === null ? [] : [job]))] : []))
+  return plans.reduce((sum, { prepareMs, runMs }) => sum + prepareMs + runMs, 0)
 }
 
 function list(name: string, of: readonly string[]): string {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { eventually } from '../support/wait.ts'
 import { median, ms, type Bar } from './row.ts'
-import { lives, openAgent, openCoordinator } from './stage.ts'
+import { lives } from '../support/process-list.ts'
+import { openAgent, openCoordinator } from './stage.ts'
 
 const TIMES = 5
 const MOST_MS = 1000

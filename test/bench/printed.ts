@@ -9,7 +9,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { events } from '../../agent/cli/follow.ts'
 import { eventually } from '../support/wait.ts'
 import { median, ms, type Bar, type Row } from './row.ts'
-import { openAgent, openCoordinator, peakMib, type AgentProcess, type Site } from './stage.ts'
+import { memoryOf } from '../support/process-list.ts'
+import { openAgent, openCoordinator, type AgentProcess, type Site } from './stage.ts'
 
 const BYTES = 100_000_000
 const LEAST_MB_PER_S = 40
@@ -33,7 +34,7 @@ async function wholeLog(site: Site, agent: AgentProcess): Promise<readonly Row[]
   const note = join(site.folder, 'began')
   await writeFile(text, Buffer.alloc(BYTES, `${'a line like others of a build, not short and not long '.repeat(2)}\n`))
   const project = await site.people.project({})
-  const before = peakMib(agent.pid)
+  const before = memoryOf(agent.pid).peakMib
   const build = await project.build({ command: `date +%s%N > ${note}; cat ${text}` })
   const { id } = await build.job()
   const auth = { authorization: `Bearer ${site.adminToken}` }
@@ -43,7 +44,7 @@ async function wholeLog(site: Site, agent: AgentProcess): Promise<readonly Row[]
   const began = Number(await readFile(note, 'utf8')) / 1e6
   await build.over()
   const rate = BYTES / 1000 / (ended - began)
-  const grown = peakMib(agent.pid) - before
+  const grown = memoryOf(agent.pid).peakMib - before
   return [
     { name: 'log of 100 MB, printed to stored', figure: `${rate.toFixed(0)} MB/s`, ratio: '', bar: `≥ ${LEAST_MB_PER_S} MB/s on a quiet machine`, holds: rate >= LEAST_MB_PER_S },
     { name: "the agent's memory in it", figure: `peak ${grown.toFixed(0)} MiB more than before`, ratio: '', bar: `flat: < ${MOST_MIB} MiB`, holds: grown < MOST_MIB },

@@ -3,7 +3,6 @@
  * on loopback, in folders of their own. Whatever is opened here is gone after `clearAway`, however the bar ended.
  */
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import http from 'node:http'
 import { tmpdir } from 'node:os'
@@ -11,6 +10,7 @@ import { join } from 'node:path'
 import { startCoordinator, type Coordinator } from '../../agent/embedded.ts'
 import { startBareWorker } from '../support/bare-worker.ts'
 import { client, type Client } from '../support/client.ts'
+import { endProcess, pidsOf } from '../support/process-list.ts'
 
 /** As it is published; `npm run bench` builds it first. */
 const MAIN = new URL('../../dist/kedge.mjs', import.meta.url).pathname
@@ -32,7 +32,7 @@ export function afterwards(step: () => Promise<void>): void {
 export async function ownFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'kedge-bench-'))
   afterwards(async () => {
-    for (const pid of pidsOf(folder)) kill(pid)
+    for (const pid of pidsOf(folder)) endProcess(pid)
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   })
   return folder
@@ -115,36 +115,5 @@ export function poster(url: string, connections: number): Poster {
         request.once('error', reject)
         request.end(body)
       }),
-  }
-}
-
-/** Neither gone nor only not yet waited for. */
-export function lives(pid: number): boolean {
-  const stat = procFile(pid, 'stat')
-  return stat !== '' && !/^\d+ \(.*\) [ZX] /s.test(stat)
-}
-
-function pidsOf(folder: string): readonly number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => pid !== process.pid && ['environ', 'cmdline'].some((file) => procFile(pid, file).includes(folder)))
-}
-
-/** The most that the process ever had in memory, in MiB. */
-export function peakMib(pid: number): number {
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(procFile(pid, 'status'))?.[1] ?? Number.NaN) / 1024
-}
-
-function procFile(pid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
-  } catch {
-    return '' // gone, or another user's
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // gone already
   }
 }

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
-import { ownQueue, pidsOf, scaled, startAgent, startAgents, startCoordinator, testFolder } from '../support/installation.ts'
+import { ownQueue, scaled, startAgent, startAgents, startCoordinator, testFolder } from '../support/installation.ts'
+import { pidsOf } from '../support/process-list.ts'
 import { spooled } from '../support/spool.ts'
 import { eventually, lasting } from '../support/wait.ts'
 

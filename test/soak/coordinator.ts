@@ -7,7 +7,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { portOfItsOwn } from '../support/port.ts'
-import { childrenOf, commandLine, end, lives, mibOf, type Place } from './place.ts'
+import { childrenOf, commandLine, endProcess, lives, memoryOf } from '../support/process-list.ts'
+import type { Place } from './place.ts'
 
 const READY_MS = 120_000
 const STOPPED_WITHIN_MS = 10_000
@@ -66,7 +67,7 @@ export async function openCoordinator(place: Place): Promise<Coordinator> {
     state,
     killRuntime: async () => {
       const pid = runtimePid()
-      if (pid !== undefined) end(pid, 'SIGKILL')
+      if (pid !== undefined) endProcess(pid, 'SIGKILL')
       await pause(LOOK_EVERY_MS)
       const until = performance.now() + READY_MS
       while (!(await answers(said.url))) {
@@ -76,7 +77,7 @@ export async function openCoordinator(place: Place): Promise<Coordinator> {
     },
     kill: async () => {
       const all = [...childrenOf(child.pid ?? 0), child.pid ?? 0]
-      for (const pid of all) end(pid, 'SIGKILL')
+      for (const pid of all) endProcess(pid, 'SIGKILL')
       await ended()
       while (all.some(lives)) await pause(LOOK_EVERY_MS)
     },
@@ -92,7 +93,7 @@ export async function openCoordinator(place: Place): Promise<Coordinator> {
       const pid = runtimePid()
       if (pid === undefined) return null
       if (runtime?.pid !== pid) runtime = { pid, since: performance.now() }
-      const mib = mibOf(pid)
+      const mib = memoryOf(pid).mib
       return Number.isNaN(mib) ? null : { mib, seconds: (performance.now() - runtime.since) / 1000 }
     },
     lastWords: () => printed,

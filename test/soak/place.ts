@@ -3,11 +3,12 @@
  * the pieces away that a restarted agent loads. Everything that was started there is found by the folder's name, also
  * what a killed agent left behind.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { commandLine, endProcess, pidsOf } from '../support/process-list.ts'
 
 const ROOT = new URL('../..', import.meta.url).pathname
 /** What watches over workerd looks once a second whether it is still needed. */
@@ -31,7 +32,7 @@ export async function openPlace(): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), 'kedge-soak-'))
   await cp(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true })
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules')) // Miniflare is not in the bundle
-  const pids = () => processes().filter((pid) => pid !== process.pid && lives(pid) && ['environ', 'cmdline'].some((file) => procFile(pid, file).includes(folder)))
+  const pids = () => pidsOf(folder)
   return {
     folder,
     main: join(folder, 'dist/kedge.mjs'),
@@ -39,53 +40,14 @@ export async function openPlace(): Promise<Place> {
     clear: async () => {
       const leaves = performance.now() + LEAVE_MS
       while (pids().length > 0 && performance.now() < leaves) await pause(LOOK_EVERY_MS)
-      const found = pids().map((pid) => `${procFile(pid, 'cmdline').replaceAll('\0', ' ').trim().slice(0, 200)} (${pid})`)
+      const found = pids().map((pid) => `${commandLine(pid).replaceAll('\0', ' ').trim().slice(0, 200)} (${pid})`)
       const until = performance.now() + CLEAR_MS
       while (pids().length > 0 && performance.now() < until) {
-        for (const pid of pids()) end(pid, 'SIGKILL')
+        for (const pid of pids()) endProcess(pid)
         await pause(LOOK_EVERY_MS)
       }
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
       return { found, isGone: pids().length === 0 && !existsSync(folder) }
     },
-  }
-}
-
-/** Neither gone nor only not yet waited for. */
-export function lives(pid: number): boolean {
-  const stat = procFile(pid, 'stat')
-  return stat !== '' && !/^\S+ \(.*\) [ZX] /s.test(stat)
-}
-
-export function childrenOf(pid: number): readonly number[] {
-  return processes().filter((other) => new RegExp(String.raw`^\d+ \(.*\) \S ${pid} `, 's').test(procFile(other, 'stat')))
-}
-
-export function commandLine(pid: number): string {
-  return procFile(pid, 'cmdline')
-}
-
-/** Resident, in MiB; NaN when the process is gone. */
-export function mibOf(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(procFile(pid, 'status'))?.[1] ?? Number.NaN) / 1024
-}
-
-export function end(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // gone already
-  }
-}
-
-function processes(): readonly number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
-}
-
-function procFile(pid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
-  } catch {
-    return '' // gone, or another user's
   }
 }

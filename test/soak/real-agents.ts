@@ -6,7 +6,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
-import { mibOf, type Place } from './place.ts'
+import { memoryOf } from '../support/process-list.ts'
+import type { Place } from './place.ts'
 import type { Record } from './record.ts'
 
 export interface RealAgent {
@@ -70,7 +71,7 @@ export function createRealAgent({ place, name, url, registrationToken, record }:
     kill: () => gone('SIGKILL'),
     stop: () => gone('SIGTERM'),
     memory: () => {
-      const mib = child?.pid === undefined ? Number.NaN : mibOf(child.pid)
+      const mib = child?.pid === undefined ? Number.NaN : memoryOf(child.pid).mib
       return Number.isNaN(mib) ? null : { mib, seconds: (performance.now() - since) / 1000 }
     },
   }

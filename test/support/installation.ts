@@ -4,13 +4,14 @@
  * processes that belong to a folder of the test are ever ended.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { portOfItsOwn } from './port.ts'
+import { childrenOf, commandLine, endProcess, pidsOf } from './process-list.ts'
 import { scaled, TIME_SCALE } from './scale.ts'
 import { bearWitness, eventually } from './wait.ts'
 
@@ -127,11 +128,11 @@ async function openCoordinator(folder: string, wantedPort?: number): Promise<Coo
     output: () => printed + program.output(),
     stop,
     signalRuntime: (name) => {
-      for (const pid of childrenOf(program.pid)) if (procFile(pid, 'cmdline').includes('workerd')) end(pid, name)
+      for (const pid of childrenOf(program.pid)) if (commandLine(pid).includes('workerd')) endProcess(pid, name)
     },
     kill9: async ({ alone = false } = {}) => {
       const below = alone ? [] : childrenOf(program.pid)
-      for (const pid of [...below, program.pid]) end(pid)
+      for (const pid of [...below, program.pid]) endProcess(pid)
       await program.ended
       await eventually('the port is free', async () => !(await isListening(port)))
     },
@@ -213,47 +214,12 @@ async function clearAway(folder: string): Promise<void> {
   await eventually(`nothing works in ${folder}`, (saw) => {
     const pids = pidsOf(folder)
     saw(pids)
-    for (const pid of pids) end(pid)
+    for (const pid of pids) endProcess(pid)
     return pids.length === 0
   })
   for (const forget of folders.get(folder) ?? []) forget()
   folders.delete(folder)
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-}
-
-/** Living processes that were started for this folder: an agent's own, its builds', and whatever those left behind. */
-export function pidsOf(folder: string): readonly number[] {
-  return processes().filter((pid) => pid !== process.pid && ['environ', 'cmdline'].some((file) => procFile(pid, file).includes(folder)))
-}
-
-/** Whether the process lives: neither gone nor only not yet waited for. */
-export function lives(pid: number): boolean {
-  const stat = procFile(pid, 'stat')
-  return stat !== '' && !/^\S+ \(.*\) [ZX] /s.test(stat)
-}
-
-function childrenOf(pid: number): readonly number[] {
-  return processes().filter((other) => new RegExp(String.raw`^\d+ \(.*\) \S ${pid} `, 's').test(procFile(other, 'stat')))
-}
-
-function processes(): readonly number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
-}
-
-function procFile(pid: number, file: string): string {
-  try {
-    return existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/${file}`, 'utf8') : ''
-  } catch {
-    return '' // gone, or another user's
-  }
-}
-
-function end(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // gone already
-  }
 }
 
 async function isListening(port: number): Promise<boolean> {

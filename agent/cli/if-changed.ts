@@ -1,6 +1,6 @@
 /** Decides `if_changed` where the commit is: what is sent says of each such step that it is skipped, or nothing any more. */
 import picomatch from 'picomatch'
-import type { Json } from '../../schema/pipeline/canonical.ts'
+import type { Json } from '../../schema/pipeline/json.ts'
 import type { IfChanged, Pipeline, Step } from '../../schema/pipeline/steps.ts'
 
 type Mapping = { readonly [name: string]: Json }

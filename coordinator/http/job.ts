@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono'
 import { metaDataGet, metaDataSet, pipelineUpload, type MetaDataKeysReply, type MetaDataReply, type PipelineUploadReply } from '../../schema/job-calls.ts'
-import type { Json } from '../../schema/pipeline/canonical.ts'
+import type { Json } from '../../schema/pipeline/json.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { readPipeline } from '../../schema/pipeline/read-steps.ts'
 import type { AttemptId } from '../../schema/job.ts'

@@ -3,14 +3,10 @@
  * short forms long ones, a list of commands one text, a plugin its full source. Nothing is judged here: what is not known
  * stays as it is, and `read-steps.ts` says what is wrong with it.
  */
-
-/** A value of a pipeline file; mappings keep the order in which they were written. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
-type Mapping = { readonly [name: string]: Json }
-type Path = readonly (string | number)[]
+import { isList, isMap, type Json, type JsonMap, type Path } from './json.ts'
 
 export interface Canonical {
-  readonly pipeline: Mapping
+  readonly pipeline: JsonMap
   /** What had to be kept as it was written, though it looks like something that is known. */
   readonly warnings: readonly { readonly path: Path; readonly message: string }[]
   /** Where in the document that stands which has this path in the pipeline. */
@@ -23,7 +19,7 @@ export function canonical(document: Json): CanonicalAnswer {
   const making = new Making()
   try {
     if (isList(document)) return making.answer({ steps: making.steps(document, ['steps'], []) })
-    if (!isMapping(document)) throw new Wrong([], 'a pipeline is a mapping with "steps:", or a list of steps.')
+    if (!isMap(document)) throw new Wrong([], 'a pipeline is a mapping with "steps:", or a list of steps.')
     const { steps = null, env = null, checkout = null, ...rest } = document
     return making.answer({
       ...rest,
@@ -58,7 +54,7 @@ class Making {
   /** By the spelled path of the pipeline, where that differs from the document's. */
   readonly #origins = new Map<string, Path>()
 
-  answer(pipeline: Mapping): CanonicalAnswer {
+  answer(pipeline: JsonMap): CanonicalAnswer {
     return { ok: true, canonical: { pipeline, warnings: this.#warnings, origin: (path) => this.#origin(path) } }
   }
 
@@ -86,7 +82,7 @@ class Making {
       if (![...WAIT_KEYS, ...ASKING_KEYS].includes(step)) this.#warn(from, `"${step}" alone is no step; those that are one word are: ${[...WAIT_KEYS, ...ASKING_KEYS].join(', ')}.`)
       return step
     }
-    if (!isMapping(step)) throw new Wrong(from, `a step is a mapping, or a word such as "wait", not ${inWords(step)}.`)
+    if (!isMap(step)) throw new Wrong(from, `a step is a mapping, or a word such as "wait", not ${inWords(step)}.`)
     const kind = this.#kindOf(step, from)
     try {
       if (kind === 'command') return this.#command(step, to, from)
@@ -98,7 +94,7 @@ class Making {
     return step
   }
 
-  #kindOf(step: Mapping, from: Path): Kind {
+  #kindOf(step: JsonMap, from: Path): Kind {
     if (Object.hasOwn(step, 'type')) {
       const { type } = step
       if (typeof type === 'string' && Object.hasOwn(KINDS, type)) return KINDS[type] ?? 'unknown'
@@ -117,7 +113,7 @@ class Making {
     this.#warnings.push({ path, message })
   }
 
-  #command(step: Mapping, to: Path, from: Path): Json {
+  #command(step: JsonMap, to: Path, from: Path): Json {
     const taken = new Taken(step, (name, as) => this.#moved([...to, as], [...from, name]))
     const key = taken.text('key', ['id', 'identifier'], from)
     const label = taken.text('label', ['name'], from)
@@ -145,7 +141,7 @@ class Making {
     return out
   }
 
-  #group(step: Mapping, to: Path, from: Path): Json {
+  #group(step: JsonMap, to: Path, from: Path): Json {
     const taken = new Taken(step, (name, as) => this.#moved([...to, as], [...from, name]))
     const group = taken.first('group', ['group'])?.value ?? null
     const steps = this.steps(taken.first('steps', ['steps'])?.value ?? null, [...to, 'steps'], [...from, 'steps'])
@@ -164,14 +160,14 @@ class Making {
       this.#moved([...to, out.length, full], [...at, source])
       out.push({ [full]: configuration })
     }
-    const addAll = (map: Mapping, at: Path) => {
+    const addAll = (map: JsonMap, at: Path) => {
       for (const [source, configuration] of Object.entries(map)) add(source, configuration, at)
     }
-    if (isMapping(value)) addAll(value, from)
+    if (isMap(value)) addAll(value, from)
     else if (isList(value)) {
       for (const [index, item] of value.entries()) {
         if (typeof item === 'string') add(item, null, [...from, index])
-        else if (isMapping(item)) addAll(item, [...from, index])
+        else if (isMap(item)) addAll(item, [...from, index])
         else throw new Wrong([...from, index], `a plugin is a name, or a mapping from a name to its configuration, not ${inWords(item)}.`)
       }
     } else throw new Wrong(from, `"plugins" is a list, not ${inWords(value)}.`)
@@ -181,11 +177,11 @@ class Making {
 
 /** Entries of a step that have been taken under one of their names; what remains stays as it is. */
 class Taken {
-  readonly #step: Mapping
+  readonly #step: JsonMap
   readonly #names = new Set<string>()
   readonly #moved: (name: string, as: string) => void
 
-  constructor(step: Mapping, moved: (name: string, as: string) => void) {
+  constructor(step: JsonMap, moved: (name: string, as: string) => void) {
     this.#step = step
     this.#moved = moved
   }
@@ -207,7 +203,7 @@ class Taken {
     return found === undefined || found.value === null ? '' : textOf(found.value, [...from, found.name])
   }
 
-  rest(): Mapping {
+  rest(): JsonMap {
     return Object.fromEntries(Object.entries(this.#step).filter(([name]) => !this.#names.has(name)))
   }
 }
@@ -228,7 +224,7 @@ function numberText(value: number): string {
 
 function textsOf(value: Json, path: Path): Readonly<Record<string, string>> {
   if (value === null) return {}
-  if (!isMapping(value)) throw new Wrong(path, `"${path.at(-1) ?? ''}" is a mapping of names to texts, not ${inWords(value)}.`)
+  if (!isMap(value)) throw new Wrong(path, `"${path.at(-1) ?? ''}" is a mapping of names to texts, not ${inWords(value)}.`)
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, one === null ? '' : textOf(one, [...path, name])]))
 }
 
@@ -239,9 +235,9 @@ function lines(value: Json, path: Path): readonly string[] {
 
 function matrixOf(value: Json, path: Path): Json {
   if (isList(value)) return lines(value, path)
-  if (!isMapping(value)) throw new Wrong(path, `"matrix" is a list of values, or a mapping with "setup", not ${inWords(value)}.`)
+  if (!isMap(value)) throw new Wrong(path, `"matrix" is a list of values, or a mapping with "setup", not ${inWords(value)}.`)
   const { setup = null, adjustments = null, ...rest } = value
-  const dimensions: Json = isList(setup) ? lines(setup, [...path, 'setup']) : isMapping(setup) ? Object.fromEntries(Object.entries(setup).map(([name, values]) => [name, lines(values, [...path, 'setup', name])])) : {}
+  const dimensions: Json = isList(setup) ? lines(setup, [...path, 'setup']) : isMap(setup) ? Object.fromEntries(Object.entries(setup).map(([name, values]) => [name, lines(values, [...path, 'setup', name])])) : {}
   const changed = isList(adjustments) ? adjustments.map((one, index) => adjustmentOf(one, [...path, 'adjustments', index])) : []
   // Without anything beside its values it is as short as it can be.
   if (isList(dimensions) && changed.length === 0 && Object.keys(rest).length === 0) return dimensions
@@ -249,19 +245,19 @@ function matrixOf(value: Json, path: Path): Json {
 }
 
 function adjustmentOf(value: Json, path: Path): Json {
-  if (!isMapping(value)) return value
+  if (!isMap(value)) return value
   const { with: of = null, ...rest } = value
-  const chosen: Json = isMapping(of) ? Object.fromEntries(Object.entries(of).map(([name, one]) => [name, textOf(one, [...path, 'with', name])])) : of === null ? {} : textOf(of, [...path, 'with'])
+  const chosen: Json = isMap(of) ? Object.fromEntries(Object.entries(of).map(([name, one]) => [name, textOf(one, [...path, 'with', name])])) : of === null ? {} : textOf(of, [...path, 'with'])
   const { skip, ...others } = rest
   return { ...others, ...(skip === undefined || skip === null ? {} : { skip }), with: chosen }
 }
 
 function secretsOf(value: Json, path: Path): readonly Json[] {
-  if (isMapping(value)) return Object.entries(value).map(([name, key]) => ({ key: key === null ? '' : textOf(key, [...path, name]), environment_variable: name }))
+  if (isMap(value)) return Object.entries(value).map(([name, key]) => ({ key: key === null ? '' : textOf(key, [...path, name]), environment_variable: name }))
   if (!isList(value)) throw new Wrong(path, `"secrets" is a list of names, not ${inWords(value)}.`)
   return value.map((one, index) => {
     if (typeof one === 'string') return { key: one, environment_variable: one }
-    if (isMapping(one) && typeof one['key'] === 'string' && one['key'] !== '') return { key: one['key'], ...(typeof one['environment_variable'] === 'string' ? { environment_variable: one['environment_variable'] } : {}) }
+    if (isMap(one) && typeof one['key'] === 'string' && one['key'] !== '') return { key: one['key'], ...(typeof one['environment_variable'] === 'string' ? { environment_variable: one['environment_variable'] } : {}) }
     throw new Wrong([...path, index], 'a secret is its name, or a mapping with "key".')
   })
 }
@@ -269,7 +265,7 @@ function secretsOf(value: Json, path: Path): readonly Json[] {
 function cacheOf(value: Json, path: Path): Json {
   if (typeof value === 'string') return { paths: [value] }
   if (isList(value)) return { paths: lines(value, path) }
-  if (!isMapping(value)) throw new Wrong(path, `"cache" is a path, a list of paths, or a mapping, not ${inWords(value)}.`)
+  if (!isMap(value)) throw new Wrong(path, `"cache" is a path, a list of paths, or a mapping, not ${inWords(value)}.`)
   const { paths, ...rest } = value
   return { ...rest, paths: paths === undefined || paths === null ? null : lines(paths, [...path, 'paths']) }
 }
@@ -287,18 +283,10 @@ export function fullSource(source: string): string {
   return `${['github.com', second === undefined ? 'buildkite-plugins' : first, name].join('/')}${fragment === '' ? '' : `#${fragment}`}`
 }
 
-function isList(value: Json): value is readonly Json[] {
-  return Array.isArray(value)
-}
-
-function isMapping(value: Json): value is Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function inWords(value: Json): string {
   if (value === null) return 'nothing'
   if (isList(value)) return 'a list'
-  return isMapping(value) ? 'a mapping' : `${JSON.stringify(value)}`
+  return isMap(value) ? 'a mapping' : `${JSON.stringify(value)}`
 }
 
 function spelledValue(value: Json | undefined): string {

@@ -6,7 +6,7 @@
  * Nothing that a file says can make this slow: its size, its depth and what its aliases come to are bounded.
  */
 import { Composer, isAlias, isCollection, isMap, isScalar, isSeq, Lexer, LineCounter, Parser, Scalar, type Alias, type CST, type Document as YamlDocument, type Node, type Pair, type YAMLMap } from 'yaml'
-import type { Json } from './canonical.ts'
+import type { Json, Path } from './json.ts'
 
 export const LARGEST_BYTES = 1024 * 1024
 const MOST_VALUES = 100_000
@@ -26,8 +26,6 @@ export interface DocumentMistake {
   /** What is wrong, and the way out. */
   readonly message: string
 }
-
-export type Path = readonly (string | number)[]
 
 export interface Document {
   readonly value: Json

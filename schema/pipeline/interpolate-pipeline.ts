@@ -2,11 +2,9 @@
  * Fills in the variables of a whole pipeline file, names of mappings included, before it gets its one spelling: a plugin
  * `$SOURCE` is spelled by what the variable says. The `env` at the top comes first, in its order, and feeds all the rest.
  */
-import { textOf, type Json } from './canonical.ts'
+import { textOf } from './canonical.ts'
 import { interpolate, newBudget, type InterpolationError } from './interpolate.ts'
-import type { Path } from './document.ts'
-
-type Mapping = { readonly [name: string]: Json }
+import { isMap, type Json, type JsonMap, type Path } from './json.ts'
 
 /** Further ones only repeat what the first say. */
 const MOST_MISTAKES = 100
@@ -33,7 +31,7 @@ export function interpolatePipeline(document: Json, environment: Readonly<Record
   const filling = new Filling(environment, preferEnvironment)
   const top: At = { written: [], filled: [] }
   const answer = (value: Json): InterpolatedPipeline => ({ value, mistakes: filling.mistakes, origin: (path) => filling.origin(path) })
-  if (!isMapping(document)) return answer(filling.value(document, top))
+  if (!isMap(document)) return answer(filling.value(document, top))
   const env = filling.env(document['env'] ?? null, { written: ['env'], filled: ['env'] })
   return answer(filling.mapping(document, top, (value, at) => (at.written[0] === 'env' ? env : filling.value(value, at))))
 }
@@ -63,7 +61,7 @@ class Filling {
 
   /** Each entry may use those before it. */
   env(env: Json, at: At): Json {
-    if (!isMapping(env)) return env // it is told of where its shape is read
+    if (!isMap(env)) return env // it is told of where its shape is read
     return this.mapping(env, at, (value, inner) => {
       const filled = this.value(value, inner)
       const name = String(inner.filled.at(-1))
@@ -75,11 +73,11 @@ class Filling {
   value(value: Json, at: At): Json {
     if (typeof value === 'string') return this.#text(value, at.written, false)
     if (typeof value !== 'object' || value === null) return value
-    if (!isMapping(value)) return value.map((item: Json, index) => this.value(item, { written: [...at.written, index], filled: [...at.filled, index] }))
+    if (!isMap(value)) return value.map((item: Json, index) => this.value(item, { written: [...at.written, index], filled: [...at.filled, index] }))
     return this.mapping(value, at, (one, inner) => this.value(one, inner))
   }
 
-  mapping(mapping: Mapping, at: At, fill: (value: Json, at: At) => Json): Json {
+  mapping(mapping: JsonMap, at: At, fill: (value: Json, at: At) => Json): Json {
     const out = new Map<string, Json>()
     for (const [written, value] of Object.entries(mapping)) {
       const inner = [...at.written, written]
@@ -99,10 +97,6 @@ class Filling {
     this.mistakes.push({ path, isName, error: filled.error })
     return text
   }
-}
-
-function isMapping(value: Json): value is Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function spelled(path: Path): string {

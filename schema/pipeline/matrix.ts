@@ -4,7 +4,7 @@
  */
 import { nearest } from '../nearest.ts'
 import { utf8Bytes } from '../utf8.ts'
-import type { Json } from './canonical.ts'
+import type { Json } from './json.ts'
 import { PIPELINE_LIMITS } from './limits.ts'
 import type { CommandStep, Matrix, MatrixValue, SoftFail } from './steps.ts'
 

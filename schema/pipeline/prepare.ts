@@ -2,12 +2,13 @@
  * The text of a pipeline file to what is sent to the coordinator: read, its variables filled in, brought to its one
  * spelling, and judged; or everything that is wrong with it, each with its place in the file.
  */
-import { canonical, type Json } from './canonical.ts'
+import { canonical } from './canonical.ts'
 import { readDocument, type Place } from './document.ts'
 import { interpolatePipeline } from './interpolate-pipeline.ts'
 import { readPipeline } from './read-steps.ts'
 import { placeOfMistake, placeOfVariable } from './show-mistake.ts'
 import type { Mistake, Pipeline } from './steps.ts'
+import type { Json } from './json.ts'
 
 export interface PlacedMistake {
   readonly place: Place

@@ -6,7 +6,7 @@
  * The command line and the coordinator both call this: the one to tell people early, the other because it trusts nobody.
  */
 import { nearest } from '../nearest.ts'
-import type { Json } from './canonical.ts'
+import { isList, isMap, type Json } from './json.ts'
 import { mistakenFormats } from './field-format.ts'
 import { PIPELINE_LIMITS } from './limits.ts'
 import { askingStep } from './read/asking.ts'
@@ -16,7 +16,7 @@ import { commandStep, NO_CACHE, priority, timeoutMinutes, type Defaults } from '
 import { groupStep } from './read/group.ts'
 import { openStep, type Kind } from './read/kind.ts'
 import { buildNotifications } from './read/notify.ts'
-import { Attributes, isList, isMap, Mistakes, Place, shown, shownName } from './read/reading.ts'
+import { Attributes, Mistakes, Place, shown, shownName } from './read/reading.ts'
 import { secrets } from './read/secrets.ts'
 import { triggerStep } from './read/trigger.ts'
 import { environment } from './read/values.ts'
@@ -113,7 +113,7 @@ function tellNearMisses(names: readonly string[], { place, hasSteps }: { readonl
   for (const name of names.slice(0, 500)) {
     if (TOP.includes(name) || /^[_.]|^x-/.test(name)) continue
     const close = nearest(name, missing)
-    if (close !== null) place.at(name).wrong(`"${shownName(name)}" means nothing here; did you mean "${close}"? (If it only holds an anchor, call it "_${shownName(name)}".)`)
+    if (close !== null) place.at(name).wrongName(`"${shownName(name)}" means nothing here; did you mean "${close}"? (If it only holds an anchor, call it "_${shownName(name)}".)`)
   }
 }
 

@@ -3,9 +3,10 @@
  * What is shown may be anybody's: control characters, and those that turn the direction of text, are shown as signs.
  */
 import type { Canonical } from './canonical.ts'
-import type { Document, Path, Place } from './document.ts'
+import type { Document, Place } from './document.ts'
 import type { InterpolatedPipeline, InterpolationMistake } from './interpolate-pipeline.ts'
 import type { Mistake } from './steps.ts'
+import type { Path } from './json.ts'
 
 export interface ShownMistake {
   /** As whoever reads it would open it. */
@@ -31,11 +32,10 @@ export interface Making {
 }
 
 /** Where a mistake of `readPipeline` or `graphOf` stands in the file: at a name when that is wrong, or when its value is more than a word. */
-export function placeOfMistake({ path, message, unsupported }: Mistake, { document, interpolated, canonical }: Making): Place {
+export function placeOfMistake({ path, isOfName }: Pick<Mistake, 'path' | 'isOfName'>, { document, interpolated, canonical }: Making): Place {
   const spelled = canonical.origin(path)
   const written = interpolated?.origin(spelled) ?? spelled
-  const isOfName = unsupported === true || / has no "|" means nothing here; /.test(message) || isCollection(document, written)
-  return document.at(written, isOfName ? 'key' : 'value')
+  return document.at(written, isOfName === true || isCollection(document, written) ? 'key' : 'value')
 }
 
 /** Where a variable that could not be filled in stands: within the text that is meant, where it can be found there. */

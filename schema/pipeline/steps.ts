@@ -5,7 +5,7 @@
  *
  * A step is as written: `matrix` and `parallelism` make several jobs of it, and an `if` may make none.
  */
-import type { Json } from './canonical.ts'
+import type { Json } from './json.ts'
 
 export interface Pipeline {
   /** For every job; weaker than a step's own. */
@@ -214,6 +214,8 @@ export interface Mistake {
   readonly path: readonly (string | number)[]
   /** One sentence with what to do. */
   readonly message: string
+  /** The last name of the path is what is wrong, and not its value. */
+  readonly isOfName?: true
   /** Nobody wrote it wrongly: it is right in Buildkite's dialect, and Kedge cannot do it. */
   readonly unsupported?: true
 }

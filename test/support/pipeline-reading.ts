@@ -1,5 +1,5 @@
 /** Reads canonical pipelines in tests: the steps, or what is wrong, as `path: message`. */
-import type { Json } from '../../schema/pipeline/canonical.ts'
+import type { Json } from '../../schema/pipeline/json.ts'
 import { readPipeline } from '../../schema/pipeline/read-steps.ts'
 import type { CommandStep, Pipeline, Step } from '../../schema/pipeline/steps.ts'
 

@@ -1,9 +1,9 @@
 /** Steps that ask a person: a block holds up what stands behind it, an input only what depends on it. */
-import type { Json } from '../canonical.ts'
+import { isList, type Json } from '../json.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { BlockStep, Field, InputStep, SelectField } from '../steps.ts'
 import { branches, common } from './common.ts'
-import { Attributes, isList, shown, shownName, type Reader } from './reading.ts'
+import { Attributes, shown, shownName, type Reader } from './reading.ts'
 import { flag, listOf, oneOf, oneOrMore, prose, someText, text } from './values.ts'
 
 const LABEL = prose(PIPELINE_LIMITS.labelCharacters)

@@ -1,9 +1,9 @@
 /** What steps of every kind have, and a few attributes that several have. */
-import type { Json } from '../canonical.ts'
+import { isList, isMap, type Json } from '../json.ts'
 import { parseConditional } from '../conditional/conditional.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Branches, CommandStep, Dependency, IfChanged, Skip, SoftFail, Step } from '../steps.ts'
-import { Attributes, isList, isMap, shown, type Place, type Reader } from './reading.ts'
+import { Attributes, shown, type Place, type Reader } from './reading.ts'
 import { flag, listOf, numberOf, oneOrMore, prose, someText, text, truthOf } from './values.ts'
 
 type Common = Pick<Step, 'path' | 'key' | 'label' | 'if' | 'dependsOn' | 'allowDependencyFailure'>

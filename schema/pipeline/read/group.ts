@@ -2,8 +2,8 @@
 import type { GroupStep, Step } from '../steps.ts'
 import { common, ifChanged, skip } from './common.ts'
 import { buildNotifications } from './notify.ts'
-import { isList, shown, type Attributes, type Place } from './reading.ts'
-import type { Json } from '../canonical.ts'
+import { shown, type Attributes, type Place } from './reading.ts'
+import { isList, type Json } from '../json.ts'
 
 type Inner = GroupStep['steps'][number]
 

@@ -1,8 +1,8 @@
 /** Of which kind a step is: by its `type`, else by the word that only steps of that kind have. */
 import { nearest } from '../../nearest.ts'
-import type { Json } from '../canonical.ts'
+import { isMap, type Json, type JsonMap } from '../json.ts'
 import type { Step } from '../steps.ts'
-import { isMap, shown, shownName, type JsonMap, type Place } from './reading.ts'
+import { shown, shownName, type Place } from './reading.ts'
 import { listed } from './values.ts'
 
 export type Kind = Step['kind']

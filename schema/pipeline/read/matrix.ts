@@ -1,8 +1,8 @@
 /** The shape of a matrix: its dimensions, and the combinations in which it differs. Whether those fit is for `../matrix.ts`. */
-import type { Json } from '../canonical.ts'
+import { isList, isMap, type Json } from '../json.ts'
 import type { Matrix, MatrixAdjustment, MatrixValue } from '../steps.ts'
 import { skip, softFail } from './common.ts'
-import { Attributes, isList, isMap, shown, type Place, type Reader } from './reading.ts'
+import { Attributes, shown, type Place, type Reader } from './reading.ts'
 import { listOf } from './values.ts'
 
 export const matrix: Reader<Matrix> = (value, place) => {

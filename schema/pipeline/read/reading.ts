@@ -3,12 +3,10 @@
  * at once. A mapping remembers which of its names were asked for; the others are unknown, and each is told.
  */
 import { nearest } from '../../nearest.ts'
-import type { Json } from '../canonical.ts'
+import { isList, isMap, type Json, type JsonMap } from '../json.ts'
 import { Budget } from '../conditional/budget.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Mistake } from '../steps.ts'
-
-export type JsonMap = { readonly [name: string]: Json }
 
 /** All that was found wrong; after the first hundred they are only counted. */
 export class Mistakes {
@@ -52,9 +50,14 @@ export class Place {
     this.mistakes.add({ path: this.path, message })
   }
 
+  /** Nobody knows the name that it stands under. */
+  wrongName(message: string): undefined {
+    this.mistakes.add({ path: this.path, message, isOfName: true })
+  }
+
   /** It is right, but Kedge cannot do it. */
   unsupported(message: string): undefined {
-    this.mistakes.add({ path: this.path, message, unsupported: true })
+    this.mistakes.add({ path: this.path, message, isOfName: true, unsupported: true })
   }
 }
 
@@ -114,8 +117,8 @@ export class Attributes {
       const unsupported = own(reasons.unsupported, name)
       const elsewhere = own(reasons.elsewhere, name)
       if (unsupported !== undefined) place.unsupported(unsupported)
-      else if (elsewhere !== undefined) place.wrong(`${owner} has no "${name}": ${elsewhere}.`)
-      else place.wrong(place.mistakes.isFull ? '' : `${owner} has no "${shownName(name)}"${this.#advice(name)}`)
+      else if (elsewhere !== undefined) place.wrongName(`${owner} has no "${name}": ${elsewhere}.`)
+      else place.wrongName(place.mistakes.isFull ? '' : `${owner} has no "${shownName(name)}"${this.#advice(name)}`)
     }
   }
 
@@ -128,15 +131,6 @@ export class Attributes {
 
 function own(record: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
   return record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined
-}
-
-export function isMap(value: Json | undefined): value is JsonMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** `Array.isArray` does not narrow readonly arrays. */
-export function isList(value: Json | undefined): value is readonly Json[] {
-  return Array.isArray(value)
 }
 
 /** A value within a sentence: short, and of one line. */

@@ -2,8 +2,9 @@
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { AutomaticRetry, Retry } from '../steps.ts'
 import { exitStatus } from './common.ts'
-import { Attributes, isList, isMap, shown, type Reader } from './reading.ts'
+import { Attributes, shown, type Reader } from './reading.ts'
 import { flag, listOf, oneOf, oneOrMore, prose, truthOf, wholeNumber } from './values.ts'
+import { isList, isMap } from '../json.ts'
 
 type Manual = Retry['manual']
 

@@ -4,13 +4,14 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { canonical, type Json } from '../../../schema/pipeline/canonical.ts'
-import { readDocument, type Path } from '../../../schema/pipeline/document.ts'
+import { canonical } from '../../../schema/pipeline/canonical.ts'
+import { readDocument } from '../../../schema/pipeline/document.ts'
 import { graphOf } from '../../../schema/pipeline/graph.ts'
 import { interpolatePipeline } from '../../../schema/pipeline/interpolate-pipeline.ts'
 import { readPipeline } from '../../../schema/pipeline/read-steps.ts'
 import type { Mistake } from '../../../schema/pipeline/steps.ts'
 import type { Case, Judge, Outcome, Seen } from './case.ts'
+import type { Json, Path } from '../../../schema/pipeline/json.ts'
 
 /** Either what it is, or that it is refused; `interpolate_error` is refused for its variables. */
 const MADE = z.object({ json: z.json().optional(), error: z.string().optional(), interpolate_error: z.string().optional(), warning: z.string().optional() })

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canonical, fullSource, textOf, type Canonical, type Json } from '../../../schema/pipeline/canonical.ts'
+import { canonical, fullSource, textOf, type Canonical } from '../../../schema/pipeline/canonical.ts'
 import { readDocument } from '../../../schema/pipeline/document.ts'
+import type { Json } from '../../../schema/pipeline/json.ts'
 
 function made(document: Json): Canonical {
   const answer = canonical(document)

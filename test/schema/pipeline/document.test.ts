@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../../../schema/pipeline/canonical.ts'
-import { LARGEST_BYTES, readDocument, type Document, type Path } from '../../../schema/pipeline/document.ts'
+import type { Json, Path } from '../../../schema/pipeline/json.ts'
+import { LARGEST_BYTES, readDocument, type Document } from '../../../schema/pipeline/document.ts'
 
 function documentOf(text: string): Document {
   const answer = readDocument(text)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../schema/pipeline/json.ts'
 import { interpolatePipeline } from '../../../schema/pipeline/interpolate-pipeline.ts'
 
 function filled(document: Json, environment: Readonly<Record<string, string | undefined>> = {}, options: { readonly preferEnvironment?: boolean } = {}): Json {

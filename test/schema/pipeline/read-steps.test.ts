@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../schema/pipeline/json.ts'
 import { graphOf } from '../../../schema/pipeline/graph.ts'
 import { PIPELINE_LIMITS } from '../../../schema/pipeline/limits.ts'
 import { readPipeline } from '../../../schema/pipeline/read-steps.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../../schema/pipeline/json.ts'
 import { commandOf, mistakesOfCommand, stepOf } from '../../../support/pipeline-reading.ts'
 import { commandStep } from '../../../support/steps.ts'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Json } from '../../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../../schema/pipeline/json.ts'
 import { commandOf, mistakesOfCommand } from '../../../support/pipeline-reading.ts'
 
 it('a matrix is read in every form', () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Json } from '../../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../../schema/pipeline/json.ts'
 import { commandOf, mistakesOf, mistakesOfCommand, pipelineOf, stepOf } from '../../../support/pipeline-reading.ts'
 
 const plain = { kind: 'commit_status', context: null, blockedAsPending: false, if: null }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Json } from '../../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../../schema/pipeline/json.ts'
 import { commandOf, mistakesOfCommand } from '../../../support/pipeline-reading.ts'
 
 it('plugins are read in every form, in order', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../../schema/pipeline/json.ts'
 import { commandOf, mistakesOfCommand } from '../../../support/pipeline-reading.ts'
 
 const any = { exitStatus: 'any', signal: 'any', signalReason: 'any', limit: 2 }

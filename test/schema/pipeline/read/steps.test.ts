@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../../../../schema/pipeline/canonical.ts'
+import type { Json } from '../../../../schema/pipeline/json.ts'
 import { mistakesOfStep, stepOf } from '../../../support/pipeline-reading.ts'
 import { blockStep, groupStep, inputStep, triggerStep, waitStep } from '../../../support/steps.ts'
 

@@ -31,13 +31,13 @@ function graver(a: StepOutcome | null, b: StepOutcome): StepOutcome {
 }
 
 /** Whether a step that came to this stops those that wait for it and do not allow that. */
-export function isFailure(outcome: StepOutcome | null): boolean {
+function isFailure(outcome: StepOutcome | null): boolean {
   return outcome === 'failed' || outcome === 'canceled' || outcome === 'broken'
 }
 
 /**
  * A step that `to` waits for is done. A wait that let failures pass lets the steps behind it run, but the next wait
- * or block remembers them: only a wait that says so itself lets them pass again.
+ * or block, which stands behind all of them, remembers them: only a wait that says so itself lets them pass again.
  */
 export function letGo(to: StepRow, from: StepRow, edge: Pick<EdgeRow, 'allowFailure'>): Partial<StepRow> {
   return { needs: to.needs - 1, isBroken: to.isBroken || breaks(to, from, edge) }
@@ -50,8 +50,8 @@ export function standing(to: StepRow, before: readonly { readonly edge: Pick<Edg
 }
 
 /** Whether the end of `from` stops `to`. */
-function breaks(to: StepRow, from: StepRow, { allowFailure }: Pick<EdgeRow, 'allowFailure'>): boolean {
-  return !allowFailure && (isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && (to.kind === 'wait' || to.kind === 'block')))
+export function breaks(to: StepRow, from: StepRow, { allowFailure }: Pick<EdgeRow, 'allowFailure'>): boolean {
+  return !allowFailure && (isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && to.spec.remembers))
 }
 
 /** A step that waits for nobody any more: what becomes of it. Its jobs, if it has any, are queued or broken with it. */

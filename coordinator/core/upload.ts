@@ -11,7 +11,7 @@ import type { CommandStep, Step } from '../../schema/pipeline/steps.ts'
 import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep } from './decision.ts'
 import type { Offered } from './matching.ts'
 import { blankJob, BROKEN, order, type StoredSpec } from './plan.ts'
-import { isFailure, letGo, ready, stepDone } from './step.ts'
+import { breaks, letGo, ready, stepDone } from './step.ts'
 
 /** One job that a command step is executed as. */
 export interface PlannedJob {
@@ -78,7 +78,7 @@ function openUploader({ build, uploader }: Upload): StepRow {
   return { project: build.project, build: build.number, s: 1, place: '0001', kind: 'command', key: null, label: 'Pipeline upload', groupStep: null, state: 'running', outcome: null, needs: 0, isBroken: false, firstJob: uploader.n, jobs: 1, openJobs: 1, spec: PLAIN }
 }
 
-const PLAIN: StoredStep = { softFail: 'none', retry: null, continueOnFailure: false, block: null, unblocked: null, skipped: null }
+const PLAIN: StoredStep = { softFail: 'none', retry: null, continueOnFailure: false, remembers: false, block: null, unblocked: null, skipped: null }
 
 class Draft {
   readonly edges: EdgeRow[] = []
@@ -210,7 +210,8 @@ class Draft {
     const old = this.waiting.get(to)
     if (old === undefined) return
     old.needs -= 1
-    old.isBroken ||= isFailure(from.outcome) && !allowFailure
+    const row = this.#upload.steps.find(({ s }) => s === to)
+    old.isBroken ||= row !== undefined && breaks(row, from, { allowFailure })
   }
 
   #moveJobs(step: StepRow): void {
@@ -235,6 +236,7 @@ function storedOf(step: Step, skipped: string | null): StoredStep {
     softFail: step.kind === 'command' ? step.softFail : 'none',
     retry: step.kind === 'command' ? step.retry : null,
     continueOnFailure: step.kind === 'wait' && step.continueOnFailure,
+    remembers: (step.kind === 'wait' || isAsking) && step.dependsOn === null,
     block: isAsking ? { prompt: step.prompt, submit: step.submit, fields: step.fields, state: step.blockedState } : null,
     unblocked: null,
     skipped,

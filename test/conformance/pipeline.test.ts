@@ -342,6 +342,15 @@ describe('what is left out or multiplied', () => {
   })
 })
 
+it('a block that depends on a wait by its key asks, whatever that let pass', () => {
+  begin([commandStep('a'), waitStep('w', { key: 'w', continueOnFailure: true }), blockStep('ask', { dependsOn: on('w') }), commandStep('report', { dependsOn: on('ask') })])
+  end('a', 1)
+  expect(outcomes()).toMatchObject({ w: 'passed', ask: 'blocked' })
+  c.unblock(1, 'ask')
+  agent.sync()
+  expect(jobs()).toMatchObject({ report: 'assigned' })
+})
+
 it('a block behind a wait that lets failures pass does not open when something has failed', () => {
   begin([commandStep('a'), waitStep('w', { continueOnFailure: true }), commandStep('report'), blockStep('ask'), commandStep('deploy')])
   end('a', 1)

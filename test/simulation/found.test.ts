@@ -34,6 +34,7 @@ it.each<Found>([
   { seed: 73445, was: 'a wait let go although one of the steps before it was being retried' },
   { seed: 75257, was: 'a failed step was retried beside one that it depends on, and not after it' },
   { seed: 76539, was: 'so was one behind a wait' },
+  { seed: 86644, was: 'a block that depends on a wait by its key remembered what that had let pass' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])
 })

@@ -72,6 +72,21 @@ test('a cancel in the middle of the command still runs pre-exit, and leaves no p
   expect(await logOf(build, 'cancelled')).not.toContain('never')
 })
 
+test('a cancel in the middle of a hook still runs pre-exit, and leaves no process', async () => {
+  const gate = await createGate()
+  const left = join(await testFolder(), 'left')
+  const { agent, start } = await withHooks({ 'pre-command': gate.command(), 'pre-exit': `echo 'pre-exit' >> '${left}'` }, {})
+  const build = await start('echo never')
+  await gate.hasBegun()
+  const tree = pidsOf(agent.state).filter((pid) => pid !== agent.pid)
+  expect(tree).not.toEqual([])
+  await build.cancel()
+  expect((await build.over()).jobs[0]).toMatchObject({ state: 'canceled' })
+  expect(await readFile(left, 'utf8')).toBe('pre-exit\n')
+  expect([...tree, ...pidsOf(agent.state).filter((pid) => pid !== agent.pid)].filter(lives)).toEqual([])
+  expect(await logOf(build, 'cancelled')).not.toMatch(/^never/m)
+})
+
 test('a checkout hook is refused with a sentence, and nothing of the job runs', async () => {
   const { start } = await withHooks({}, { checkout: 'git clone x', 'pre-exit': 'echo never' })
   const build = await start('echo never')

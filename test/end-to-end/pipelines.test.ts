@@ -3,21 +3,22 @@ import { expect, test } from 'vitest'
 import type { BuildView, JobView } from '../../schema/api.ts'
 import { client, type Build, type Client } from '../support/client.ts'
 import { ownFolder } from '../support/folder.ts'
-import { ownQueue, sharedCoordinator, startAgents } from '../support/installation.ts'
+import { createGate } from '../support/gate.ts'
+import { ownQueue, sharedCoordinator, startAgents, type Agent } from '../support/installation.ts'
 import { repositoryAt, type Repository } from '../support/repository.ts'
 import { eventually } from '../support/wait.ts'
 
 const coordinator = sharedCoordinator()
 
 /** A project of a repository with this pipeline, and agents of its own. */
-async function withPipeline(pipeline: string, { file = '.kedge/pipeline.yml', agents = 2, command }: { readonly file?: string; readonly agents?: number; readonly command?: string } = {}): Promise<{ readonly people: Client; readonly repository: Repository; start(request?: { readonly env?: Record<string, string> }): Promise<Build> }> {
+async function withPipeline(pipeline: string, { file = '.kedge/pipeline.yml', agents = 2, slots = 1, command }: { readonly file?: string; readonly agents?: number; readonly slots?: number; readonly command?: string } = {}): Promise<{ readonly agents: readonly Agent[]; readonly people: Client; readonly repository: Repository; start(request?: { readonly env?: Record<string, string> }): Promise<Build> }> {
   const people = client(coordinator())
   const queue = ownQueue()
   const repository = await repositoryAt(await ownFolder())
   await repository.commit({ [file]: pipeline })
-  await startAgents(agents, { url: coordinator().url, token: coordinator().registrationToken, queue })
+  const started = await startAgents(agents, { url: coordinator().url, token: coordinator().registrationToken, queue, slots })
   const project = await people.project({ checkout: true, repository: repository.path, ...(command === undefined ? {} : { command }) })
-  return { people, repository, start: (request = {}) => project.build({ branch: 'main', agents: { queue }, ...request }) }
+  return { agents: started, people, repository, start: (request = {}) => project.build({ branch: 'main', agents: { queue }, ...request }) }
 }
 
 /** The log of a job, by its label. */
@@ -184,4 +185,60 @@ steps:
     const log = await (await people.ask('GET', `/api/v1/jobs/${build.jobs[0]?.id ?? ''}/log`)).text()
     return log.includes('uploaded') ? log : null
   })).toContain('2 files differ from')
+})
+
+test('a script fans out into fifty jobs, and what waits for it waits for them all', async () => {
+  const { start } = await withPipeline(`
+steps:
+  - label: Fan out
+    key: fan
+    command: |
+      for i in $$(seq 50); do printf '%s\\n' "- label: Part $$i" "  command: exit 0"; done | kedge pipeline upload
+  - label: Collect
+    command: echo all
+    depends_on: fan
+`, { slots: 4 })
+  const build = await (await start()).over()
+  expect(build.state).toBe('passed')
+  const parts = build.jobs.filter(({ label }) => label?.startsWith('Part '))
+  expect(parts.map(({ state }) => state)).toEqual(Array.from({ length: 50 }, () => 'passed'))
+  expect(new Set(parts.map(({ label }) => label)).size).toBe(50)
+  const collected = Date.parse(build.jobs.find(({ label }) => label === 'Collect')?.started_at ?? '')
+  for (const { finished_at } of parts) expect(collected).toBeGreaterThanOrEqual(Date.parse(finished_at ?? ''))
+})
+
+test('a step is tried again for a lost agent only, groups stand between waits', async () => {
+  const gate = await createGate()
+  const { agents, start } = await withPipeline(`
+steps:
+  - group: Checks
+    steps:
+      - label: Flaky
+        command: exit 1
+        retry: { automatic: { exit_status: -1, limit: 2 } }
+        soft_fail: true
+      - wait
+      - label: Long
+        command: ${JSON.stringify(gate.command().replaceAll('$', () => '$$'))}
+        retry: { automatic: { exit_status: -1, limit: 2 } }
+  - wait
+  - group: Ship
+    key: ship
+    steps:
+      - label: Ship
+        command: echo shipped
+`)
+  const build = await start()
+  await gate.hasBegun()
+  const holder = (await build.view()).jobs.find(({ label }) => label === 'Long')?.attempts[0]?.agent
+  const lost = agents.find(({ name }) => name === holder)
+  await lost?.kill9()
+  await gate.hasBegun(2)
+  gate.open()
+  const over = await build.over()
+  expect(over.state).toBe('passed')
+  expect(byLabel(over)).toMatchObject({ Flaky: 'failed', Long: 'passed', Ship: 'passed' })
+  expect(over.jobs.filter(({ label }) => label === 'Flaky')).toHaveLength(1)
+  expect(over.jobs.find(({ label }) => label === 'Long')?.attempts.map(({ state }) => state)).toEqual(['lost', 'passed'])
+  expect(over.steps.filter(({ kind }) => kind === 'group').map(({ label, outcome }) => [label, outcome])).toEqual([['Checks', 'passed'], ['Ship', 'passed']])
 })

@@ -123,6 +123,10 @@ export const jobSpec = z.object({
       branch: z.string().nullable(),
       /** Throw the kept work tree away first. */
       fresh: z.boolean(),
+      /** False: submodules stay empty folders. */
+      submodules: z.boolean().optional(),
+      /** Files kept with git-lfs. False: they stay pointers. True: it is an error when the agent cannot fetch them. */
+      lfs: z.boolean().optional(),
     })
     .nullable(),
   timeout_s: z.number().int().positive(),

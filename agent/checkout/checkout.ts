@@ -73,9 +73,10 @@ export function createCheckout({ folders, environment, machine, cacheBytes = CAC
         askpass = null // the next checkout tries again
         throw error
       })
-      const [hasLargeFiles] = await Promise.all([hasLfs(environment), mkdir(slotFolder, { recursive: true })])
+      const [canFetchLargeFiles] = await Promise.all([checkout.lfs === false ? false : hasLfs(environment), mkdir(slotFolder, { recursive: true })])
+      if (checkout.lfs === true && !canFetchLargeFiles) throw new CheckoutError('large_files_missing', sentenceFor(wanted, 'its step asks for "lfs: true", and git-lfs is not on the PATH of this agent. Install it there, or let the step run where it is by a tag.'))
       const options: GitOptions = { environment, clock: machine.clock, signal, stallMs, askpass: await askpass, endGroup }
-      const site: Site = { cache: folders.cache, options, machine, log, hasLargeFiles, used, isNew: false }
+      const site: Site = { cache: folders.cache, options, machine, log, hasLargeFiles: canFetchLargeFiles, wantsPointers: checkout.lfs === false, withSubmodules: checkout.submodules !== false, used, isNew: false }
       const tree = worktreeAt(slotFolder, source.name)
       const commit = await bring(site, { source, wanted, tree, isFresh: checkout.fresh })
       if (site.isNew) bound()
@@ -93,6 +94,9 @@ interface Site {
   readonly machine: Machine
   readonly log: (text: string) => void
   readonly hasLargeFiles: boolean
+  /** Nobody need be told that large files are pointers only. */
+  readonly wantsPointers: boolean
+  readonly withSubmodules: boolean
   readonly used: Set<string>
   /** Something was fetched or laid anew, so the cache may have grown. */
   isNew: boolean
@@ -113,7 +117,8 @@ async function bring(site: Site, target: Target): Promise<string> {
   const mirror = openMirror({ cache: site.cache, source, wanted, git, machine, signal, log })
   const find = (folder: string, expression: readonly string[]) => run('find', expression, { ...options, cwd: folder, environment: { PATH: environment['PATH'] ?? '', LC_ALL: 'C' } })
   site.used.add(source.name)
-  if (target.isFresh) await removeFiles(tree)
+  // What an earlier build has of submodules is its own to git, which would leave it.
+  if (target.isFresh || (!site.withSubmodules && (await isThere(join(tree.gitFolder, 'modules'))))) await removeFiles(tree)
   const placed = await placeWithRepair(mirror, {
     ...target,
     log,
@@ -126,7 +131,7 @@ async function bring(site: Site, target: Target): Promise<string> {
     place: (commit) => place(tree, { mirror: mirror.folder, url: source.url, commit, git, shell, find, hasLargeFiles }),
   })
   if (placed.isNew) site.isNew = true
-  const [isPointersOnly] = await Promise.all([!hasLargeFiles && usesLargeFiles(tree, placed), mirror.stamp()])
+  const [isPointersOnly] = await Promise.all([!hasLargeFiles && !site.wantsPointers && usesLargeFiles(tree, placed), mirror.stamp()])
   if (isPointersOnly) log('this repository keeps large files with git-lfs, which is not installed on this agent: they are pointers only')
   await withSubmodules(site, target, { placed, git })
   return placed.commit
@@ -181,6 +186,7 @@ async function usesLargeFiles({ folder }: Worktree, { attributes }: Placed): Pro
 
 /** Each submodule is a checkout of its own: its own mirror, which all slots share, and its own kept tree. */
 async function withSubmodules(site: Site, { source, wanted, tree, isFresh }: Target, { placed, git }: { readonly placed: Placed; readonly git: Git }): Promise<void> {
+  if (!site.withSubmodules) return
   if (!(await isThere(join(tree.folder, '.gitmodules')))) return
   const entries = (await submodulesOf(git, { cwd: tree.folder, gitFolder: tree.gitFolder }, placed.commit)).map((entry) => ({ ...entry, source: readSubmoduleSource(entry.address, source) }))
   for (const entry of entries) {

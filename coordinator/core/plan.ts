@@ -14,7 +14,7 @@ import { VERDICT } from './step.ts'
 export interface StoredSpec {
   readonly command: string
   readonly env: Readonly<Record<string, string>>
-  readonly checkout: { readonly repository: string; readonly fresh: boolean } | null
+  readonly checkout: { readonly repository: string; readonly fresh: boolean; readonly submodules?: boolean; readonly lfs?: boolean } | null
   readonly timeoutS: number
   readonly onPartition: 'continue' | 'stop'
   readonly url: string
@@ -127,7 +127,7 @@ export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
     fence: job.fence,
     command: stored.command,
     env: stored.env,
-    checkout: stored.checkout && { repository: stored.checkout.repository, commit: build.commit, branch: build.branch, fresh: stored.checkout.fresh },
+    checkout: stored.checkout && { ...stored.checkout, commit: build.commit, branch: build.branch },
     timeout_s: stored.timeoutS,
     cancel_grace_s: CANCEL_GRACE_S,
     on_partition: stored.onPartition,

@@ -167,7 +167,7 @@ class Draft {
     const spec: StoredSpec = {
       command: job.command,
       env: job.env,
-      checkout: step.kind === 'command' && step.checkout.skip ? null : own.checkout && { ...own.checkout, fresh: step.kind === 'command' && step.checkout.fresh },
+      checkout: step.kind === 'command' && own.checkout !== null ? checkoutOf(step, own.checkout.repository) : null,
       timeoutS: step.kind === 'command' && step.timeoutMinutes !== null ? step.timeoutMinutes * 60 : timeoutS,
       onPartition: own.onPartition,
       url: own.url,
@@ -221,6 +221,10 @@ class Draft {
       if (job !== undefined) this.jobs[at] = { ...job, row: { ...job.row, state, ...(state === 'queued' ? {} : { finishedAt: this.#upload.now, result: state === 'broken' ? BROKEN : null }) } }
     }
   }
+}
+
+function checkoutOf({ checkout: { skip, submodules, lfs, fresh } }: CommandStep, repository: string): StoredSpec['checkout'] {
+  return skip ? null : { repository, fresh, ...(submodules === null ? {} : { submodules }), ...(lfs === null ? {} : { lfs }) }
 }
 
 /** Inputs ask as blocks do; whom they hold up is in the graph. */

@@ -139,6 +139,16 @@ describe('steps of a build', () => {
     const { assignments } = agent.sync()
     expect(assignments[0]?.spec?.env).toEqual({ A: 'step', B: 'build', C: 'pipeline' })
   })
+
+  it('tells the agent how the step wants its files', () => {
+    c.build()
+    agent.sync()
+    c.upload(uploader(), [commandStep('a', { checkout: { skip: false, submodules: false, lfs: true, fresh: true } }), commandStep('b')])
+    const { assignments } = agent.sync()
+    const of = (key: string) => assignments.find(({ spec }) => spec?.step?.key === key)?.spec?.checkout
+    expect(of('a')).toMatchObject({ fresh: true, submodules: false, lfs: true })
+    expect(of('b')).toEqual({ repository: 'https://example.com/app.git', commit: null, branch: null, fresh: false })
+  })
 })
 
 describe('a block', () => {

@@ -15,7 +15,7 @@ export interface Checkouts {
   /** What the builds' logs say. */
   readonly log: readonly string[]
   /** `which` is what varies: the rest is a checkout of the default branch on slot 0. */
-  prepare(which: { readonly repository: string; readonly commit?: string | null; readonly branch?: string | null; readonly fresh?: boolean; readonly slot?: number; readonly signal?: AbortSignal; readonly credentials?: CheckoutRequest['credentials'] }): Promise<{ readonly folder: string; readonly commit: string }>
+  prepare(which: { readonly repository: string; readonly commit?: string | null; readonly branch?: string | null; readonly fresh?: boolean; readonly submodules?: boolean; readonly lfs?: boolean; readonly slot?: number; readonly signal?: AbortSignal; readonly credentials?: CheckoutRequest['credentials'] }): Promise<{ readonly folder: string; readonly commit: string }>
   /** Commands of git since it was asked last, each with its arguments. */
   commands(): Promise<readonly string[]>
 }
@@ -33,8 +33,8 @@ export async function checkouts(options: Partial<CheckoutOptions> = {}): Promise
     folder,
     folders,
     log,
-    prepare: ({ repository, commit = null, branch = null, fresh = false, slot = 0, signal = new AbortController().signal, credentials }) =>
-      prepare({ checkout: { repository, commit, branch, fresh }, slot, project: 'test', log: (text) => log.push(text), signal, ...(credentials === undefined ? {} : { credentials }) }),
+    prepare: ({ repository, commit = null, branch = null, fresh = false, submodules, lfs, slot = 0, signal = new AbortController().signal, credentials }) =>
+      prepare({ checkout: { repository, commit, branch, fresh, ...(submodules === undefined ? {} : { submodules }), ...(lfs === undefined ? {} : { lfs }) }, slot, project: 'test', log: (text) => log.push(text), signal, ...(credentials === undefined ? {} : { credentials }) }),
     commands: witness.commands,
   }
 }

@@ -23,6 +23,14 @@ async function large(options: Parameters<typeof serveGit>[1] = {}) {
   return { root, work, commit, server: await serveGit(root, options) }
 }
 
+/** All of PATH that a checkout needs but git-lfs. */
+async function pathWithoutLfs(): Promise<string> {
+  const bin = join(await ownFolder(), 'bin')
+  await mkdir(bin)
+  for (const name of ['git', 'find', 'sh', 'env']) await symlink(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(bin, name))
+  return bin
+}
+
 it.runIf(isInstalled)('large files are fetched, with the repository\'s password, once for all slots, and cleaned like others', async () => {
   const { server, commit } = await large({ password: 'secret' })
   const agent = await checkouts()
@@ -48,12 +56,27 @@ it.runIf(isInstalled)('a large file that was never pushed is an error that says 
   await expect(agent.prepare({ repository: `${server.origin}/app.git`, commit })).rejects.toMatchObject({ code: 'large_files_missing' })
 })
 
+it.runIf(isInstalled)('a step that wants pointers gets them, and the next one its files', async () => {
+  const { server, commit } = await large()
+  const agent = await checkouts()
+  const repository = `${server.origin}/app.git`
+  const { folder } = await agent.prepare({ repository, commit, lfs: false })
+  expect(await readFile(join(folder, 'a.bin'), 'utf8')).toMatch(/^version https:\/\/git-lfs/)
+  expect(agent.log.filter((line) => line.includes('git-lfs'))).toEqual([])
+  await agent.prepare({ repository, commit, lfs: true })
+  expect(await readFile(join(folder, 'a.bin'), 'utf8')).toBe('large content\n')
+})
+
+it('a step that needs large files is refused where git-lfs is not installed', async () => {
+  const repository = await repositoryAt(join(await ownFolder(), 'work'))
+  const commit = await repository.commit({ a: 'a' })
+  const agent = await checkouts({ environment: { PATH: await pathWithoutLfs() } })
+  await expect(agent.prepare({ repository: repository.path, commit, lfs: true })).rejects.toMatchObject({ code: 'large_files_missing', message: expect.stringContaining('git-lfs is not on the PATH of this agent') })
+})
+
 it.runIf(isInstalled)('without git-lfs the pointers stay, the log says so, and they are fetched when it is installed', async () => {
   const { server, commit } = await large()
-  // All of PATH but git-lfs.
-  const bin = join(await ownFolder(), 'bin')
-  await mkdir(bin)
-  for (const name of ['git', 'find', 'sh', 'env']) await symlink(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(bin, name))
+  const bin = await pathWithoutLfs()
   const without = await checkouts({ environment: { PATH: bin } })
   const { folder } = await without.prepare({ repository: `${server.origin}/app.git`, commit })
   expect(await readFile(join(folder, 'a.bin'), 'utf8')).toMatch(/^version https:\/\/git-lfs/)

@@ -55,6 +55,20 @@ it('submodules are as a fresh clone would have them, from the first build to the
   expect(await listing(folder)).toEqual(await freshClone(app.path, next, scratch))
 })
 
+it('without submodules their folders are empty, also where an earlier build had them, and they come back', async () => {
+  const { root, app, commit, scratch } = await nested()
+  const agent = await checkouts()
+  const { folder } = await agent.prepare({ repository: app.path, commit })
+  await agent.prepare({ repository: app.path, commit, submodules: false })
+  const plain = join(root, 'plain')
+  await git(root, 'clone', '--quiet', app.path, plain)
+  expect(await listing(folder)).toEqual(await listing(plain))
+  await agent.prepare({ repository: app.path, commit, submodules: false })
+  expect(await listing(folder)).toEqual(await listing(plain))
+  await agent.prepare({ repository: app.path, commit })
+  expect(await listing(folder)).toEqual(await freshClone(app.path, commit, scratch))
+})
+
 it('a submodule that goes, becomes a folder, and comes back leaves nothing behind', async () => {
   const { app, commit, scratch } = await nested()
   const agent = await checkouts()

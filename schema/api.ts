@@ -125,7 +125,7 @@ export type Scope = 'read' | 'build' | 'admin'
 
 /** A coded reason and its sentence, shown wherever a job that does not run is shown. */
 export interface Waiting {
-  readonly code: 'no_agent' | 'no_agent_online' | 'agents_busy' | 'agents_held_back' | 'next_in_line' | 'assigned' | 'canceling' | 'dependency' | 'block'
+  readonly code: 'no_agent' | 'no_agent_online' | 'agents_busy' | 'agents_held_back' | 'next_in_line' | 'assigned' | 'canceling' | 'dependency' | 'block' | 'concurrency'
   readonly reason: string
 }
 

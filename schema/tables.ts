@@ -92,12 +92,14 @@ export const job = sqliteTable(
     step: integer(),
     /** Its concurrency group; null: none. */
     gate: integer(),
+    /** Where it stands before the gate of its group (`core/gate.ts`). */
+    turn: text(),
   },
   (table) => [
     primaryKey({ columns: [table.project, table.build, table.n] }),
     index('job_queue').on(table.class, table.ord).where(sql`${table.state} = 'queued'`),
     index('job_live').on(table.agent).where(sql`${table.state} = 'live'`),
-    index('job_gate').on(table.gate, table.state, table.ord).where(sql`${table.gate} is not null and ${table.finishedAt} is null`),
+    index('job_gate').on(table.gate, table.state, table.turn).where(sql`${table.gate} is not null and ${table.finishedAt} is null`),
   ],
 )
 

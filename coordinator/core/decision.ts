@@ -63,6 +63,8 @@ export interface JobRow extends JobKey {
   readonly step: number | null
   /** Its concurrency group; null: none. */
   readonly gate: number | null
+  /** Where it stands before the gate of its group (`gate.ts`); null: it has none. */
+  readonly turn: string | null
 }
 
 /** A concurrency group. */

@@ -63,7 +63,6 @@ function notYet(step: Step): readonly Mistake[] {
   if ('ifChanged' in step) says.push(['if_changed', step.ifChanged !== null, 'what has changed is not known here; upload with "kedge pipeline upload", which decides it where the commit is.'])
   if (step.kind === 'command') {
     says.push(
-      ['concurrency', step.concurrency !== null, later('concurrency', 'let one agent with one slot serve a queue of its own')],
       ['artifact_paths', step.artifactPaths.length > 0, later('artifact_paths', 'upload from the command')],
       ['notify', step.notify.length > 0, later('notify', 'tell others from the command')],
       ['secrets', Object.keys(step.secrets).length > 0, later('secrets', "keep them in the environment of the agent's user")],

@@ -90,9 +90,16 @@ export function openBuild({ project, number, class: jobClass, request, url }: Bu
   return { build, job }
 }
 
+export interface Succession {
+  /** How often a rule had it tried again, this time included. */
+  readonly retries?: number
+  /** In the queue, where nothing else is said: of a concurrency group it has the place that the old one leaves in the same event. */
+  readonly begins?: { readonly state: 'queued' | 'waiting' | 'gated'; readonly turn?: string | null }
+}
+
 /** A new job that succeeds a finished one; the finished one stays as it is [C5.1]. */
-export function succeed(old: JobRow, n: number, now: number, { retries, state = 'queued' }: { readonly retries?: number; readonly state?: 'queued' | 'waiting' } = {}): { readonly changes: readonly Change[]; readonly job: JobRow } {
-  const job: JobRow = { ...blankJob(now), state, project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: retries === undefined ? old.spec : JSON.stringify({ ...(JSON.parse(old.spec) as StoredSpec), retries }), retryOf: old.n, step: old.step, gate: old.gate }
+export function succeed(old: JobRow, n: number, now: number, { retries, begins = { state: 'queued' } }: Succession = {}): { readonly changes: readonly Change[]; readonly job: JobRow } {
+  const job: JobRow = { ...blankJob(now), project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: retries === undefined ? old.spec : JSON.stringify({ ...(JSON.parse(old.spec) as StoredSpec), retries }), retryOf: old.n, step: old.step, gate: old.gate, turn: old.turn, ...begins }
   return { changes: [{ kind: 'job.insert', row: job }, { kind: 'job.set', was: old, set: { retriedBy: n } }], job }
 }
 
@@ -114,6 +121,7 @@ export function blankJob(now: number) {
     retriedBy: null,
     step: null,
     gate: null,
+    turn: null,
   } as const satisfies Partial<JobRow>
 }
 

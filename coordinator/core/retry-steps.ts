@@ -5,6 +5,7 @@
  */
 import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
+import { joinQueue, waitAgain } from './gate.ts'
 import { succeed } from './plan.ts'
 import { jobEnded, outcomeOf, standing, verdictOf } from './step.ts'
 
@@ -50,9 +51,9 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     if (step === undefined) return
     const change = { ...set, ...(set.state === 'waiting' && old.length > 0 ? { firstJob: n + 1, jobs: old.length } : {}) } // so that they are found when the step is let go
     for (const job of old) {
-      const next = succeed(job, ++n, now, { state: set.state === 'running' ? 'queued' : 'waiting' })
+      const next = succeed(job, ++n, now, { begins: set.state === 'running' ? joinQueue(job) : waitAgain(job) })
       changes.push(...next.changes)
-      if (set.state === 'running') effects.push({ kind: 'ring-class', class: job.class, count: 1 })
+      if (next.job.state === 'queued') effects.push({ kind: 'ring-class', class: job.class, count: 1 })
     }
     after.set(s, { ...step, ...change })
     changes.push({ kind: 'step.set', key: step, set: change })

@@ -7,9 +7,10 @@
  * go later (`step.ts`); so a step that is skipped at once lets pass what waits for it as any other does.
  */
 import type { Graph, Node } from '../../schema/pipeline/graph.ts'
-import type { CommandStep, Step } from '../../schema/pipeline/steps.ts'
+import type { CommandStep, Concurrency, Step } from '../../schema/pipeline/steps.ts'
 import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep } from './decision.ts'
 import type { Offered } from './matching.ts'
+import { joinQueue, turnOf } from './gate.ts'
 import { blankJob, BROKEN, order, type StoredSpec } from './plan.ts'
 import { breaks, letGo, ready, stepDone } from './step.ts'
 
@@ -49,10 +50,16 @@ export interface Upload {
   readonly now: number
 }
 
+/** Ids of its class and gate are not known to a decision: the row is without them. */
+export interface NewJob {
+  readonly row: Omit<JobRow, 'class' | 'gate'>
+  readonly requirement: Offered
+  readonly concurrency: Concurrency | null
+}
+
 export interface UploadPlan {
   readonly changes: readonly Change[]
-  /** Their class is not known to a decision; the rows are without it. */
-  readonly jobs: readonly { readonly row: Omit<JobRow, 'class'>; readonly requirement: Offered }[]
+  readonly jobs: readonly NewJob[]
   readonly steps: number
 }
 
@@ -82,16 +89,18 @@ const PLAIN: StoredStep = { softFail: 'none', retry: null, continueOnFailure: fa
 
 class Draft {
   readonly edges: EdgeRow[] = []
-  readonly jobs: { readonly row: Omit<JobRow, 'class'>; readonly requirement: Offered }[] = []
+  readonly jobs: NewJob[] = []
   /** Steps of the build that wait for some of the new ones: for how many, and whether one of those cannot succeed any more. */
   readonly waiting = new Map<number, { needs: number; isBroken: boolean }>()
   readonly #upload: Upload
   readonly #rows: StepRow[] = []
   readonly #first: number
+  readonly #holders: ReadonlySet<number>
 
   constructor(upload: Upload, opened: StepRow, first: number) {
     this.#upload = upload
     this.#first = first
+    this.#holders = holders(upload)
     const known = new Map(upload.steps.flatMap((step) => (step.key === null ? [] : [[step.key, step] as const])))
     const inGroup = new Map<number, number>()
     for (const [index, node] of upload.graph.nodes.entries()) this.#rows.push(this.#row(node, index, opened, inGroup)) // a group's before those of its steps
@@ -137,6 +146,7 @@ class Draft {
     const at = group === null ? index + 1 : (inGroup.get(group) ?? 0) + 1
     if (group !== null) inGroup.set(group, at)
     const firstJob = this.#upload.lastJob + this.jobs.length + 1
+    const concurrency = step.kind === 'command' && skipped === null ? step.concurrency : null
     const row: StepRow = {
       project: build.project,
       build: build.number,
@@ -156,12 +166,12 @@ class Draft {
       openJobs: jobs.length,
       spec: storedOf(step, skipped),
     }
-    for (const [nth, job] of jobs.entries()) this.jobs.push({ row: this.#jobRow(step, row, job, firstJob + nth), requirement: job.requirement })
+    for (const [nth, job] of jobs.entries()) this.jobs.push({ row: this.#jobRow(step, row, job, { n: firstJob + nth, concurrency, holds: this.#holders.has(index) }), requirement: job.requirement, concurrency })
     return row
   }
 
-  #jobRow(step: Step, row: StepRow, job: PlannedJob, n: number): Omit<JobRow, 'class'> {
-    const { uploader, now, timeoutS } = this.#upload
+  #jobRow(step: Step, row: StepRow, job: PlannedJob, { n, concurrency, holds }: { readonly n: number; readonly concurrency: Concurrency | null; readonly holds: boolean }): NewJob['row'] {
+    const { build, uploader, now, timeoutS } = this.#upload
     const own = JSON.parse(uploader.spec) as StoredSpec // written by `openBuild` or an upload
     const priority = uploader.priority + (step.kind === 'command' ? step.priority : 0)
     const spec: StoredSpec = {
@@ -177,7 +187,9 @@ class Draft {
       ...(job.plugins.length === 0 ? {} : { plugins: job.plugins }),
       ...(job.softFail === row.spec.softFail ? {} : { softFail: job.softFail }),
     }
-    return { ...blankJob(now), state: 'waiting', project: row.project, build: row.build, n, priority, ord: order(priority, now), spec: JSON.stringify(spec), step: row.s }
+    const ord = order(priority, now)
+    const turn = concurrency === null ? null : turnOf({ method: concurrency.method, holds, build, place: row.place, ord })
+    return { ...blankJob(now), state: 'waiting', project: row.project, build: row.build, n, priority, ord, spec: JSON.stringify(spec), step: row.s, turn }
   }
 
   /** Lets go whatever waits for nobody; the rows as they are to be stored. */
@@ -215,10 +227,10 @@ class Draft {
   }
 
   #moveJobs(step: StepRow): void {
-    const state = step.state === 'running' ? 'queued' : step.outcome === 'skipped' ? 'skipped' : 'broken'
+    const end = { state: step.outcome === 'skipped' ? 'skipped' : 'broken', finishedAt: this.#upload.now, result: step.outcome === 'skipped' ? null : BROKEN } as const
     for (let at = step.firstJob - this.#upload.lastJob - 1, left = step.jobs; left > 0; at += 1, left -= 1) {
       const job = this.jobs[at]
-      if (job !== undefined) this.jobs[at] = { ...job, row: { ...job.row, state, ...(state === 'queued' ? {} : { finishedAt: this.#upload.now, result: state === 'broken' ? BROKEN : null }) } }
+      if (job !== undefined) this.jobs[at] = { ...job, row: { ...job.row, ...(step.state === 'running' ? joinQueue(job.row) : end) } }
     }
   }
 }
@@ -250,4 +262,23 @@ function storedOf(step: Step, skipped: string | null): StoredStep {
 /** So that text sorts as numbers do. */
 function number(n: number): string {
   return String(n).padStart(4, '0')
+}
+
+/**
+ * Nodes that an ordered job may stand in the line of its group with before it is ready: all that they wait for, directly
+ * or through others, stands before them in this upload, and no person is asked on the way (`gate.ts`).
+ */
+function holders({ graph: { nodes }, steps }: Upload): ReadonlySet<number> {
+  const open = new Set(steps.flatMap(({ key, state }) => (key === null || state === 'done' ? [] : [key])))
+  const found = new Set<number>()
+  /** Members stand behind the node of their group. */
+  const isBefore = (from: number, index: number): boolean => {
+    const node = nodes[from]
+    if (node === undefined || from >= index || node.step.kind === 'block' || node.step.kind === 'input') return false
+    return node.step.kind === 'group' ? node.waitsFor.every((member) => member.node < index && isBefore(member.node, index)) : found.has(from)
+  }
+  for (const [index, { step, waitsFor, waitsForKnown }] of nodes.entries()) {
+    if (step.kind !== 'group' && waitsForKnown.every(({ step: key }) => !open.has(key)) && waitsFor.every(({ node }) => isBefore(node, index))) found.add(index)
+  }
+  return found
 }

@@ -28,6 +28,30 @@ export function whyQueued(requirement: Offered, agents: readonly AgentSeen[], ah
   return { code: 'next_in_line', reason: `${place(ahead)} in line; ${free[0]?.name} will take it at its next sync` }
 }
 
+/** A concurrency group as a job that stands before its gate sees it. */
+export interface GateSeen {
+  readonly name: string
+  readonly most: number
+  /** How many jobs are in the queue or in agents' hands. */
+  readonly inside: number
+  /** Builds of those, such as `web#41`, once each; null: the job's own. */
+  readonly builds: readonly (string | null)[]
+  /** The first in the line that is not ready, where the job stands behind it, and what it waits for, such as `waits for "Test"`. */
+  readonly holder: { readonly build: string | null; readonly why: string } | null
+}
+
+/** How many builds a sentence names. */
+const NAMED = 3
+
+export function whyGated({ name, most, inside, builds, holder }: GateSeen): Waiting {
+  const group = `concurrency group ${name}`
+  const after = holder === null ? '' : `its turn comes after ${holder.build ?? 'another job of this build'}, which ${holder.why}`
+  if (inside < most && after !== '') return { code: 'concurrency', reason: `${group}: ${after}` }
+  const named = builds.slice(0, NAMED).map((build) => build ?? 'this build')
+  const more = builds.length - named.length
+  return { code: 'concurrency', reason: `${group} is full (${inside} of ${most}): held by ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}${after === '' ? '' : `; ${after}`}` }
+}
+
 function noneMatches(requirement: Offered, agents: readonly AgentSeen[]): string {
   if (agents.length === 0) return 'no agent has joined yet; start one with: npx kedge agent'
   const ofQueue = agents.filter((agent) => agent.offer.queue === requirement.queue)

@@ -8,6 +8,7 @@ import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, ty
 import type { MetaDataSet } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
 import type { AgentRow, BuildRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
+import { concernedGate } from '../core/gate.ts'
 import { cancel, retry, unblock } from '../core/intervene.ts'
 import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
@@ -23,6 +24,7 @@ import type { Sql } from '../store/sql.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
+import { openGates } from './gates.ts'
 import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
 import { problem, type AgentAnswer, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 import { finishSteps } from './progress.ts'
@@ -92,6 +94,7 @@ export class Cluster {
   #event<T>(now: number, steps: (event: Event) => T): Outcome<T> {
     const { sql, numbers, sign } = this.#parts
     const effects: Effect[] = []
+    const gates = new Set<number>()
     try {
       const memory = this.memory
       const event: Event = {
@@ -100,10 +103,13 @@ export class Cluster {
         now,
         numbers,
         effects,
+        gates,
         sign,
         apply(change: Change) {
           apply(sql, change)
           memory.fold(change, now)
+          const gate = concernedGate(change)
+          if (gate !== null) gates.add(gate)
         },
       }
       const value = this.#parts.transaction(() => {
@@ -111,7 +117,9 @@ export class Cluster {
           flushSeen(event)
           if (memory.grace !== null) event.apply({ kind: 'grace', grace: memory.grace })
         }
-        return steps(event)
+        const done = steps(event)
+        openGates(event)
+        return done
       })
       return { value, effects, deadline: this.#expiry.next(memory) }
     } catch (error) {
@@ -281,6 +289,7 @@ export class Cluster {
       if (decided.set !== null) {
         event.apply({ kind: 'step.set', key: step, set: decided.set })
         finishSteps(event, build, [{ ...step, ...decided.set }])
+        openGates(event)
       }
       return this.#viewOfBuild(event, project, number, origin)
     })
@@ -296,6 +305,7 @@ export class Cluster {
       if ('detail' in decision) return { ok: false, problem: decision }
       for (const change of decision.changes) event.apply(change)
       event.effects.push(...decision.effects)
+      openGates(event)
       return this.#viewOfBuild(event, project, number, origin)
     })
   }

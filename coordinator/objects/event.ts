@@ -12,6 +12,8 @@ export interface Event {
   readonly now: number
   readonly numbers: Numbers
   readonly effects: Effect[]
+  /** Gates at which somebody may be let in by what was changed (`gates.ts`). */
+  readonly gates: Set<number>
   /** Writes the change and folds it into memory. */
   apply(change: Change): void
   /** Signs the session and attempt tokens of a reply. */

@@ -5,6 +5,7 @@
 import type { FinalJobState } from '../../schema/job.ts'
 import { changed, type BuildRow, type JobRow, type StepRow } from '../core/decision.ts'
 import type { ReadResult } from '../core/judge.ts'
+import { joinQueue } from '../core/gate.ts'
 import { BROKEN, settleBuild, succeed, type StoredSpec } from '../core/plan.ts'
 import { jobEnded, letGo, mayRetry, outcomeOf, ready, retryRule, stepDone } from '../core/step.ts'
 import * as load from '../store/load.ts'
@@ -73,7 +74,7 @@ export function finishSteps(event: Event, build: BuildRow, done: readonly StepRo
 function moveJobs(event: Event, step: StepRow): void {
   for (const job of load.jobsOfStep(event.on, step)) {
     if (job.state !== 'waiting') continue
-    const set: Partial<JobRow> = step.state === 'running' ? { state: 'queued' } : { state: 'broken', finishedAt: event.now, result: BROKEN }
+    const set: Partial<JobRow> = step.state === 'running' ? joinQueue(job) : { state: 'broken', finishedAt: event.now, result: BROKEN }
     event.apply({ kind: 'job.set', was: job, set })
     if (changed(job, set).state === 'queued') event.effects.push({ kind: 'ring-class', class: job.class, count: 1 })
   }

@@ -19,6 +19,7 @@ import { flush } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import type { Memory } from '../store/memory.ts'
 import type { Event } from './event.ts'
+import { openGates } from './gates.ts'
 import { endOf, followEnd, NEVER_ENDED } from './progress.ts'
 import type { AgentAnswer, Caller } from './scheduler-api.ts'
 
@@ -81,6 +82,9 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
       }
     }
   }
+
+  // What has ended makes room in concurrency groups, for this very agent too.
+  openGates(event)
 
   // 10. Work, for an agent that can hear, is fit and has room.
   const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)

@@ -17,6 +17,7 @@ import * as load from '../store/load.ts'
 import { classFor } from './classes.ts'
 import { currentJob } from './current-attempt.ts'
 import type { Event } from './event.ts'
+import { gatesFor } from './gates.ts'
 import { problem, type Answer, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 
 const REFUSED = 'The steps were not taken'
@@ -74,9 +75,10 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   const plan = planUpload({ build, uploader: job, step: own, steps, dependants, graph: graph.graph, planned: expanded.planned, timeoutS: project.timeoutS, lastJob, before: uploads, now })
   for (const change of plan.changes) event.apply(change)
   const queued = new Map<number, number>()
-  for (const { row, requirement } of plan.jobs) {
+  const gates = gatesFor(event, plan.jobs.flatMap(({ concurrency }) => concurrency ?? []))
+  for (const { row, requirement, concurrency } of plan.jobs) {
     const jobClass = classFor(event, requirement)
-    event.apply({ kind: 'job.insert', row: { ...row, class: jobClass } })
+    event.apply({ kind: 'job.insert', row: { ...row, class: jobClass, gate: concurrency === null ? null : (gates.get(concurrency.group) ?? null) } })
     if (row.state === 'queued') queued.set(jobClass, (queued.get(jobClass) ?? 0) + 1)
   }
   for (const [jobClass, count] of queued) event.effects.push({ kind: 'ring-class', class: jobClass, count })

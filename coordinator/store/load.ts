@@ -59,6 +59,39 @@ export function queueHead(on: Sql, jobClass: number, limit: number): readonly Jo
   return jobs.select(on, `queue head ${limit}`, () => ({ where: and(isQueued, eq(tables.job.class, sql.placeholder('class'))), orderBy: [asc(tables.job.ord)], limit }), { class: jobClass })
 }
 
+export function gate(on: Sql, id: number): GateRow | null {
+  return gates.get(on, { id })
+}
+
+export function gateNamed(on: Sql, name: string): GateRow | null {
+  return gates.select(on, 'by name', () => ({ where: eq(tables.gate.name, sql.placeholder('name')) }), { name })[0] ?? null
+}
+
+export function lastGate(on: Sql): number {
+  return gates.select(on, 'last', () => ({ orderBy: [desc(tables.gate.id)], limit: 1 }))[0]?.id ?? 0
+}
+
+const isOfGate = and(eq(tables.job.gate, sql.placeholder('gate')), sql`${tables.job.finishedAt} is null`)
+const isInside = sql`${tables.job.state} in ('queued', 'live')`
+/** More than any limit. */
+const COUNTED_INSIDE = 20_000
+
+/** How many jobs of the group are in the queue or in agents' hands. */
+export function countInside(on: Sql, gate: number): number {
+  return jobs.count(on, 'inside gate', () => and(isOfGate, isInside), COUNTED_INSIDE, { gate })
+}
+
+/** Some of those. */
+export function jobsInside(on: Sql, gate: number, limit: number): readonly JobRow[] {
+  return jobs.select(on, `inside gate ${limit}`, () => ({ where: and(isOfGate, isInside), limit }), { gate })
+}
+
+/** The first of those that stand before a gate, of one kind of turn (`core/gate.ts`). */
+export function firstBefore(on: Sql, { gate, state, kind }: { readonly gate: number; readonly state: 'waiting' | 'gated'; readonly kind: string }, limit: number): readonly JobRow[] {
+  const isOfKind = and(eq(tables.job.state, sql.placeholder('state')), between(tables.job.turn, sql.placeholder('from'), sql.placeholder('to')))
+  return jobs.select(on, `before gate ${limit}`, () => ({ where: and(isOfGate, isOfKind), orderBy: [asc(tables.job.turn), asc(tables.job.project), asc(tables.job.build), asc(tables.job.n)], limit }), { gate, state, from: kind, to: `${kind}~` })
+}
+
 /** How many queued jobs of its class are before this one, counted up to `most`. */
 export function queuedBefore(on: Sql, before: JobRow, most: number): number {
   const place = sql`(${tables.job.ord}, ${tables.job.project}, ${tables.job.build}, ${tables.job.n}) < (${sql.placeholder('ord')}, ${sql.placeholder('project')}, ${sql.placeholder('build')}, ${sql.placeholder('n')})`

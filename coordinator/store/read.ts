@@ -8,6 +8,7 @@ import type { ReadResult } from '../core/judge.ts'
 import { buildState, jobState, type StoredSpec } from '../core/plan.ts'
 import { whyQueued, type AgentSeen } from '../core/waiting.ts'
 import * as load from './load.ts'
+import { Gates } from './read-gates.ts'
 import { NO_STEPS, readSteps, stepViews, whyStepWaits, type StepsOfBuild } from './read-steps.ts'
 import type { Memory } from './memory.ts'
 import type { Sql } from './sql.ts'
@@ -37,9 +38,10 @@ export function buildView(reading: Reading, project: ProjectRow, build: BuildRow
   const jobs = load.jobsOfBuild(reading.on, project.id, build.number)
   const lost = load.attemptsOfBuild(reading.on, project.id, build.number)
   const steps = build.openSteps === null ? NO_STEPS : readSteps(reading.on, build)
+  const gates = new Gates(reading)
   return {
     ...summary(reading, project, build, jobs),
-    jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit, steps)),
+    jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit, { steps, gates })),
     steps: stepViews(steps),
   }
 }
@@ -73,12 +75,12 @@ function ending(text: string | null): Ending {
   return text === null ? {} : (JSON.parse(text) as Ending) // an accepted result, or what `lose` wrote
 }
 
-function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], commit: string | null, steps: StepsOfBuild): JobView {
+function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], commit: string | null, { steps, gates }: { readonly steps: StepsOfBuild; readonly gates: Gates }): JobView {
   const spec = JSON.parse(job.spec) as StoredSpec // written by `openBuild`
   const requirement = reading.memory.classes.get(job.class) ?? { queue: '?', tags: [] }
   const lease = reading.memory.leases.get(jobId(job))
   const end = ending(job.result)
-  const waiting = job.state === 'waiting' ? whyStepWaits(steps, job.step) : whyWaiting(reading, job)
+  const waiting = job.state === 'waiting' ? whyStepWaits(steps, job.step) : job.state === 'gated' ? gates.why(job) : whyWaiting(reading, job)
   return {
     id: jobId(job),
     state: jobState(job.state, lease?.seenAt !== null && lease !== undefined),

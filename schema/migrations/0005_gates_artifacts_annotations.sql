@@ -34,4 +34,5 @@ CREATE TABLE `gate` (
 CREATE UNIQUE INDEX `gate_name` ON `gate` (`name`);--> statement-breakpoint
 ALTER TABLE `build` ADD `parent` text;--> statement-breakpoint
 ALTER TABLE `job` ADD `gate` integer;--> statement-breakpoint
-CREATE INDEX `job_gate` ON `job` (`gate`,`state`,`ord`) WHERE "job"."gate" is not null and "job"."finished_at" is null;
+ALTER TABLE `job` ADD `turn` text;--> statement-breakpoint
+CREATE INDEX `job_gate` ON `job` (`gate`,`state`,`turn`) WHERE "job"."gate" is not null and "job"."finished_at" is null;

@@ -211,7 +211,7 @@ function valueOf<T>(answer: Answer<T>): T {
   return answer.value
 }
 
-function readMigrations(): Migrations {
+export function readMigrations(): Migrations {
   const folder = new URL('../../schema/migrations/', import.meta.url)
   const journal = JSON.parse(readFileSync(new URL('meta/_journal.json', folder), 'utf8')) as Migrations['journal'] // written by drizzle-kit
   return { journal, migrations: Object.fromEntries(journal.entries.map(({ idx, tag }) => [`m${String(idx).padStart(4, '0')}`, readFileSync(new URL(`${tag}.sql`, folder), 'utf8')])) }

@@ -15,7 +15,7 @@ export interface RowsOnlooker {
   attemptLost(row: readonly unknown[]): void
 }
 
-const JOB = ['project', 'build', 'n', 'state', 'fence', 'agent', 'boot_seq', 'cancel', 'lost_count', 'digest', 'class', 'ord', 'avoid_agent', 'spec', 'result']
+const JOB = ['project', 'build', 'n', 'state', 'fence', 'agent', 'boot_seq', 'cancel', 'lost_count', 'digest', 'class', 'ord', 'avoid_agent', 'spec', 'result', 'created_at']
 const BUILD = ['project', 'number', 'commit_sha', 'state']
 const ATTEMPT = ['project', 'build', 'n', 'fence', 'agent', 'boot_seq', 'detail']
 

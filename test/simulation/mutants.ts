@@ -92,6 +92,20 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a retry holds back nobody who still waits', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "else if (step.state === 'waiting' && (edgesTo", to: "else if (step.state === 'blocked' && (edgesTo", profile: 'pipelines' },
   { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: 'const held = needs > 0 ?', to: 'const held = needs < 0 ?', profile: 'pipelines' },
 
+  // Concurrency groups.
+  { name: 'a gate lets everybody in', rule: 'I28', file: 'coordinator/core/gate.ts', from: "if (turn === null) return { state: 'queued' }", to: "if (turn !== '') return { state: 'queued' }", profile: 'pipelines' },
+  { name: 'only jobs in agents\' hands count', rule: 'I28', file: 'coordinator/store/load.ts', from: "in ('queued', 'live')`", to: "in ('live')`", profile: 'pipelines' },
+  { name: 'only jobs in the queue count', rule: 'I28', file: 'coordinator/store/load.ts', from: "in ('queued', 'live')`", to: "in ('queued')`", profile: 'pipelines' },
+  { name: 'a cancelled job lets nobody go', rule: 'I8', file: 'coordinator/core/gate.ts', from: 'change.set.state !== undefined && isFinal(change.set.state)', to: "change.set.state !== undefined && change.set.state !== 'canceled' && isFinal(change.set.state)", profile: 'pipelines' },
+  { name: 'a job that breaks lets nobody go', rule: 'I8', file: 'coordinator/core/gate.ts', from: 'change.set.state !== undefined && isFinal(change.set.state)', to: "change.set.state !== undefined && change.set.state !== 'broken' && isFinal(change.set.state)", profile: 'pipelines' },
+  { name: 'a gate opens only in syncs', rule: 'I8', file: 'coordinator/objects/cluster.ts', from: '        const done = steps(event)\n        openGates(event)\n', to: '        const done = steps(event)\n', profile: 'pipelines' },
+  { name: 'ordered jobs pass one that is not ready', rule: 'I28', file: 'coordinator/core/gate.ts', from: "holder !== null && (holder.turn ?? '') < turn", to: "holder === undefined && turn !== ''", profile: 'pipelines' },
+  { name: 'ordered jobs wait for the answer to a block', rule: 'I8', file: 'coordinator/core/upload.ts', from: " || node.step.kind === 'block' || node.step.kind === 'input'", to: '', profile: 'pipelines' },
+  { name: 'ordered jobs go as they were uploaded', rule: 'I28', file: 'coordinator/core/gate.ts', from: '${digits(build.createdAt, 14)}', to: '${digits(ord, 16)}', profile: 'pipelines' },
+  { name: 'eager jobs look at no priority', rule: 'I28', file: 'coordinator/core/gate.ts', from: '`${TURNS.eager}${digits(ord, 16)}`', to: '`${TURNS.eager}${digits(ord % 2 ** 42, 16)}`', profile: 'pipelines' },
+  { name: 'the first limit of a group stays', rule: 'I28', file: 'coordinator/objects/gates.ts', from: 'if (known?.most !== most) event.apply', to: 'if (known === null) event.apply', profile: 'pipelines' },
+  { name: 'a retry by a rule joins the line again', rule: 'I28', file: 'coordinator/core/plan.ts', from: "begins = { state: 'queued' } }: Succession", to: "begins = joinQueue(old) }: Succession", and: { from: "import { VERDICT } from './step.ts'", to: "import { joinQueue } from './gate.ts'\nimport { VERDICT } from './step.ts'" }, profile: 'pipelines' },
+
   // The agent's promises.
   { name: 'a command before its journal', rule: 'C15.1', file: ATTEMPT, from: "if ((await parts.journal({ ...assignment, spec })) === 'known') return { kind: 'known' }", to: 'void parts.journal({ ...assignment, spec }).catch(() => undefined)', profile: 'slow' },
   { name: 'a result is sent before it is durable', rule: 'C15.1', file: 'agent/spool/results.ts', from: "await durably(attempt, 'result.json', encodeResult(spooled))", to: "void durably(attempt, 'result.json', encodeResult(spooled)).catch(() => undefined)", profile: 'disks' },
@@ -122,6 +136,9 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a first job that is retried uploads its steps anew': ['pipelines', 30],
   'a retry holds back nobody who still waits': ['pipelines', 73445],
   'a failed step is retried beside what it depends on': ['pipelines', 75257],
+  'a cancelled job lets nobody go': ['pipelines', 184],
+  'a job that breaks lets nobody go': ['pipelines', 34],
+  'eager jobs look at no priority': ['pipelines', 133],
   'a command before its journal': ['slow', 6],
   'a seal is believed': ['disks', 10],
   'a draining agent takes work': ['stopping', 27],

@@ -141,10 +141,12 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   const happenings: { at: number; what: Happening }[] = []
   const builds = dice.whole(...profile.builds)
   const keys: string[] = []
+  const groups = new Dice(seed, 'groups') // a die of its own: it changes nothing of what else is drawn
+  const haveGroups = groups.chance(0.75)
   for (let n = 1; n <= builds; n += 1) {
     const key = `b${n}`
     keys.push(key)
-    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: planBuild(key, dice, profile) })
+    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: planBuild(key, dice, { ...profile, groups: haveGroups ? groups : null }) })
   }
   const weights = Object.entries(profile.weights) as [Happening['kind'], number][] // the keys are kinds
   const sum = weights.reduce((all, [, weight]) => all + weight, 0)
@@ -161,7 +163,7 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   return { seed, profile: name, agents, happenings, faultsUntil: lengthMs + longest }
 }
 
-function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0 }: Pick<Profile, 'long' | 'pipelines'>): BuildPlan {
+function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0, groups = null }: Pick<Profile, 'long' | 'pipelines'> & { readonly groups?: Dice | null }): BuildPlan {
   const job = planJob(key, dice, long)
   return {
     kind: 'build',
@@ -174,7 +176,7 @@ function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0 }: Pick<Pr
     byBranch: dice.chance(0.5),
     onPartition: dice.chance(job.runMs > 100 * SECOND ? 0.5 : 0.1) ? 'stop' : 'continue',
     repeats: dice.chance(0.1) ? dice.whole(1, 2) : 0,
-    steps: pipelines > 0 && dice.chance(pipelines) ? planSteps(dice, () => planJob(key, dice, long)) : [],
+    steps: pipelines > 0 && dice.chance(pipelines) ? planSteps(dice, { planJob: () => planJob(key, dice, long), groups }) : [],
   }
 }
 

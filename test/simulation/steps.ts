@@ -2,7 +2,7 @@
  * Pipelines of a world: what the first job of some builds uploads while it runs, and which of its steps may start when,
  * worked out here from the plan alone. It shares no code with what it watches [I28].
  */
-import type { Pipeline, Step } from '../../schema/pipeline/steps.ts'
+import type { Concurrency, Pipeline, Step } from '../../schema/pipeline/steps.ts'
 import { blockStep, commandStep, pipeline, placed, waitStep } from '../support/steps.ts'
 import type { Dice } from './chance.ts'
 import type { JobPlan } from './job-plan.ts'
@@ -17,11 +17,14 @@ export interface StepPlan {
   readonly softFail: boolean
   readonly isLeftOut: boolean
   readonly retries: number
+  /** Null: it is in no concurrency group. */
+  readonly concurrency: Concurrency | null
   /** Null: it has none. */
   readonly job: JobPlan | null
 }
 
-export function planSteps(dice: Dice, planJob: () => JobPlan): readonly StepPlan[] {
+/** `groups` draws concurrency groups, few enough that builds meet in them; null: there are none. */
+export function planSteps(dice: Dice, { planJob, groups }: { readonly planJob: () => JobPlan; readonly groups: Dice | null }): readonly StepPlan[] {
   return Array.from({ length: dice.whole(1, 8) }, (_, at): StepPlan => {
     const kind = dice.chance(0.72) ? 'command' : dice.chance(0.75) ? 'wait' : 'block'
     const depends = kind !== 'wait' && at > 0 && dice.chance(0.3)
@@ -33,6 +36,7 @@ export function planSteps(dice: Dice, planJob: () => JobPlan): readonly StepPlan
       softFail: kind === 'command' && dice.chance(0.2),
       isLeftOut: dice.chance(0.12),
       retries: kind === 'command' && dice.chance(0.2) ? dice.whole(1, 2) : 0,
+      concurrency: kind === 'command' && groups?.chance(0.45) === true ? { group: groups.pick(['staging', 'production']), limit: groups.pick([1, 1, 1, 2, 3]), method: groups.chance(0.7) ? 'ordered' : 'eager' } : null,
       job: kind === 'command' ? planJob() : null,
     }
   })
@@ -52,10 +56,30 @@ export function pipelineOf(build: string, plans: readonly StepPlan[]): Pipeline 
       ...common,
       command: commandOf(build, plan),
       softFail: plan.softFail ? 'any' : 'none',
+      concurrency: plan.concurrency,
       retry: { automatic: plan.retries === 0 ? [] : [{ exitStatus: 'any', signal: 'any', signalReason: 'any', limit: plan.retries }], manual: { allowed: true, reason: null, permitOnPassed: true } },
     })
   })
   return pipeline(placed(steps))
+}
+
+/** Of a group, as this upload sets it; null: it names none. */
+export function limitOf(plans: readonly StepPlan[], group: string): number | null {
+  const limits = plans.flatMap(({ concurrency, isLeftOut }) => (concurrency?.group === group && !isLeftOut ? [concurrency.limit] : []))
+  return limits.length === 0 ? null : Math.min(...limits)
+}
+
+/** Whether the jobs of a step stand in the line of their group before they are ready: no person is asked on the way to them. */
+export function isInLine(plans: readonly StepPlan[], number: number): boolean {
+  const plan = plans[number]
+  if (plan === undefined) return false
+  const needs = plan.dependsOn?.map(({ step }) => step) ?? (plan.kind === 'command' || plan.isLeftOut ? implied(plans, number) : allBefore(plans, number))
+  return needs.every((at) => plans[at]?.kind !== 'block' && isInLine(plans, at))
+}
+
+/** What a wait or block waits for. */
+function allBefore(plans: readonly StepPlan[], number: number): readonly number[] {
+  return [...Array(number).keys()].filter((at) => plans[at]?.kind === 'command' || implied(plans, number).includes(at))
 }
 
 /** How a command step stands: over and good, over and not, or neither. */
@@ -101,7 +125,7 @@ function standingOf(plans: readonly StepPlan[], number: number, now: Standings):
     const standing = now.job(plan)
     return standing === 'bad' && plan.softFail ? 'good' : standing
   }
-  const needs = plan.dependsOn ?? [...Array(number).keys()].filter((at) => plans[at]?.kind === 'command' || implied(plans, number).includes(at)).map((step) => ({ step, allowFailure: false }))
+  const needs = plan.dependsOn ?? allBefore(plans, number).map((step) => ({ step, allowFailure: false }))
   const standings = needs.map(({ step, allowFailure }) => {
     const standing = standingOf(plans, step, now)
     return standing === 'bad' && allowFailure ? 'good' : standing

@@ -8,6 +8,7 @@ import type { SimMachine } from './machine.ts'
 import type { People } from './people.ts'
 import type { VirtualTime } from './time.ts'
 import { End } from './watch/end.ts'
+import { Gates } from './watch/gates.ts'
 import { Machines } from './watch/machines.ts'
 import { Messages, type Synced } from './watch/messages.ts'
 import { Rows } from './watch/rows.ts'
@@ -31,12 +32,14 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
   readonly times: Times
   readonly end: End
   readonly #rows: Rows
+  readonly #gates: Gates
   /** The event that is under way is a sync that is not refused. */
   #isSync = false
 
   constructor({ time, machines, coordinator, people }: Watched) {
     this.truth = new Truth(time, machines, coordinator)
-    this.#rows = new Rows(this.truth, new Steps(this.truth, people))
+    this.#gates = new Gates(this.truth, people)
+    this.#rows = new Rows(this.truth, { steps: new Steps(this.truth, people), gates: this.#gates })
     this.messages = new Messages(this.truth)
     this.machines = new Machines(this.truth)
     this.times = new Times(this.truth)
@@ -66,6 +69,7 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
 
   eventEnded(how: 'committed' | 'undone'): void {
     this.truth.endEvent(how)
+    this.#gates.eventEnded(how)
     if (how === 'committed') this.times.committed({ wasSync: this.#isSync })
     this.#isSync = false
   }

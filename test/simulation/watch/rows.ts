@@ -3,10 +3,11 @@
  * SQLite tells of each row as it is written, so a row may be looked at between two writes of one event; what is found then
  * counts when the event commits.
  */
+import type { Gates } from './gates.ts'
 import type { Steps } from './steps.ts'
 import { attemptOf, isFinal, LEASE_MS, SECOND, type Job, type Truth } from './truth.ts'
 
-type JobColumns = [project: number, build: number, n: number, state: string, fence: number, agent: string | null, bootSeq: number | null, cancel: number, lostCount: number, digest: string | null, jobClass: number, ord: number, avoidAgent: string | null, spec: string, result: string | null]
+type JobColumns = [project: number, build: number, n: number, state: string, fence: number, agent: string | null, bootSeq: number | null, cancel: number, lostCount: number, digest: string | null, jobClass: number, ord: number, avoidAgent: string | null, spec: string, result: string | null, createdAt: number]
 
 export class Rows {
   lost = 0
@@ -15,10 +16,12 @@ export class Rows {
   readonly #handedBack = new Map<string, readonly number[]>()
 
   readonly #steps: Steps
+  readonly #gates: Gates
 
-  constructor(truth: Truth, steps: Steps) {
+  constructor(truth: Truth, { steps, gates }: { readonly steps: Steps; readonly gates: Gates }) {
     this.#truth = truth
     this.#steps = steps
+    this.#gates = gates
   }
 
   jobChanged(before: readonly unknown[] | null, row: readonly unknown[]): void {
@@ -29,15 +32,17 @@ export class Rows {
     truth.learn(truth.jobs, job.id, job)
     if (before !== null && was !== undefined) this.#judge(was, job)
     this.#steps.jobChanged(before === null ? null : (was ?? null), job)
+    this.#gates.jobChanged(before === null ? null : (was ?? null), job)
   }
 
   #read(row: readonly unknown[]): Job {
-    const [project, build, n, state, fence, agent, bootSeq, cancel, , digest, jobClass, ord, avoidAgent, spec, result] = row as JobColumns // as `database.ts` lists them
+    const [project, build, n, state, fence, agent, bootSeq, cancel, , digest, jobClass, ord, avoidAgent, spec, result, createdAt] = row as JobColumns // as `database.ts` lists them
     const id = `J${project}-${build}-${n}`
     const was = this.#truth.jobs.get(id)
     const { now } = this.#truth
     return {
-      id, build: `${project}-${build}`, class: jobClass, ord, avoidAgent, state, fence, agent, bootSeq, cancel: cancel === 1, digest, spec, result,
+      id, build: `${project}-${build}`, class: jobClass, ord, avoidAgent, state, fence, agent, bootSeq, cancel: cancel === 1, digest, spec, result, createdAt,
+      buildCreatedAt: n === 1 ? createdAt : (this.#truth.jobs.get(`J${project}-${build}-1`)?.createdAt ?? createdAt),
       since: was === undefined || was.state !== state || was.fence !== fence ? now : was.since,
       canceledAt: cancel === 1 ? (was?.canceledAt ?? now) : null,
       namedAt: was !== undefined && was.fence === fence ? was.namedAt : null,

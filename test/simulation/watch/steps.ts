@@ -16,7 +16,7 @@ export class Steps {
 
   /** `was` is null for a new one. */
   jobChanged(was: Job | null, job: Job): void {
-    const begins = (job.state === 'queued' || job.state === 'live') && (was === null || was.state === 'waiting')
+    const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null || was.state === 'waiting')
     if (!begins) return
     const place = this.#people().stepOf(commandOf(job))
     if (place === null) return
@@ -36,7 +36,7 @@ export class Steps {
   }
 }
 
-function commandOf({ spec }: Job): string {
+export function commandOf({ spec }: Job): string {
   return (JSON.parse(spec) as { command: string }).command // as the coordinator wrote it
 }
 

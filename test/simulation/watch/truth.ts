@@ -37,6 +37,9 @@ export interface Job {
   readonly digest: string | null
   readonly spec: string
   readonly result: string | null
+  /** By the object's clock, of the job and of its build. */
+  readonly createdAt: number
+  readonly buildCreatedAt: number
   /** When it came into its state. */
   readonly since: number
   readonly canceledAt: number | null

@@ -1,4 +1,5 @@
 /** Builds of steps: uploaded by a real job from a real commit, run by real agents. */
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { BuildView, JobView } from '../../schema/api.ts'
 import { client, type Build, type Client } from '../support/client.ts'
@@ -241,4 +242,51 @@ steps:
   expect(over.jobs.filter(({ label }) => label === 'Flaky')).toHaveLength(1)
   expect(over.jobs.find(({ label }) => label === 'Long')?.attempts.map(({ state }) => state)).toEqual(['lost', 'passed'])
   expect(over.steps.filter(({ kind }) => kind === 'group').map(({ label, outcome }) => [label, outcome])).toEqual([['Checks', 'passed'], ['Ship', 'passed']])
+})
+
+test('two builds ask for a release at once: each with its own answer, and one deploys after the other', async () => {
+  const gate = await createGate()
+  const alone = join(await ownFolder(), 'alone')
+  const { people, start } = await withPipeline(`
+steps:
+  - label: Build
+    key: build
+    command: "true"
+  - input: Which version?
+    key: version
+    depends_on: build
+    fields:
+      - { text: Version, key: version, format: "[0-9.]+" }
+  - label: Deploy
+    depends_on: version
+    concurrency: 1
+    concurrency_group: deploy/prod
+    command: |
+      mkdir '${alone}' || exit 9
+      echo "deploys $$(kedge meta-data get version)"
+      ${gate.command('').replaceAll('$', '$$')}
+      rmdir '${alone}'
+`, { agents: 3 })
+  const [first, second] = [await start(), await start()]
+  const deploy = async ({ view }: Build) => (await view()).jobs.find(({ label }) => label === 'Deploy')
+  const answer = async ({ number, view }: Build, version: string) => {
+    const { project } = await eventually('somebody is asked', async (saw) => {
+      const now = await view()
+      saw(now)
+      return now.steps.some(({ state }) => state === 'blocked') ? now : null
+    })
+    return await people.ask('POST', `/api/v1/projects/${project}/builds/${number}/steps/version/unblock`, { fields: { version } })
+  }
+  // The older one waits for its answer longer than the newer one: nobody waits for that.
+  expect((await answer(second, '1.5.0')).status).toBe(200)
+  await gate.hasBegun()
+  expect((await answer(first, 'one point four')).status).toBe(422)
+  expect((await answer(first, '1.4.0')).status).toBe(200)
+  const held = await deploy(first)
+  expect(held).toMatchObject({ state: 'waiting', waiting: { code: 'concurrency', reason: expect.stringMatching(/^concurrency group deploy\/prod is full \(1 of 1\): held by p\d+#2$/) } })
+  gate.open()
+  const built = [await first.over(), await second.over()]
+  expect(built.map(({ state }) => state)).toEqual(['passed', 'passed'])
+  expect(await Promise.all(built.map((build) => logOf(people, build, 'Deploy')))).toEqual([expect.stringContaining('deploys 1.4.0'), expect.stringContaining('deploys 1.5.0')])
+  expect(Date.parse((await deploy(first))?.started_at ?? '')).toBeGreaterThanOrEqual(Date.parse((await deploy(second))?.finished_at ?? ''))
 })

@@ -1,7 +1,7 @@
 /** `kedge pipeline check`: what would run, told without a coordinator. */
 import { graphOf, type Node } from '../../schema/pipeline/graph.ts'
 import { preparePipeline } from '../../schema/pipeline/prepare.ts'
-import type { Step } from '../../schema/pipeline/steps.ts'
+import type { Concurrency, Step } from '../../schema/pipeline/steps.ts'
 import { EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 import { readPipelineFile, tellMistakes } from './pipeline-file.ts'
 
@@ -23,6 +23,8 @@ interface Told {
   /** Numbers of steps, and keys of those that the build has from elsewhere. */
   readonly after: readonly (number | string)[]
   readonly group: number | null
+  /** Its concurrency group. */
+  readonly concurrency: Concurrency | null
 }
 
 /** Exit status 0: it would run; 2: it has mistakes. */
@@ -46,8 +48,8 @@ export async function checkPipeline(named: string | undefined, flags: CheckFlags
   surroundings.print(`${file.name}: ${told.length} step${told.length === 1 ? '' : 's'}, ${jobs} job${jobs === 1 ? '' : 's'}`)
   const titles = told.map(({ group, label, key, kind }) => `${group === null ? '' : '  '}${oneLine(label ?? key ?? kind)}`)
   const width = Math.min(40, Math.max(0, ...titles.map((title) => title.length)))
-  for (const [index, { step, after, command, jobs: own }] of told.entries()) {
-    const parts = [command === null ? null : oneLine(command.split('\n')[0] ?? ''), own > 1 ? `× ${own}` : null, after.length === 0 ? 'at once' : `after ${after.join(', ')}`]
+  for (const [index, { step, after, command, jobs: own, concurrency }] of told.entries()) {
+    const parts = [command === null ? null : oneLine(command.split('\n')[0] ?? ''), own > 1 ? `× ${own}` : null, after.length === 0 ? 'at once' : `after ${after.join(', ')}`, concurrency === null ? null : `at most ${concurrency.limit} at a time of ${oneLine(concurrency.group)}`]
     surroundings.print(`${String(step).padStart(4)}  ${(titles[index] ?? '').padEnd(width)}  ${parts.filter((part) => part !== null && part !== '').join('  ')}`)
   }
   return EXIT.ok
@@ -63,6 +65,7 @@ function tell({ step, group, waitsFor, waitsForKnown }: Node, index: number): To
     jobs: step.kind === 'command' ? (step.parallelism ?? 1) : 0,
     after: [...waitsFor.map(({ node }) => node + 1), ...waitsForKnown.map((known) => known.step)],
     group: group === null ? null : group + 1,
+    concurrency: step.kind === 'command' ? step.concurrency : null,
   }
 }
 

@@ -57,10 +57,16 @@ describe('check', () => {
     ])
   })
 
+  it('tells how many of a concurrency group run at a time', async () => {
+    const { surroundings, printed } = await place({ input: 'steps:\n  - { command: make deploy, concurrency: 1, concurrency_group: "$APP/deploy" }\n', environment: { APP: 'web' } })
+    expect(await checkPipeline('-', CHECK, surroundings)).toBe(EXIT.ok)
+    expect(printed[1]).toBe('   1  command  make deploy  at once  at most 1 at a time of web/deploy')
+  })
+
   it('answers scripts with one line of JSON, also of mistakes', async () => {
     const right = await place({ input: '- command: make\n' })
     expect(await checkPipeline(undefined, { ...CHECK, json: true }, right.surroundings)).toBe(EXIT.ok)
-    expect(right.printed.map((line) => JSON.parse(line) as unknown)).toEqual([{ file: 'standard input', ok: true, steps: [{ step: 1, kind: 'command', label: null, key: null, command: 'make', jobs: 1, after: [], group: null }] }])
+    expect(right.printed.map((line) => JSON.parse(line) as unknown)).toEqual([{ file: 'standard input', ok: true, steps: [{ step: 1, kind: 'command', label: null, key: null, command: 'make', jobs: 1, after: [], group: null, concurrency: null }] }])
     const wrong = await place({ input: 'steps:\n  - command: make\n    retri: {}\n' })
     expect(await checkPipeline('-', { ...CHECK, json: true }, wrong.surroundings)).toBe(EXIT.usage)
     expect(JSON.parse(wrong.printed[0] ?? '')).toMatchObject({ ok: false, mistakes: [{ line: 3, column: 5, message: expect.stringContaining('"retry"') }] })

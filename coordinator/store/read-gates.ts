@@ -4,7 +4,7 @@ import type { JobRow } from '../core/decision.ts'
 import { isHeld, TURNS } from '../core/gate.ts'
 import { whyGated } from '../core/waiting.ts'
 import * as load from './load.ts'
-import { readSteps, whyStepWaits } from './read-steps.ts'
+import { readSteps, whyStepWaits, type StepsOfBuild } from './read-steps.ts'
 import type { Memory } from './memory.ts'
 import type { Sql } from './sql.ts'
 
@@ -24,6 +24,8 @@ export class Gates {
   readonly #on: Sql
   readonly #memory: Memory
   readonly #found = new Map<number, Found | null>()
+  /** By build: many gates may be held by one. */
+  readonly #steps = new Map<string, StepsOfBuild>()
 
   constructor({ on, memory }: { readonly on: Sql; readonly memory: Memory }) {
     this.#on = on
@@ -50,7 +52,14 @@ export class Gates {
 
   #holder(gate: number): Found['holder'] {
     const [job] = load.firstBefore(this.#on, { gate, state: 'waiting', kind: TURNS.ordered }, 1)
-    return job === undefined ? null : { job, why: whyStepWaits(readSteps(this.#on, { project: job.project, number: job.build }), job.step).reason }
+    return job === undefined ? null : { job, why: whyStepWaits(this.#stepsOf(job), job.step).reason }
+  }
+
+  #stepsOf({ project, build }: JobRow): StepsOfBuild {
+    const id = `${project}-${build}`
+    const steps = this.#steps.get(id) ?? readSteps(this.#on, { project, number: build })
+    this.#steps.set(id, steps)
+    return steps
   }
 
   /** Null: it is the job's own. */

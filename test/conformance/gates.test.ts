@@ -269,11 +269,27 @@ describe('ordered jobs', () => {
     expect([stands(build, 'between'), stands(build, 'close')]).toEqual(['running', 'waiting'])
   })
 
-  it('that wait for a step of an earlier upload do not hold it', () => {
-    const build = begin([commandStep('more'), commandStep('close', { ...group(), dependsOn: on('more') })])
+  it('wait for the closing of a gate within which a person is asked later on, and say so', () => {
+    const gated = [commandStep('open', group()), waitStep(), commandStep('more'), waitStep(), commandStep('close', group())]
+    const [first, second] = [begin(gated), begin(gated)]
+    end(first, 'open')
+    expect(c.upload(jobOf(first, 'more').attempts.at(-1)?.id as AttemptId, [blockStep('ship', { label: 'Ship it?' })]).ok).toBe(true) // a view spells it so
+    end(first, 'more')
+    expect(stands(second, 'open')).toBe('concurrency group deploy/prod: its turn comes after app#1, which waits until somebody lets it pass "Ship it?"')
+    c.unblock(first, 'ship')
+    agent.sync()
+    agent.sync()
+    end(first, 'close')
+    expect(stands(second, 'open')).toBe('running')
+  })
+
+  it('that wait for a step of an earlier upload do not hold it, though they stand before it', () => {
+    const build = begin([commandStep('more'), commandStep('slow'), commandStep('close', { ...group(), dependsOn: on('slow') })])
     expect(c.upload(jobOf(build, 'more').attempts.at(-1)?.id as AttemptId, [commandStep('after', { ...group(), dependsOn: on('close') })]).ok).toBe(true) // a view spells it so
-    end(build, 'more')
-    expect(stands(build, 'close')).toBe('waiting') // for what was uploaded, which waits for it: as the pipeline says
+    end(build, 'slow')
+    expect([stands(build, 'close'), stands(build, 'after')]).toEqual(['running', 'waiting'])
+    end(build, 'close')
+    expect(stands(build, 'after')).toBe('running')
   })
 
   it('of a group of steps hold as others do', () => {

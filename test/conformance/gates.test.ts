@@ -259,6 +259,30 @@ describe('ordered jobs', () => {
     expect(stands(build, 'a')).toBe('running')
   })
 
+  it('do not hold one that they wait for when both are tried again', () => {
+    const build = begin([commandStep('a', { ...group(), dependsOn: [{ step: 'b', allowFailure: true }] }), commandStep('b', group())])
+    end(build, 'b', 1)
+    end(build, 'a', 1)
+    expect(c.retry(build, 'failed').ok).toBe(true)
+    agent.sync()
+    agent.sync()
+    expect([stands(build, 'a'), stands(build, 'b')]).toEqual(['waiting', 'running'])
+    end(build, 'b')
+    expect(stands(build, 'a')).toBe('running')
+  })
+
+  it('that are tried again hold again', () => {
+    const first = begin([commandStep('test'), commandStep('deploy', { ...group(), dependsOn: on('test') })])
+    const [second, third] = [begin([deploy()]), begin([deploy()])]
+    end(first, 'test', 1)
+    expect([stands(first), stands(second)]).toEqual(['broken', 'running'])
+    expect(c.retry(first, 'failed').ok).toBe(true)
+    end(second)
+    expect(stands(third)).toBe('concurrency group deploy/prod: its turn comes after app#1, which waits for "test"')
+    end(first, 'test')
+    expect([stands(first), stands(third)]).toEqual(['running', 'concurrency group deploy/prod is full (1 of 1): held by app#1'])
+  })
+
   it('that are uploaded between two others stand between them', () => {
     const build = begin([commandStep('open', group()), commandStep('more', { dependsOn: on('open') }), waitStep(), commandStep('close', group())])
     end(build, 'open')

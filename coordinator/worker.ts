@@ -9,6 +9,7 @@ import { attemptRoutes } from './http/attempt.ts'
 import { may } from './http/auth.ts'
 import type { HttpEnvironment } from './http/context.ts'
 import { jobRoutes } from './http/job.ts'
+import { jobAnnotationRoutes } from './http/job-annotations.ts'
 import { logRoutes } from './http/log.ts'
 import { sessionRoutes } from './http/session.ts'
 import { createShell } from './http/shell.ts'
@@ -23,6 +24,7 @@ const app = createShell()
 app.route('/', agentRoutes)
 app.route('/', attemptRoutes)
 app.route('/', jobRoutes)
+app.route('/', jobAnnotationRoutes)
 
 // People.
 app.route('/', sessionRoutes)

@@ -4,6 +4,7 @@
  * times are RFC 3339 UTC.
  */
 import { z } from 'zod'
+import type { AnnotationStyle } from './job-calls.ts'
 import type { Field } from './pipeline/steps.ts'
 import { queueName, tag } from './sync.ts'
 import { utf8Bytes } from './utf8.ts'
@@ -214,10 +215,31 @@ export interface StepView {
   readonly unblocked: { readonly by: string; readonly at: string; readonly answers: Readonly<Record<string, string>> } | null
 }
 
+/** What jobs wrote onto the page of their build; the text of all of them is under `…/builds/{number}/annotations`. */
+export interface AnnotationSummary {
+  /** The job that it is about; null: the whole build. */
+  readonly job: string | null
+  readonly context: string
+  readonly style: AnnotationStyle
+  /** From 1 to 10; the greatest is shown first. */
+  readonly priority: number
+  readonly created_at: string
+  readonly updated_at: string
+  /** Of the body. */
+  readonly bytes: number
+}
+
+export interface AnnotationView extends AnnotationSummary {
+  /** Markdown. */
+  readonly body: string
+}
+
 export interface BuildView extends BuildSummary {
   readonly jobs: readonly JobView[]
   /** In the order of the pipeline; empty for a build without one. */
   readonly steps: readonly StepView[]
+  /** In the order in which they are shown. */
+  readonly annotations: readonly AnnotationSummary[]
 }
 
 export interface BuildPage {

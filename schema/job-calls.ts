@@ -1,5 +1,6 @@
 /** What a running job asks of the coordinator, through the command `kedge` that its agent gives it; with the job's own token. */
 import { z } from 'zod'
+import { ANNOTATION_DEFAULTS, ANNOTATION_LIMITS, ANNOTATION_SCOPES, mistakeInBody, mistakeInContext } from './annotations.ts'
 import { mistakeInKey, mistakeInValue } from './meta-data.ts'
 
 /** `POST /v1/attempts/{id}/pipeline`, with an `Idempotency-Key`: the steps follow the one that the job belongs to. */
@@ -34,6 +35,34 @@ export type MetaDataKeysReply = z.infer<typeof metaDataKeysReply>
 /** How an annotation looks; the first is what it has unless it says so. */
 export const ANNOTATION_STYLES = ['default', 'info', 'warning', 'error', 'success'] as const
 export type AnnotationStyle = (typeof ANNOTATION_STYLES)[number]
+
+const annotationPlace = {
+  context: z.string().superRefine(judgedBy(mistakeInContext)).default(ANNOTATION_DEFAULTS.context),
+  /** Of a job: its own annotations, apart from those of its build. */
+  scope: z.enum(ANNOTATION_SCOPES).default(ANNOTATION_DEFAULTS.scope),
+}
+
+/** `POST /v1/attempts/{id}/annotations`, with an `Idempotency-Key` where it appends. What is left out stays as the annotation has it. */
+export const annotate = z.strictObject({
+  ...annotationPlace,
+  body: z.string().superRefine(judgedBy(mistakeInBody)).optional(),
+  style: z.enum(ANNOTATION_STYLES).optional(),
+  priority: z.number().int().min(ANNOTATION_LIMITS.priority.from).max(ANNOTATION_LIMITS.priority.to).optional(),
+  append: z.boolean().default(false),
+})
+export type Annotate = z.infer<typeof annotate>
+
+/** How much its body has now. */
+export const annotateReply = z.object({ bytes: z.number().int().nonnegative() })
+export type AnnotateReply = z.infer<typeof annotateReply>
+
+/** `DELETE /v1/attempts/{id}/annotations?context=…&scope=…` */
+export const removeAnnotation = z.strictObject(annotationPlace)
+export type RemoveAnnotation = z.infer<typeof removeAnnotation>
+
+/** `false`: there was none. */
+export const removeAnnotationReply = z.object({ removed: z.boolean() })
+export type RemoveAnnotationReply = z.infer<typeof removeAnnotationReply>
 
 function judgedBy(mistakeIn: (text: string) => string | null) {
   return (text: string, context: z.RefinementCtx<string>) => {

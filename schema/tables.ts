@@ -183,10 +183,12 @@ export const annotation = sqliteTable(
     style: text().notNull(),
     /** From 1 to 10; the page shows the greatest first. */
     priority: integer().notNull(),
-    /** Markdown. */
-    body: text().notNull(),
     createdAt: integer('created_at').notNull(),
     updatedAt: integer('updated_at').notNull(),
+    /** Of the body in UTF-8; before the body, so that a view of the build reads none. */
+    bytes: integer().notNull(),
+    /** Markdown. */
+    body: text().notNull(),
   },
   (table) => [primaryKey({ columns: [table.project, table.build, table.n, table.context] })],
 )

@@ -7,6 +7,7 @@ import { homedir } from 'node:os'
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../schema/version.ts'
 import { registerAgent } from './agent.ts'
+import { registerAnnotate } from './annotate.ts'
 import { registerDev } from './dev.ts'
 import { registerMetaData } from './meta-data.ts'
 import { registerPeople } from './people.ts'
@@ -15,7 +16,7 @@ import { didYouMean } from '../../schema/nearest.ts'
 import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData]
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerAnnotate]
 
 const surroundings: Surroundings = {
   environment: process.env,

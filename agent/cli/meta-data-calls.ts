@@ -1,9 +1,10 @@
 /** `kedge meta-data` at work. Everything here may happen twice, so each call is repeated while the network fails. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { metaDataKeysReply, metaDataReply, type MetaDataGet, type MetaDataKeysReply, type MetaDataReply, type MetaDataSet } from '../../schema/job-calls.ts'
-import { matchesWildcard } from '../../schema/pipeline/wildcard.ts'
 import { createClient, untilAnswered, type Client } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
+import { piped } from './piped.ts'
+import { redacted } from './redacted.ts'
 import type { Reply } from './replies.ts'
 import { runningJob } from './running-job.ts'
 
@@ -14,10 +15,8 @@ interface Flags {
 
 export async function setMetaData({ key, value }: { readonly key: string; readonly value: string | undefined }, flags: Flags & { readonly redactedVars?: string }, surroundings: Surroundings): Promise<ExitCode> {
   const job = ownBuild(flags, surroundings)
-  const given = value === undefined || value === '-' ? piped(surroundings) : value
-  const { shown, hidden } = redacted(given, flags.redactedVars ?? surroundings.environment['BUILDKITE_REDACTED_VARS'] ?? REDACTED, surroundings.environment)
-  if (hidden.length > 0) surroundings.note(`the value of "${key}" holds that of ${hidden.join(', ')}, which everybody who sees the build would read: it was replaced by ${HIDDEN}. If it is meant, give --redacted-vars ''.`)
-  await job.post('set', { key, value: shown } satisfies MetaDataSet)
+  const given = value === undefined || value === '-' ? piped(surroundings, { what: 'value', otherwise: 'there is no value: give one behind the key, or write it to standard input.' }) : value
+  await job.post('set', { key, value: redacted(given, { what: `the value of "${key}"`, patterns: flags.redactedVars, surroundings }) } satisfies MetaDataSet)
   return EXIT.ok
 }
 
@@ -53,27 +52,4 @@ function ownBuild({ job, build }: Flags, { environment }: Surroundings) {
     get: async (key: string) => (await post('get', { key })).value,
     keys: async () => (await untilAnswered(() => client.get(path, KEYS), pause)).keys,
   }
-}
-
-function piped({ input }: Surroundings): string {
-  if (!input.isPiped()) throw new Failure(EXIT.usage, 'there is no value: give one behind the key, or write it to standard input.')
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(input.read())
-  } catch {
-    throw new Failure(EXIT.usage, 'the value on standard input is not UTF-8. Encode it, for example with base64.')
-  }
-}
-
-/** As Buildkite's agent hides them unless it is told otherwise. */
-const REDACTED = '*_PASSWORD,*_SECRET,*_TOKEN,*_PRIVATE_KEY,*_ACCESS_KEY,*_SECRET_KEY,*_CONNECTION_STRING'
-const HIDDEN = '[REDACTED]'
-/** Shorter values are found everywhere. */
-const SHORTEST_SECRET = 6
-
-/** What may be shown of a value, and the variables whose own was hidden. */
-function redacted(value: string, patterns: string, environment: Surroundings['environment']): { readonly shown: string; readonly hidden: readonly string[] } {
-  const wanted = patterns.split(',').map((one) => one.trim()).filter((one) => one !== '')
-  const secrets = Object.entries(environment).filter((entry): entry is [string, string] => (entry[1] ?? '').length >= SHORTEST_SECRET && wanted.some((one) => matchesWildcard(entry[0], one)))
-  const found = secrets.filter(([, secret]) => value.includes(secret)).sort(([, a], [, b]) => b.length - a.length) // a longer one may hold a shorter
-  return { shown: found.reduce((text, [, secret]) => text.replaceAll(secret, () => HIDDEN), value), hidden: found.map(([name]) => name) }
 }

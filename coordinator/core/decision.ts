@@ -149,9 +149,12 @@ export interface AnnotationRow {
   readonly context: string
   readonly style: AnnotationStyle
   readonly priority: number
-  readonly body: string
   readonly createdAt: number
   readonly updatedAt: number
+  /** Of the body in UTF-8. */
+  readonly bytes: number
+  /** Markdown. */
+  readonly body: string
 }
 
 /** A file that an attempt uploaded; its bytes are in R2. */

@@ -74,6 +74,10 @@ route(apiRoutes, 'GET /projects/:slug/builds/:number', {
   scope: 'read',
   answer: async ({ c, scheduler, origin }) => c.json(valueOf(await scheduler.build(slugOf(c), buildNumberOf(c), origin))),
 })
+route(apiRoutes, 'GET /projects/:slug/builds/:number/annotations', {
+  scope: 'read',
+  answer: async ({ c, scheduler }) => c.json(valueOf(await scheduler.annotations(slugOf(c), buildNumberOf(c)))),
+})
 route(apiRoutes, 'POST /projects/:slug/builds/:number/cancel', {
   scope: 'build',
   answer: async ({ c, scheduler, origin }) => c.json(valueOf(await scheduler.cancelBuild(slugOf(c), buildNumberOf(c), origin))),

@@ -47,7 +47,7 @@ jobRoutes.get('/v1/attempts/:attempt/meta-data', async (c) => {
 })
 
 /** The attempt whose job calls. */
-function callerOf(c: HttpContext): AttemptId {
+export function callerOf(c: HttpContext): AttemptId {
   const attempt = jobOf(c.req.header('authorization'), c.req.param('attempt') ?? '', verification(c))
   if (attempt.ok) return attempt.value
   const { status = 401, code, message } = attempt

@@ -3,9 +3,9 @@
  * alarm. It knows SQLite only through `Sql` and time only as a number, so that the very same code runs in the object, in
  * tests and under simulation; `scheduler.ts` is the shell that gives it both.
  */
-import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
+import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
-import type { MetaDataSet } from '../../schema/job-calls.ts'
+import type { MetaDataSet, RemoveAnnotation } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
 import type { AgentRow, BuildRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { concernedGate } from '../core/gate.ts'
@@ -21,12 +21,13 @@ import * as load from '../store/load.ts'
 import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
+import { annotate, annotationsOf, removeAnnotation } from './annotations.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { openGates } from './gates.ts'
 import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
-import { problem, type AgentAnswer, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
+import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 import { finishSteps } from './progress.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
 import { uploadPipeline } from './upload.ts'
@@ -325,6 +326,21 @@ export class Cluster {
 
   metaDataKeys(attempt: AttemptId): Answer<readonly string[]> {
     return metaDataKeysOf(this.#parts.sql, attempt)
+  }
+
+  annotate(now: number, attempt: AttemptId, call: AnnotateCall): Outcome<Answer<number>> {
+    return this.#event(now, (event) => annotate(event, attempt, call))
+  }
+
+  removeAnnotation(now: number, attempt: AttemptId, asked: RemoveAnnotation): Outcome<Answer<boolean>> {
+    return this.#event(now, (event) => removeAnnotation(event, attempt, asked))
+  }
+
+  annotations(slug: string, number: number): Answer<readonly AnnotationView[]> {
+    const project = this.memory.projectBySlug(slug)
+    if (!project) return this.#unknownProject(slug)
+    const build = load.build(this.#parts.sql, project.id, number)
+    return build ? { ok: true, value: annotationsOf(this.#parts.sql, build) } : this.#unknownBuild(project, number)
   }
 
   build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {

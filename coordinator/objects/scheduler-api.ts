@@ -5,9 +5,9 @@
  * Nothing here throws for a reason that a person or an agent can mend: such refusals are values, since an error loses
  * its class on the way through RPC.
  */
-import type { AgentView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, FieldAnswer, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
+import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, FieldAnswer, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
 import type { AttemptId, JobId } from '../../schema/job.ts'
-import type { MetaDataSet } from '../../schema/job-calls.ts'
+import type { Annotate, MetaDataSet, RemoveAnnotation } from '../../schema/job-calls.ts'
 import type { Pipeline } from '../../schema/pipeline/steps.ts'
 import type { RegisterReply, RegisterRequest } from '../../schema/sync.ts'
 import type { Refusal } from '../refusal.ts'
@@ -81,6 +81,14 @@ export interface PipelineUpload {
   readonly digest: string
 }
 
+export interface AnnotateCall {
+  readonly asked: Annotate
+  /** Sent again with each repetition; null: it may happen twice. */
+  readonly key: string | null
+  /** SHA-256 of what is asked. */
+  readonly digest: string
+}
+
 export interface Uploaded {
   readonly steps: number
   readonly jobs: number
@@ -120,6 +128,11 @@ export interface SchedulerApi {
   /** Null: nobody set it. */
   metaData(attempt: AttemptId, key: string): Promise<Answer<string | null>>
   metaDataKeys(attempt: AttemptId): Promise<Answer<readonly string[]>>
+  /** Only of a current attempt; answers with the bytes that the annotation has now. */
+  annotate(attempt: AttemptId, call: AnnotateCall): Promise<Answer<number>>
+  /** Likewise; answers with whether there was one. */
+  removeAnnotation(attempt: AttemptId, asked: RemoveAnnotation): Promise<Answer<boolean>>
+  annotations(slug: string, number: number): Promise<Answer<readonly AnnotationView[]>>
   job(id: string): Promise<Answer<JobLogs>>
   agents(): Promise<readonly AgentView[]>
   /** `action`: `drain` takes no more work, `resume` takes it again, `revoke` ends its credential for good. */

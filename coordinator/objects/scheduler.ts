@@ -6,7 +6,7 @@ import { DurableObject } from 'cloudflare:workers'
 import migrations from '../../schema/migrations/migrations.js'
 import type { CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, RetryRequest } from '../../schema/api.ts'
 import type { AttemptId } from '../../schema/job.ts'
-import type { MetaDataSet } from '../../schema/job-calls.ts'
+import type { MetaDataSet, RemoveAnnotation } from '../../schema/job-calls.ts'
 import type { RegisterRequest } from '../../schema/sync.ts'
 import { numbers } from '../core/numbers.ts'
 import type { Environment } from '../environment.ts'
@@ -17,7 +17,7 @@ import { adminIdOf, sha256Hex } from '../trust/tokens.ts'
 import { Cluster, type Outcome } from './cluster.ts'
 import { admit, Doorbell, type Attached, type Attachment } from './doorbell.ts'
 import { sqlOf } from './object-sql.ts'
-import type { Answered, BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi } from './scheduler-api.ts'
+import type { AnnotateCall, Answered, BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi } from './scheduler-api.ts'
 import type { ParsedSync } from './sync.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -176,6 +176,18 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
 
   async metaDataKeys(attempt: AttemptId) {
     return this.#cluster.metaDataKeys(attempt)
+  }
+
+  async annotate(attempt: AttemptId, call: AnnotateCall) {
+    return this.#follow(this.#cluster.annotate(Date.now(), attempt, call))
+  }
+
+  async removeAnnotation(attempt: AttemptId, asked: RemoveAnnotation) {
+    return this.#follow(this.#cluster.removeAnnotation(Date.now(), attempt, asked))
+  }
+
+  async annotations(slug: string, number: number) {
+    return this.#cluster.annotations(slug, number)
   }
 
   async job(id: string) {

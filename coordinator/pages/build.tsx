@@ -1,6 +1,7 @@
 /** One build: how it stands, why it waits, what was tried, and what it printed. */
-import type { AttemptView, BuildView, JobView } from '../../schema/api.ts'
+import type { AnnotationView, AttemptView, BuildView, JobView } from '../../schema/api.ts'
 import { isFinal, isFinalBuild } from '../../schema/job.ts'
+import { Annotations, annotationsKey } from './annotations.tsx'
 import { Asks, type AskForm } from './ask.tsx'
 import { buildPath, titleOf } from './builds.tsx'
 import { Crumbs, Page, type PageFrame } from './layout.tsx'
@@ -32,14 +33,21 @@ interface BuildProps {
   readonly build: BuildView
   readonly selection: Selection
   readonly log: LogText | null
+  /** Null when this answer is for a page that has them already. */
+  readonly annotations: readonly AnnotationView[] | null
   /** Answers that were refused; null: none. */
   readonly form: AskForm | null
   readonly islands: readonly string[]
 }
 
-export function BuildDetails({ frame, build, selection, log, form, islands }: BuildProps) {
+export function BuildDetails({ frame, build, selection, log, annotations, form, islands }: BuildProps) {
   const { job, attempt } = selection
   const title = titleOf(build)
+  const annotated = (of: string | null) => {
+    const some = build.annotations.filter(({ job: one }) => one === of)
+    if (some.length === 0) return null
+    return <Annotations name={annotationsKey(some)} annotations={annotations && annotations.filter(({ job: one }) => one === of)} whole={`/api/v1${buildPath(build)}/annotations`} about={of === null ? 'the build' : 'this job'} />
+  }
   return (
     <Page
       frame={frame}
@@ -69,8 +77,10 @@ export function BuildDetails({ frame, build, selection, log, form, islands }: Bu
         </p>
       </div>
       <Asks build={build} form={form} mayAnswer={mayBuild(frame.principal)} />
+      {annotated(null)}
       {build.jobs.length > 1 && <Jobs build={build} selected={job} now={frame.now} />}
       {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} />}
+      {job !== null && annotated(job.id)}
       {job !== null && attempt !== null && <Log job={job.id} attempt={attempt} text={log} />}
     </Page>
   )

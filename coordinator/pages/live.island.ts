@@ -18,8 +18,9 @@ function schedule(): void {
 async function refresh(): Promise<void> {
   clearTimeout(timer)
   try {
-    // The server leaves out of such an answer what is here already: style, scripts, and the log that `build.island.ts` follows.
-    const response = await fetch(location.href, { headers: { accept: 'text/html', 'x-kedge-refresh': '1' } })
+    // The server leaves out of such an answer what is here already: style, scripts, the log that `build.island.ts` follows, and what is named here.
+    const kept = [...document.querySelectorAll('[data-keep]')].map((one) => one.getAttribute('data-keep')).join(' ')
+    const response = await fetch(location.href, { headers: { accept: 'text/html', 'x-kedge-refresh': kept || '1' } })
     if (response.status === 401) return location.reload()
     if (!response.ok) throw new Error(`HTTP ${response.status}`)
     const next = new DOMParser().parseFromString(await response.text(), 'text/html')

@@ -67,7 +67,7 @@ export function Log({ job, attempt, text }: LogProps) {
         <a href={path}>Full log</a>
       </div>
       <div
-        class="lines"
+        class="lines ansi"
         tabindex={0}
         role="region"
         aria-label="Log lines"

@@ -3,7 +3,7 @@
  * repeats nothing. Who may is decided before, in `worker.ts`; refusals become pages in `http/shell.ts`.
  */
 import { Hono } from 'hono'
-import { branchName, createBuildRequest, retryRequest, type AttemptView, type BuildView, type CreateBuildRequest } from '../../schema/api.ts'
+import { branchName, createBuildRequest, retryRequest, type AnnotationView, type AttemptView, type BuildView, type CreateBuildRequest } from '../../schema/api.ts'
 import { BUILD_STATES, type AttemptId } from '../../schema/job.ts'
 import buildIsland from '../../dist/islands/build.txt'
 import liveIsland from '../../dist/islands/live.txt'
@@ -15,6 +15,7 @@ import { problem, ProblemError, valueOf } from '../http/problem.ts'
 import { buildNumberOf, slugOf, stepOf } from '../http/route.ts'
 import { sha256Hex } from '../trust/tokens.ts'
 import { AgentsPage } from './agents.tsx'
+import { annotationKeysOf } from './annotations.tsx'
 import { answersOf, type AskForm } from './ask.tsx'
 import { BuildDetails, select } from './build.tsx'
 import { buildPath, BuildsPage, type BuildsQuery } from './builds.tsx'
@@ -88,8 +89,8 @@ pageRoutes.get('/projects/:slug/builds/:number/steps/:id/unblock', (c) => c.redi
 async function showBuild(c: HttpContext, build: BuildView, form: AskForm | null = null): Promise<Response> {
   const selection = select(build, { job: c.req.query('job'), attempt: c.req.query('attempt') })
   // A page that refreshes itself follows its log already.
-  const log = selection.attempt === null || isRefresh(c) ? null : await readTail(c, selection.attempt)
-  return show(c, <BuildDetails frame={frameOf(c)} build={build} selection={selection} log={log} form={form} islands={[liveIsland, buildIsland]} />, form === null ? 200 : 422)
+  const [log, annotations] = await Promise.all([selection.attempt === null || isRefresh(c) ? null : readTail(c, selection.attempt), readAnnotations(c, build, selection.job?.id ?? null)])
+  return show(c, <BuildDetails frame={frameOf(c)} build={build} selection={selection} log={log} annotations={annotations} form={form} islands={[liveIsland, buildIsland]} />, form === null ? 200 : 422)
 }
 
 async function showProject(c: HttpContext, form: BuildForm, status: 200 | 422 = 200): Promise<Response> {
@@ -109,6 +110,13 @@ function frameOf(c: HttpContext): PageFrame {
 
 function isRefresh(c: HttpContext): boolean {
   return c.req.header('x-kedge-refresh') !== undefined
+}
+
+/** What is shown of them, unless the page has it already; null then. */
+async function readAnnotations(c: HttpContext, build: BuildView, job: string | null): Promise<readonly AnnotationView[] | null> {
+  const has = new Set(c.req.header('x-kedge-refresh')?.split(' '))
+  if (annotationKeysOf(build.annotations, job).every((key) => has.has(key))) return null
+  return valueOf(await scheduler(c.env).annotations(build.project, build.number))
 }
 
 /** What the address asks to see; a field that a form left empty asks for nothing. */

@@ -74,6 +74,15 @@ p.none{padding:26px 2px;color:var(--soft)}
 .build-head .number{font-weight:400}.actions{display:flex;gap:8px}
 .jobs{margin-bottom:16px}.jobs>li{grid-template:"state title where took" auto/104px minmax(0,1fr) minmax(0,320px) 72px}
 .jobs>li:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded .title{color:var(--soft);font-weight:400}
+.annotations{display:grid;gap:8px;margin-bottom:16px}
+.annotation{--side:var(--line-strong);min-width:0;max-height:min(60vh,560px);overflow:auto;background:var(--sheet);border:1px solid var(--line);border-left:3px solid var(--side);border-radius:0 8px 8px 0;padding:9px 14px;overflow-wrap:anywhere}
+.annotation.info{--side:var(--going)}.annotation.success{--side:var(--good)}.annotation.warning{--side:var(--held);background:var(--held-ground)}.annotation.error{--side:var(--bad);background:var(--bad-ground)}
+.annotation>*+*{margin-top:8px}.annotation h3,.annotation h4,.annotation h5,.annotation h6{font-size:15px}.annotation ul,.annotation ol{margin-bottom:0;padding-left:22px}.annotation ul{list-style:disc}.annotation li>*{margin-top:2px}
+.annotation a{text-decoration:underline}.annotation code{background:var(--code);border-radius:4px;padding:0 4px}.annotation pre{background:var(--code);border-radius:7px;padding:9px 12px;white-space:pre-wrap;font-size:13px}.annotation pre code{background:none;padding:0}
+.annotation blockquote{margin:0;padding-left:11px;border-left:3px solid var(--line-strong)}.annotation hr{border:0;border-top:1px solid var(--line-strong)}
+.annotation table{border-collapse:collapse}.annotation th,.annotation td{border:1px solid var(--line-strong);padding:3px 9px;text-align:left;vertical-align:top}
+.annotation .right{text-align:right}.annotation .center{text-align:center}
+.annotation .term{background:var(--paper);color:var(--ink);font:12.5px/1.5 var(--mono);tab-size:8}
 .job{display:grid;gap:9px;margin-bottom:16px}.command code{font-size:13px;overflow-wrap:anywhere}.command::before{content:"$ ";color:var(--soft);font-family:var(--mono)}
 .job summary{cursor:pointer}.job details pre{margin-top:6px}
 .waiting{background:var(--held-ground);border-left:3px solid var(--held);padding:7px 11px;border-radius:0 5px 5px 0}
@@ -89,7 +98,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .slots{display:flex;flex-wrap:wrap;align-items:center;gap:2px 9px}.squares{display:inline-flex;gap:3px;flex-wrap:wrap}.squares i{width:9px;height:9px;border-radius:2px;border:1px solid var(--line-strong)}.squares .used{background:var(--going);border-color:var(--going)}
 .held{color:inherit}.state.held{color:var(--held)}.slots .held{display:flex;flex-wrap:wrap;gap:0 9px}
 .sign-in{max-width:400px;margin:9vh auto 0;display:grid;gap:13px}.sign-in .hint{font-size:13px}
-.log{--paper:#15181b;--ink:#d8dce1;--faint:#79818b;background:var(--paper);color:var(--ink);border-radius:8px;overflow:hidden;color-scheme:dark;border:1px solid var(--line)}
+.log,.term{--paper:#15181b;--ink:#d8dce1;--faint:#79818b}.log{background:var(--paper);color:var(--ink);border-radius:8px;overflow:hidden;color-scheme:dark;border:1px solid var(--line)}
 .log-head{display:flex;align-items:baseline;gap:14px;padding:6px 14px;border-bottom:1px solid #2a2f34}.log-head h3{font-size:13px;font-weight:600}
 .log-head a,.earlier a{color:#7cc0dc}.log-state{color:#9aa1aa;margin-right:auto;font-size:13px}.follow{color:#9aa1aa}.follow:hover,.follow[aria-pressed=true]{color:#e4e6e9}
 .follow[aria-pressed=true]::before{content:"↓ "}
@@ -122,29 +131,29 @@ const PAPER = [0x15, 0x18, 0x1b] as const
 
 /** What the classes of `ansi.ts` look like: `fN` text, `gN` ground; on the bare paper, dark text is lifted until it can be read. */
 export const ansiCss = [
-  '.lines .b{font-weight:700}.lines .d{opacity:.65}.lines .i{font-style:italic}.lines .u{text-decoration:underline}.lines .s{text-decoration:line-through}.lines .u.s{text-decoration:underline line-through}',
-  '.lines .cut{color:var(--faint);font-style:italic}.lines div a:not([data-n]){color:#7cc0dc;text-decoration:underline}',
-  '.lines .gi{background:var(--ink)}',
+  '.ansi .b{font-weight:700}.ansi .d{opacity:.65}.ansi .i{font-style:italic}.ansi .u{text-decoration:underline}.ansi .s{text-decoration:line-through}.ansi .u.s{text-decoration:underline line-through}',
+  '.ansi .cut{color:var(--faint);font-style:italic}.lines div a:not([data-n]),.term a{color:#7cc0dc;text-decoration:underline}',
+  '.ansi .gi{background:var(--ink)}',
   ...BASE_GROUND.map((colour, index) => ground(`g${index}`, colour)),
   // Inverse text: the ground has the colour that the text would have had.
   ...BASE.map((colour, index) => ground(`v${index}`, colour)),
   ...Array.from({ length: 240 }, (_, index) => ground(`g${index + 16}`, hex(rgb(index + 16)))),
   // Text after grounds: a text colour that was chosen wins over the one that a ground brings.
-  '.lines .fi{color:var(--paper)}',
-  ...BASE.map((colour, index) => `.lines .f${index}{color:${colour}}`),
-  '.lines .f0.on{color:#0d0f11}',
+  '.ansi .fi{color:var(--paper)}',
+  ...BASE.map((colour, index) => `.ansi .f${index}{color:${colour}}`),
+  '.ansi .f0.on{color:#0d0f11}',
   ...Array.from({ length: 240 }, (_, index) => index + 16).flatMap((colour) => {
     const own = rgb(colour)
     const lifted = lift(own)
-    const rule = `.lines .f${colour}{color:${hex(lifted)}}`
-    return lifted === own ? [rule] : [rule, `.lines .f${colour}.on{color:${hex(own)}}`]
+    const rule = `.ansi .f${colour}{color:${hex(lifted)}}`
+    return lifted === own ? [rule] : [rule, `.ansi .f${colour}.on{color:${hex(own)}}`]
   }),
 ].join('\n')
 
 /** A ground, with text on it that can be read where none was chosen: at this luminance black and white have the same contrast, 4.58. */
 function ground(name: string, colour: string): string {
   const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16))
-  return `.lines .${name}{background:${colour};color:${luminance([red, green, blue]) > 0.179 ? '#000' : '#fff'}}`
+  return `.ansi .${name}{background:${colour};color:${luminance([red, green, blue]) > 0.179 ? '#000' : '#fff'}}`
 }
 
 type Rgb = readonly [number, number, number]

@@ -146,6 +146,26 @@ export function metaDataKeys(on: Sql, { project, number }: Pick<BuildRow, 'proje
   return metadata.values(on, 'of build', 'key', () => ({ where: isOfBuild, orderBy: [asc(tables.metadata.key)] }), { project, build: number }).map(String)
 }
 
+const isAnnotationOfBuild = and(eq(tables.annotation.project, sql.placeholder('project')), eq(tables.annotation.build, sql.placeholder('build')))
+
+export function annotation(on: Sql, { project, build, n, context }: Pick<AnnotationRow, 'project' | 'build' | 'n' | 'context'>): AnnotationRow | null {
+  return annotations.get(on, { project, build, n, context })
+}
+
+/** How many a build has, and how much their bodies come to. */
+export function annotationsHeld(on: Sql, { project, build }: Pick<AnnotationRow, 'project' | 'build'>): { readonly annotations: number; readonly bytes: number } {
+  const { count, sum } = annotations.sum(on, 'of build', 'bytes', () => isAnnotationOfBuild, { project, build })
+  return { annotations: count, bytes: sum }
+}
+
+export function annotationsOfBuild(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): readonly AnnotationRow[] {
+  return annotations.select(on, 'of build', () => ({ where: isAnnotationOfBuild }), { project, build: number })
+}
+
+export function annotationsWithoutBodies(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): readonly Omit<AnnotationRow, 'body'>[] {
+  return annotations.selectWithout(on, 'of build', 'body', () => isAnnotationOfBuild, { project, build: number })
+}
+
 export function build(on: Sql, project: number, number: number): BuildRow | null {
   return builds.get(on, { project, number })
 }

@@ -8,6 +8,7 @@ import type { ReadResult } from '../core/judge.ts'
 import { buildState, jobState, type StoredSpec } from '../core/plan.ts'
 import { whyQueued, type AgentSeen } from '../core/waiting.ts'
 import * as load from './load.ts'
+import { annotationSummaries } from './read-annotations.ts'
 import { Gates } from './read-gates.ts'
 import { NO_STEPS, readSteps, stepViews, whyStepWaits, type StepsOfBuild } from './read-steps.ts'
 import type { Memory } from './memory.ts'
@@ -43,6 +44,7 @@ export function buildView(reading: Reading, project: ProjectRow, build: BuildRow
     ...summary(reading, project, build, jobs),
     jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit, { steps, gates })),
     steps: stepViews(steps),
+    annotations: annotationSummaries(reading.on, build),
   }
 }
 

@@ -132,6 +132,19 @@ export class Table<Row extends object> {
     return on.all(statement.text, this.#bind(statement, bindings, true)).map(([value]) => value)
   }
 
+  /** The rows that match, without their last field, which may be large. */
+  selectWithout<Last extends keyof Row & string>(on: Sql, name: string, last: Last, where: () => SQL | undefined, bindings: Readonly<Record<string, Binding>>): readonly Omit<Row, Last>[] {
+    const fields = [...this.#fields.keys()].slice(0, -1)
+    const statement = this.#built(`select ${name} without ${last}`, () => {
+      if ([...this.#fields.keys()].at(-1) !== last) throw new Error(`${last} is not the last field of its table`)
+      return builder.select(Object.fromEntries(fields.map((field) => [field, this.#column(field)]))).from(this.#table).where(where()).toSQL()
+    })
+    return on.all(statement.text, this.#bind(statement, bindings, true)).map((raw) => {
+      const { [last]: _absent, ...row } = this.#decode(raw)
+      return row
+    })
+  }
+
   #field(field: string): Field {
     const found = this.#fields.get(field)
     if (!found) throw new Error(`no column for the field ${field}`)

@@ -5,9 +5,10 @@ CREATE TABLE `annotation` (
 	`context` text NOT NULL,
 	`style` text NOT NULL,
 	`priority` integer NOT NULL,
-	`body` text NOT NULL,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
+	`bytes` integer NOT NULL,
+	`body` text NOT NULL,
 	PRIMARY KEY(`project`, `build`, `n`, `context`)
 ) WITHOUT ROWID;
 --> statement-breakpoint

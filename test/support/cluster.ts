@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import type { z } from 'zod'
 import { Cluster, type Outcome } from '../../coordinator/objects/cluster.ts'
 import type { Answer, Caller } from '../../coordinator/objects/scheduler-api.ts'
 import type { ParsedSync } from '../../coordinator/objects/sync.ts'
@@ -12,6 +13,7 @@ import type { Effect } from '../../coordinator/core/decision.ts'
 import type { Sql } from '../../coordinator/store/sql.ts'
 import { signing } from '../../coordinator/trust/signing.ts'
 import { readSession, sha256Hex } from '../../coordinator/trust/tokens.ts'
+import { annotate, removeAnnotation } from '../../schema/job-calls.ts'
 import { createBuildRequest, createProjectRequest, type BuildView, type FieldAnswer } from '../../schema/api.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, Offer, SyncReply, SyncRequest } from '../../schema/sync.ts'
@@ -134,6 +136,18 @@ export class TestCluster {
 
   setMetaData(attempt: AttemptId, key: string, value: string) {
     return this.#follow(this.cluster.setMetaData(this.now, attempt, { key, value }))
+  }
+
+  annotate(attempt: AttemptId, asked: z.input<typeof annotate>, { key = null as string | null } = {}) {
+    return this.#follow(this.cluster.annotate(this.now, attempt, { asked: annotate.parse(asked), key, digest: sha256Hex(JSON.stringify(asked)) }))
+  }
+
+  removeAnnotation(attempt: AttemptId, asked: z.input<typeof removeAnnotation> = {}) {
+    return this.#follow(this.cluster.removeAnnotation(this.now, attempt, removeAnnotation.parse(asked)))
+  }
+
+  annotations(number: number) {
+    return valueOf(this.cluster.annotations('app', number))
   }
 
   sync(request: ParsedSync, caller: Caller) {

@@ -9,6 +9,7 @@ import { attemptId, type AgentId } from '../../../schema/job.ts'
 import { signAttempt, sha256Hex } from '../../../coordinator/trust/tokens.ts'
 import type { SyncReply } from '../../../schema/sync.ts'
 import { ADMIN_TOKEN, ask, ORIGIN } from '../../support/ask.ts'
+import { jobTokenOf } from '../../support/job-token.ts'
 import { damaged, hostileBytes, mutated, type Json } from '../../fuzz/hostile.ts'
 import { runs } from '../../fuzz/seed.ts'
 
@@ -16,12 +17,14 @@ const KEY = 'for-tests-only-0123456789abcdef0123456789abcdef'
 const AGENT = 'a_00000000000000000000' as AgentId // built to the form
 const ATTEMPT = attemptId({ project: 9, build: 1, n: 1, fence: 1 })
 const TOKEN = signAttempt({ attempt: ATTEMPT, agent: AGENT, expiresAt: 4_000_000_000_000 }, KEY)
+const JOB_TOKEN = jobTokenOf(TOKEN)
 const SECRET = 'kdg_sec_x'
 const REGISTRATION = 'kdg_reg_for-tests-only-0123456789abcdef'
 const SHA256 = '0'.repeat(64)
 
 const ROUTES = [
   '/', '/agents', '/sign-in', '/sign-out', '/healthz', '/projects/app', '/projects/app/builds', '/projects/app/builds/1', '/projects/app/builds/1/cancel', '/projects/app/builds/1/retry',
+  '/api/v1/projects/app/builds/1/annotations', `/v1/attempts/${ATTEMPT}/annotations`, `/v1/attempts/${ATTEMPT}/pipeline`, `/v1/attempts/${ATTEMPT}/meta-data`,
   '/v1/proto', '/v1/agents/register', '/v1/agents/rotate', '/v1/agent/sync', '/v1/agent/doorbell', `/v1/attempts/${ATTEMPT}/spec`, `/v1/attempts/${ATTEMPT}/log`, `/v1/attempts/${ATTEMPT}/log/seal`,
   '/api/v1/projects', '/api/v1/projects/app', '/api/v1/projects/app/builds', '/api/v1/builds', '/api/v1/projects/app/builds/1', '/api/v1/projects/app/builds/1/cancel', '/api/v1/projects/app/builds/1/retry',
   '/api/v1/agents', `/api/v1/agents/${AGENT}/drain`, `/api/v1/agents/${AGENT}/revoke`, '/api/v1/tokens', '/api/v1/tokens/x', '/api/v1/login-links', '/api/v1/jobs/J1-1-1/log', '/api/v1/nothing', '/v1/nothing', '/nothing',
@@ -35,7 +38,7 @@ const path = fc.tuple(fc.constantFrom(...ROUTES), fc.option(fc.tuple(fc.nat(6), 
 })
 const query = fc.oneof(
   fc.constant(''),
-  fc.array(fc.tuple(fc.constantFrom('offset', 'epoch', 'attempt', 'state', 'branch', 'limit', 'cursor', 'project', 'job', 'token', '__proto__'), fc.oneof(odd, fc.constantFrom('1', '2', 'passed', '1e9', '9'.repeat(15)))), { maxLength: 3 }).map((all) => `?${all.map(([name, value]) => `${name}=${value}`).join('&')}`),
+  fc.array(fc.tuple(fc.constantFrom('offset', 'epoch', 'attempt', 'state', 'branch', 'limit', 'cursor', 'project', 'job', 'token', 'context', 'scope', '__proto__'), fc.oneof(odd, fc.constantFrom('1', '2', 'passed', '1e9', '9'.repeat(15)))), { maxLength: 3 }).map((all) => `?${all.map(([name, value]) => `${name}=${value}`).join('&')}`),
 )
 const plain = (text: fc.Arbitrary<string>) => text.map((one) => one.replace(/[^\x20-\x7e]/g, '').trim())
 const headers = fc.dictionary(
@@ -76,6 +79,9 @@ const near = fc.constantFrom<readonly [method: string, path: string, token: stri
   ['PUT', `/v1/attempts/${ATTEMPT}/log?offset=0&epoch=1`, TOKEN, 'words of a log'],
   ['POST', `/v1/attempts/${ATTEMPT}/log/seal`, TOKEN, messages[4] ?? null],
   ['GET', `/v1/attempts/${ATTEMPT}/spec`, TOKEN, ''],
+  ['POST', `/v1/attempts/${ATTEMPT}/annotations`, JOB_TOKEN, { body: '**x**', context: 'c', style: 'info', priority: 3, append: false, scope: 'job' }],
+  ['DELETE', `/v1/attempts/${ATTEMPT}/annotations?context=c&scope=job`, JOB_TOKEN, ''],
+  ['GET', '/api/v1/projects/app/builds/1/annotations', ADMIN_TOKEN, ''],
 ).chain(([method, route, token, valid]) =>
   fc.record({
     method: fc.constant(method),

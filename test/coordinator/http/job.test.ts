@@ -30,7 +30,11 @@ async function running() {
   const build = async () => json<BuildView>(await ask(`/api/v1/projects/${name}/builds/1`))
   const metaData = (what: 'get' | 'set' | null, body?: unknown, { of = attempt as string } = {}) => ask(`/v1/attempts/${of}/meta-data${what === null ? '' : `/${what}`}`, { token: jobTokenOf(token), ...(body === undefined ? {} : { json: body }) })
   const unblock = (step: string, body?: unknown) => ask(`/api/v1/projects/${name}/builds/1/steps/${step}/unblock`, { method: 'POST', ...(body === undefined ? {} : { json: body }) })
-  return { name, attempt, token, upload, build, metaData, unblock }
+  const annotation = (method: 'POST' | 'DELETE', given: unknown, { of = attempt as string, key = null as string | null } = {}) => {
+    const query = method === 'DELETE' ? `?${new URLSearchParams(given as Record<string, string>)}` : ''
+    return ask(`/v1/attempts/${of}/annotations${query}`, { method, token: jobTokenOf(token), headers: key === null ? {} : { 'idempotency-key': key }, ...(method === 'POST' ? { json: given } : {}) })
+  }
+  return { name, attempt, token, upload, build, metaData, annotation, unblock }
 }
 
 async function refusal(response: Response, status: number): Promise<Problem> {
@@ -116,6 +120,71 @@ describe('meta-data', () => {
     const { attempt, metaData } = await running()
     const other = await running()
     for (const [what, body] of [['set', { key: 'a', value: 'b' }], ['get', { key: 'a' }], [null, undefined]] as const) expect(await refusal(await metaData(what, body, { of: other.attempt }), 403)).toMatchObject({ detail: expect.stringContaining(`belongs to attempt ${attempt}`) })
+  })
+})
+
+describe('an annotation', () => {
+  it('is written, read with its build and removed', async () => {
+    const { name, annotation, build } = await running()
+    expect(await json(await annotation('POST', { body: '**hello**', style: 'success' }))).toEqual({ bytes: 9 })
+    expect((await build()).annotations).toMatchObject([{ job: null, context: 'default', style: 'success', priority: 3, bytes: 9 }])
+    expect(await json(await ask(`/api/v1/projects/${name}/builds/1/annotations`))).toMatchObject([{ context: 'default', body: '**hello**' }])
+    expect(await json(await annotation('DELETE', {}))).toEqual({ removed: true })
+    expect(await json(await annotation('DELETE', { context: 'default', scope: 'build' }))).toEqual({ removed: false })
+    expect((await build()).annotations).toEqual([])
+  })
+
+  it('is on the page of its build as harmless HTML, and a page that has it is not sent it again', async () => {
+    const { name, annotation, build } = await running()
+    await annotation('POST', { body: '<script>alert(1)</script> [x](javascript:alert(1)) **bold**', context: '"><b>', style: 'error' })
+    await annotation('POST', { body: 'of the *job*', scope: 'job' })
+    const page = async (has?: string) => (await ask(`/projects/${name}/builds/1`, { headers: { accept: 'text/html', ...(has === undefined ? {} : { 'x-kedge-refresh': has }) } })).text()
+    const html = await page()
+    expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt; [x](javascript:alert(1)) <strong>bold</strong>')
+    expect(html).toContain('aria-label="Error: &quot;&gt;&lt;b&gt;"')
+    expect(html).toContain('of the <em>job</em>')
+    const keys = [...html.matchAll(/data-keep="(annotations-[^"]*)"/g)].map(([, key]) => key)
+    expect(keys).toHaveLength(2)
+    const again = await page(keys.join(' '))
+    for (const key of keys) expect(again).toContain(`data-keep="${key}"`)
+    expect(again).not.toContain('bold')
+    expect(await page('1')).toContain('<strong>bold</strong>')
+    await annotation('POST', { body: 'changed', scope: 'job' })
+    expect(await page(keys.join(' '))).toContain('changed')
+    expect((await build()).annotations).toHaveLength(2)
+  })
+
+  it('is appended once for each key, which it needs', async () => {
+    const { name, annotation } = await running()
+    expect(await refusal(await annotation('POST', { body: 'a', append: true }), 400)).toMatchObject({ code: 'idempotency-key-missing' })
+    for (let time = 0; time < 2; time++) expect(await json(await annotation('POST', { body: 'a', append: true }, { key: 'one' }))).toEqual({ bytes: 1 })
+    expect(await refusal(await annotation('POST', { body: 'b', append: true }, { key: 'one' }), 422)).toMatchObject({ code: 'idempotency-key-reused' })
+    expect(await json(await ask(`/api/v1/projects/${name}/builds/1/annotations`))).toMatchObject([{ body: 'a' }])
+  })
+
+  it('may be a mebibyte, also where JSON makes it six times that', async () => {
+    const { annotation } = await running()
+    for (const body of ['x'.repeat(1024 * 1024), '\u0001'.repeat(1024 * 1024)]) expect(await json(await annotation('POST', { body }))).toEqual({ bytes: 1024 * 1024 })
+    expect(await refusal(await annotation('POST', { body: 'x'.repeat(1024 * 1024 + 1) }), 422)).toMatchObject({ errors: [{ path: 'body', message: expect.stringContaining('1024 KiB') }] })
+  })
+
+  it.each<[string, unknown, readonly string[]]>([
+    ['other types', { body: 1, context: 2, style: 'bold', priority: '3', append: 'yes', scope: 'all' }, ['context', 'scope', 'body', 'style', 'priority', 'append']],
+    ['empty ones', { body: '', context: ' ', priority: 0 }, ['context', 'body', 'priority']],
+    ['a NUL', { body: 'a\0', context: 'b\0', priority: 11 }, ['context', 'body', 'priority']],
+    ['a name that is not known', { body: 'a', job: 'J1-1-1' }, ['job']],
+    ['a context that is too long', { body: 'a', context: 'c'.repeat(101) }, ['context']],
+  ])('of %s is refused, and changes nothing', async (_what, given, paths) => {
+    const { annotation, build } = await running()
+    expect((await refusal(await annotation('POST', given), 422)).errors?.map(({ path }) => path)).toEqual(paths)
+    expect((await build()).annotations).toEqual([])
+  })
+
+  it('is opened by the token of its own attempt', async () => {
+    const { annotation } = await running()
+    const other = await running()
+    for (const method of ['POST', 'DELETE'] as const) expect((await annotation(method, {}, { of: other.attempt })).status).toBe(403)
+    expect(await refusal(await annotation('DELETE', { scope: 'all', who: 'me' }), 400)).toMatchObject({ code: 'query-invalid', errors: [{ path: 'scope' }, { path: 'who' }] })
   })
 })
 

@@ -6,7 +6,7 @@ import { BuildsPage } from '../../../coordinator/pages/builds.tsx'
 import type { PageFrame } from '../../../coordinator/pages/layout.tsx'
 import { signInPage } from '../../../coordinator/pages/sign-in.tsx'
 import { duration, ending } from '../../../coordinator/pages/state.tsx'
-import type { BuildView, StepView } from '../../../schema/api.ts'
+import type { AnnotationView, BuildView, StepView } from '../../../schema/api.ts'
 import type { Field, SelectField, TextField } from '../../../schema/pipeline/steps.ts'
 import { agentView, attemptView, buildSummary, buildView, jobView, stepView } from '../../support/views.ts'
 
@@ -17,8 +17,8 @@ async function builds(over: Partial<Parameters<typeof BuildsPage>[0]> = {}): Pro
   return String(await BuildsPage({ frame, page: { builds: [buildSummary()], next_cursor: null }, query: {}, origin: 'https://kedge.test', islands: ['/*live*/'], ...over }))
 }
 
-async function build(view: BuildView, { frame: of = frame, form = null, ...asked }: { readonly frame?: PageFrame; readonly form?: AskForm | null; readonly job?: string; readonly attempt?: string } = {}): Promise<string> {
-  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, form, islands: [] }))
+async function build(view: BuildView, { frame: of = frame, form = null, annotations = [], ...asked }: { readonly frame?: PageFrame; readonly form?: AskForm | null; readonly annotations?: readonly AnnotationView[] | null; readonly job?: string; readonly attempt?: string } = {}): Promise<string> {
+  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, annotations, form, islands: [] }))
 }
 
 describe('every page', () => {

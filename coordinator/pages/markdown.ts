@@ -1,0 +1,90 @@
+/**
+ * Markdown of a build's jobs to HTML. It is hostile: HTML in it is text, links lead only where a click may safely go,
+ * and nothing is loaded from anywhere, since a picture would tell its owner who looks at the build. What comes out has
+ * no attribute but `href`, `rel`, `title`, `class` and `start`, which a body fills with escaped text; the page's
+ * Content-Security-Policy stands behind that.
+ */
+import MarkdownIt, { type Env, type MarkdownIt as Markdown } from 'markdown-it'
+import { createAnsi } from './ansi.ts'
+
+/** As HTML that may stand anywhere in a page. */
+export function renderMarkdown(text: string): string {
+  return (renderer ??= createRenderer()).render(text)
+}
+
+/** Made when the first annotation is shown: most isolates never need it. */
+let renderer: Markdown | null = null
+
+function createRenderer(): Markdown {
+  const markdown = new MarkdownIt('default', { html: false, linkify: true })
+  markdown.validateLink = isSafe
+  const { rules } = markdown.renderer
+
+  rules['link_open'] = (tokens, index, options, env, self) => {
+    within(env, 1)
+    tokens[index]?.attrSet('rel', 'noopener noreferrer nofollow')
+    return self.renderToken(tokens, index, options)
+  }
+  rules['link_close'] = (tokens, index, options, env, self) => {
+    within(env, -1)
+    return self.renderToken(tokens, index, options)
+  }
+  // A picture is where it is; within a link, what it shows.
+  rules['image'] = (tokens, index, options, env, self) => {
+    const token = tokens[index]
+    const href = String(token?.attrGet('src') ?? '')
+    const shown = escaped(self.renderInlineAsText(token?.children ?? [], options, env) || href)
+    return within(env, 0) > 0 ? shown : `<a href="${escaped(href)}" rel="noopener noreferrer nofollow">${shown}</a>`
+  }
+  // The page's own headings come before those of an annotation.
+  for (const rule of ['heading_open', 'heading_close']) {
+    rules[rule] = (tokens, index, options, _env, self) => {
+      const token = tokens[index]
+      if (token !== undefined) token.tag = `h${Math.min(6, Number(token.tag.slice(1)) + 2)}`
+      return self.renderToken(tokens, index, options)
+    }
+  }
+  // A style attribute is not allowed by the page's policy.
+  for (const rule of ['th_open', 'td_open']) {
+    rules[rule] = (tokens, index, options, _env, self) => {
+      const token = tokens[index]
+      const [, side] = /^text-align:(\w+)$/.exec(String(token?.attrGet('style') ?? '')) ?? []
+      if (token !== undefined) token.attrs = side === undefined ? null : [['class', side]]
+      return self.renderToken(tokens, index, options)
+    }
+  }
+  const fence = rules['fence']
+  rules['fence'] = (tokens, index, options, env, self) => {
+    const token = tokens[index]
+    return token?.info.trim() === 'term' ? terminal(token.content) : (fence?.(tokens, index, options, env, self) ?? '')
+  }
+  return markdown
+}
+
+/** How many links are open once so many more are. */
+function within(env: Env | undefined, more: number): number {
+  if (env === undefined) return 0
+  const open = (typeof env['links'] === 'number' ? env['links'] : 0) + more
+  env['links'] = open
+  return open
+}
+
+/** What a click may open; a name before "@" is there to mislead. */
+function isSafe(href: string): boolean {
+  const url = URL.parse(href)
+  if (url === null) return false
+  if (url.protocol === 'mailto:') return true
+  return (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === ''
+}
+
+/** As a terminal would show it: a block that is fenced with "term". */
+function terminal(text: string): string {
+  const ansi = createAnsi()
+  const lines = [...ansi.push(text)]
+  const last = ansi.unfinished()
+  return `<pre class="term ansi">${[...lines, ...(last === null ? [] : [last])].join('\n')}</pre>\n`
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

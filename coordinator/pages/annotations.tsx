@@ -46,7 +46,7 @@ export function Annotations({ name, annotations, whole, about }: AnnotationsProp
         const shown = beginning(annotation.body, Math.min(left, SHOWN.characters))
         left -= shown.length
         return (
-          <article class={`annotation ${annotation.style}`} aria-label={`${NAMES[annotation.style]}: ${annotation.context}`} tabindex={0}>
+          <article class={`annotation as-${annotation.style}`} aria-label={`${NAMES[annotation.style]}: ${annotation.context}`} tabindex={0}>
             {raw(renderMarkdown(shown))}
             {shown.length < annotation.body.length && (
               <p class="hint">

@@ -76,10 +76,10 @@ p.none{padding:26px 2px;color:var(--soft)}
 .jobs>li:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded .title{color:var(--soft);font-weight:400}
 .annotations{display:grid;gap:8px;margin-bottom:16px}
 .annotation{--side:var(--line-strong);min-width:0;max-height:min(60vh,560px);overflow:auto;background:var(--sheet);border:1px solid var(--line);border-left:3px solid var(--side);border-radius:0 8px 8px 0;padding:9px 14px;overflow-wrap:anywhere}
-.annotation.info{--side:var(--going)}.annotation.success{--side:var(--good)}.annotation.warning{--side:var(--held);background:var(--held-ground)}.annotation.error{--side:var(--bad);background:var(--bad-ground)}
-.annotation>*+*{margin-top:8px}.annotation h3,.annotation h4,.annotation h5,.annotation h6{font-size:15px}.annotation ul,.annotation ol{margin-bottom:0;padding-left:22px}.annotation ul{list-style:disc}.annotation li>*{margin-top:2px}
+.as-info{--side:var(--going)}.as-success{--side:var(--good)}.as-warning{--side:var(--held);background:var(--held-ground)}.as-error{--side:var(--bad);background:var(--bad-ground)}
+.annotation>*{margin:0}.annotation>*+*{margin-top:8px}.annotation :is(h3,h4,h5,h6){margin:0;font-size:15px}.annotation>*+:is(h3,h4,h5,h6){margin-top:12px}.annotation :is(ul,ol){margin-bottom:0;padding-left:22px}.annotation ul{list-style:disc}.annotation li>*{margin-top:2px}
 .annotation a{text-decoration:underline}.annotation code{background:var(--code);border-radius:4px;padding:0 4px}.annotation pre{background:var(--code);border-radius:7px;padding:9px 12px;white-space:pre-wrap;font-size:13px}.annotation pre code{background:none;padding:0}
-.annotation blockquote{margin:0;padding-left:11px;border-left:3px solid var(--line-strong)}.annotation hr{border:0;border-top:1px solid var(--line-strong)}
+.annotation blockquote{margin-inline:0;padding-left:11px;border-left:3px solid var(--line-strong)}.annotation hr{border:0;border-top:1px solid var(--line-strong)}
 .annotation table{border-collapse:collapse}.annotation th,.annotation td{border:1px solid var(--line-strong);padding:3px 9px;text-align:left;vertical-align:top}
 .annotation .right{text-align:right}.annotation .center{text-align:center}
 .annotation .term{background:var(--paper);color:var(--ink);font:12.5px/1.5 var(--mono);tab-size:8}

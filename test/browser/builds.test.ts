@@ -99,6 +99,27 @@ test('a log of many lines is kept at its end, until one scrolls up, and the butt
   await stateIn(page, 'passed').waitFor()
 })
 
+test('annotations appear on the open page, change and go with what jobs write, and none of them is a script', async () => {
+  const agent = await startAgent(agentsOf())
+  const project = await client(coordinator()).project()
+  const [first, second] = [await createGate(), await createGate()]
+  const hostile = '<script>window.owned = 1</script><img src=x onerror="window.owned = 1"> [x](javascript:window.owned=1) ![y](https://img.example/y.png) **seen**'
+  const build = await project.build({ command: `kedge annotate --context stays '${hostile}'; kedge annotate --style error --context goes 'goes'; ${first.command(`kedge annotation remove --context goes; kedge annotate --append --context stays ' and more'; ${second.command()}`)}`, agents: { queue: agent.queue } })
+  await first.hasBegun()
+  const page = await people.visit(`/projects/${project.slug}/builds/${build.number}`)
+  const loads = countLoads(page)
+  await page.getByRole('article', { name: 'Note: stays' }).locator('strong', { hasText: 'seen' }).waitFor()
+  await page.getByRole('article', { name: 'Error: goes' }).waitFor()
+  first.open()
+  await page.getByRole('article', { name: 'Note: stays' }).getByText('and more').waitFor()
+  await expect.poll(async () => await page.getByRole('article').count(), { timeout: DEADLINE_MS }).toBe(1)
+  second.open()
+  await stateIn(page, 'passed').waitFor()
+  expect(await page.evaluate(() => 'owned' in window)).toBe(false)
+  expect(await page.locator('.annotation').evaluateAll((all) => all.flatMap((one) => [...one.querySelectorAll('script, img')]).length)).toBe(0)
+  expect(loads()).toBe(0)
+})
+
 test('a build that is cancelled on its page ends, and the page says so', async () => {
   const agent = await startAgent(agentsOf())
   const project = await client(coordinator()).project()

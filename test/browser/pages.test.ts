@@ -113,7 +113,10 @@ async function everyPage(): Promise<readonly string[]> {
   const colours = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((n) => [30, 40, 90, 100].map((base) => `\\033[${base + n}m${base + n}\\033[0m`)).join(' ')
   const failed = await project.build({ command: `printf '${colours} \\033[1mbold\\033[0m\\n'; echo ${'x'.repeat(400)}; exit 1`, message: `Fail${'ure'.repeat(100)}`, commit, branch: `topic/${'b'.repeat(120)}`, agents: { queue: agent.queue } })
   const passed = await project.build({ command: 'true', message: 'A message of words that are short, though of many of them, as most messages are', agents: { queue: agent.queue } })
+  const styled = ['default', 'info', 'warning', 'error', 'success'].map((style) => `printf '# %s\n\n**b** \`c\` [l](https://a.example)\n\n> q\n\n| a | b |\n|--|--|\n| ${'x'.repeat(300)} | ${'y '.repeat(200)} |\n\n\`\`\`term\n${colours}\n\`\`\`\n\n\`\`\`\n${'z'.repeat(300)}\n\`\`\`\n' ${style} | kedge annotate --style ${style} --context ${style}`)
+  const annotated = await project.build({ command: styled.join(' && '), agents: { queue: agent.queue } })
   for (const build of [failed, passed]) await build.over()
+  expect((await annotated.over()).annotations).toHaveLength(styled.length)
   const gate = await createGate()
   const running = await project.build({ command: gate.command(), agents: { queue: agent.queue } })
   await gate.hasBegun()
@@ -121,7 +124,7 @@ async function everyPage(): Promise<readonly string[]> {
   const canceled = await project.build({ command: 'true', agents: { queue: ownQueue() } })
   await canceled.cancel()
   await people.ask('POST', `/api/v1${path}/builds/${passed.number}/retry`)
-  return ['/', '/sign-in', '/?state=failed', '/?branch=nowhere', '/agents', path, ...[failed, passed, running, waiting, canceled].map(({ number }) => `${path}/builds/${number}`)]
+  return ['/', '/sign-in', '/?state=failed', '/?branch=nowhere', '/agents', path, ...[failed, passed, annotated, running, waiting, canceled].map(({ number }) => `${path}/builds/${number}`)]
 }
 
 test('no page is wider than its window, down to a telephone of 360 pixels, whatever it shows', async () => {

@@ -11,6 +11,7 @@ import { findShell, startCommand } from './runner/command.ts'
 import { jobEnvironment } from './runner/environment.ts'
 import { hookScript } from './runner/hook-script.ts'
 import { findHooks, HookError, type PluginFolder } from './runner/hooks.ts'
+import { forgetLocks, releaseLocksOf } from './runner/job-locks.ts'
 import { jobTokenOf } from './runner/job-token.ts'
 import { placeTools } from './runner/job-tools.ts'
 import { pluginEnvironment, pluginName } from './runner/plugin-environment.ts'
@@ -53,6 +54,7 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, hoo
   const { clock, disk } = platform
   const folders = slotFolders(join(stateFolder, 'slots'), disk)
   const tools = join(stateFolder, 'bin')
+  const locks = join(stateFolder, 'locks')
   /** From when a job was prepared to when its command starts. */
   const pluginsOf = new WeakMap<JobSpec, readonly PluginFolder[]>()
 
@@ -71,7 +73,11 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, hoo
     host: { os: osName(), arch: arch(), hostname: hostname() },
     processes: nodeProcesses(),
     selfTest: () => testTools(environment),
-    killLeftovers: (agent, attempts) => Promise.all(attempts.map(async ({ attempt, process }) => ({ attempt, survivors: (await killLeftovers(attempt, process, { agent, clock })).survivors }))),
+    killLeftovers: async (agent, attempts) => {
+      const left = await Promise.all(attempts.map(async ({ attempt, process }) => ({ attempt, survivors: (await killLeftovers(attempt, process, { agent, clock })).survivors })))
+      forgetLocks(locks)
+      return left
+    },
     prepare: async ({ spec, slot, log, signal }) => {
       const prepared = spec.checkout === null ? { folder: await folders.empty(slot), commit: null } : await prepareCheckout({ checkout: spec.checkout, slot, project: spec.project, log, signal })
       pluginsOf.set(spec, await pluginFolders(spec, { checkout: spec.checkout === null ? null : prepared.folder, log, signal }))
@@ -80,12 +86,14 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, hoo
     startCommand: ({ spec, attempt, token, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
       placeTools(tools, self)
       const text = whatToRun(spec, folder)
-      const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
+      const local = { envChanges: ownFile(join(stateFolder, 'hooks'), `${slot}.env`), locks }
+      const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, local, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
       const plugins = pluginsOf.get(spec)
       if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
       const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })
-      const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: handoverFile(join(stateFolder, 'hooks'), slot) })
+      const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(join(stateFolder, 'hooks'), String(slot)), changes: local.envChanges })
       const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
+      void command.ended.catch(() => undefined).finally(() => releaseLocksOf(locks, attempt))
       // Afterwards as empty as before, off the way of the result and of the next job.
       if (spec.checkout === null) void command.ended.finally(() => folders.empty(slot)).catch(() => undefined) // whoever needs it empty hears of the failure then
       return command
@@ -100,10 +108,10 @@ function bashFor(env: Readonly<Record<string, string>>): string {
   return shell
 }
 
-/** One a slot, used again by the next job: a crash leaves nothing to clear away. */
-function handoverFile(folder: string, slot: number): string {
+/** Empty. One a slot, used again by the next job: a crash leaves nothing to clear away. */
+function ownFile(folder: string, name: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const path = join(folder, String(slot))
+  const path = join(folder, name)
   writeFileSync(path, '', { mode: 0o600 })
   return path
 }

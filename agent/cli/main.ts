@@ -9,6 +9,9 @@ import { VERSION } from '../../schema/version.ts'
 import { registerAgent } from './agent.ts'
 import { registerAnnotate } from './annotate.ts'
 import { registerDev } from './dev.ts'
+import { registerEnv } from './env.ts'
+import { registerLater } from './later.ts'
+import { registerLock } from './lock.ts'
 import { registerMetaData } from './meta-data.ts'
 import { registerPeople } from './people.ts'
 import { registerPipeline } from './pipeline.ts'
@@ -16,7 +19,7 @@ import { didYouMean } from '../../schema/nearest.ts'
 import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerAnnotate]
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerAnnotate, registerEnv, registerLock, registerLater]
 
 const surroundings: Surroundings = {
   environment: process.env,

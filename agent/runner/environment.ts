@@ -23,6 +23,8 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface JobEnvironmentRequest extends BuildkiteEnvironmentRequest {
   readonly attempt: AttemptId
+  /** What this machine keeps for the job: the file of `kedge env`, the folder of `kedge lock`. */
+  readonly local: { readonly envChanges: string; readonly locks: string }
   /** The agent process's own, handed in by the entry file. */
   readonly ownEnvironment: Readonly<Record<string, string | undefined>>
 }
@@ -35,7 +37,7 @@ export class EnvironmentError extends Error {
 
 /** Throws an `EnvironmentError` for a name or value that an operating system cannot hold. */
 export function jobEnvironment(request: JobEnvironmentRequest): Record<string, string> {
-  const { spec, attempt, agent, folders, commit, access, ownEnvironment } = request
+  const { spec, attempt, agent, folders, local, commit, access, ownEnvironment } = request
   checkNames(spec.env)
   const key = parseAttemptId(attempt)
   if (key === null) throw new EnvironmentError(`cannot name the attempt: "${attempt}" is not an attempt id.`)
@@ -63,6 +65,8 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
     KEDGE_COMMIT: commit ?? spec.checkout?.commit ?? '',
     KEDGE_BRANCH: spec.checkout?.branch ?? '',
     KEDGE_WORKSPACE: folders.workspace,
+    KEDGE_ENV_CHANGES: local.envChanges,
+    KEDGE_LOCKS: local.locks,
   }
 }
 

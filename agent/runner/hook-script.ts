@@ -35,6 +35,8 @@ export interface HookScriptRequest {
   readonly bash: string
   /** A file that nobody else can read, or uses before the job is over: environments pass through it. */
   readonly handover: string
+  /** Likewise: what `kedge env` wants of the phases to come (`env-changes.ts`). */
+  readonly changes: string
 }
 
 /** In this order; a hook is looked for by owner and name. The checkout itself was made before. */
@@ -54,7 +56,7 @@ const FINALLY = [['agent', 'pre-exit'], ['repository', 'pre-exit'], ['plugin', '
 const ARGUMENT_BYTES = 120_000
 
 /** Text for bash. `hooks` may be in any order, but for plugins: theirs run in the order of the step. */
-export function hookScript({ hooks, command, bash, handover }: HookScriptRequest): string {
+export function hookScript({ hooks, command, bash, handover, changes }: HookScriptRequest): string {
   const chosen = (places: readonly (readonly [Hook['owner'], HookName])[]): readonly Hook[] => places.flatMap(([owner, name]) => hooks.filter((hook) => hook.owner === owner && hook.name === name))
   const line = (when: string) => ({ owner, name, path, runs, plugin }: Hook) => {
     const own = Object.entries(plugin?.env ?? {}).map(([key, value]) => shellWord(`${key}=${value}`))
@@ -63,7 +65,7 @@ export function hookScript({ hooks, command, bash, handover }: HookScriptRequest
   const isNothing = command === '' && hooks.some(({ owner }) => owner === 'plugin') // a step that only its plugins make
   const [instead] = chosen(INSTEAD)
   return [
-    `__kedge_bash=${shellWord(bash)} __kedge_handover=${shellWord(handover)}`,
+    `__kedge_bash=${shellWord(bash)} __kedge_handover=${shellWord(handover)} __kedge_changes=${shellWord(changes)}`,
     `__kedge_source=${shellWord(SOURCE)}`,
     `__kedge_command=${shellWord(command)}`,
     RUN,
@@ -112,6 +114,7 @@ __kedge_hook() {
   if [ "$1" = program ]; then "$3" 2>&3 3>&-; else "$__kedge_bash" -c "$__kedge_source" "$3" "$__kedge_handover" 2>&3 3>&-; fi
   set -- "$?" "$2"
   __kedge_take_over
+  __kedge_change
   for __kedge_pair in "\${__kedge_own[@]}"; do unset -v "\${__kedge_pair%%=*}"; done
   export BUILDKITE_LAST_HOOK_EXIT_STATUS="$1"
   if [ "$1" != 0 ] && [ -z "$__kedge_stopped" ]; then printf 'kedge: the %s hook ended with status %s\\n' "$2" "$1"; fi
@@ -129,6 +132,20 @@ __kedge_take_over() {
   declare() { if __kedge_is_handed_on "\${2%%=*}"; then export "$2"; fi; }
   eval "$__kedge_text"
   unset -f declare
+}
+
+# What \`kedge env\` has left, over what the phase itself exported. A record that is not ended is not whole.
+__kedge_change() {
+  local __kedge_record
+  while IFS= read -r -d '' __kedge_record; do
+    case \${__kedge_record%%=*} in '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;; esac
+    __kedge_is_handed_on "\${__kedge_record%%=*}" || continue
+    case $__kedge_record in
+      *=*) export "$__kedge_record" ;;
+      *) unset -v "$__kedge_record" ;;
+    esac
+  done <"$__kedge_changes"
+  : >"$__kedge_changes"
 }
 
 # Not what bash keeps itself, nor by what the processes of the job are found.
@@ -160,6 +177,7 @@ __kedge_command() {
   if [ "$1" = given ]; then "$__kedge_bash" -e -c "$__kedge_command" 2>&3 3>&-
   else "$__kedge_bash" -e <(printf %s "$__kedge_command") 2>&3 3>&-; fi
   __kedge_ran "$?"
+  __kedge_change
 }
 
 __kedge_after() {

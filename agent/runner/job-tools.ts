@@ -11,8 +11,8 @@ const NAMES = ['kedge', 'buildkite-agent']
 /** Makes what is missing or different, atomically: jobs may be running with it. Throws what the disk says. */
 export function placeTools(folder: string, [program, ...first]: readonly [string, ...string[]]): void {
   const own = [program, ...first.filter((word) => !/^--(watch|inspect)/.test(word))]
-  // What a job's environment gives to its own Node programs is not for this one.
-  const script = `#!/bin/sh\nNODE_OPTIONS= exec ${own.map(shellWord).join(' ')} "$@"\n`
+  // What a job's environment gives to its own Node programs is not for this one; `kedge env` shows it all the same.
+  const script = `#!/bin/sh\n[ -z "\${NODE_OPTIONS+set}" ] || export KEDGE_NODE_OPTIONS="$NODE_OPTIONS"\nNODE_OPTIONS= exec ${own.map(shellWord).join(' ')} "$@"\n`
   for (const name of NAMES) {
     const path = join(folder, name)
     if (contentOf(path) === script) continue

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { findShell } from '../../../agent/runner/command.ts'
 import { hookScript, type Hook, type HookName } from '../../../agent/runner/hook-script.ts'
+import { shellWord } from '../../../agent/shell-word.ts'
 import { ownFolder } from '../../support/folder.ts'
 import { pidsWith, uniqueSeconds, until } from '../../support/process-list.ts'
 import { tryCommand, type TriedCommand } from '../../support/running-command.ts'
@@ -15,10 +16,11 @@ interface Tried {
   readonly env?: Readonly<Record<string, string>>
   readonly graceMs?: number
   readonly programs?: readonly string[]
+  readonly changes?: string
 }
 
 /** `hooks`: by `agent pre-command`. */
-async function start(hooks: Readonly<Record<string, string>>, { command = 'true', env = {}, graceMs = 10_000, programs = [] }: Tried = {}): Promise<TriedCommand & { readonly handover: string }> {
+async function start(hooks: Readonly<Record<string, string>>, { command = 'true', env = {}, graceMs = 10_000, programs = [], changes }: Tried = {}): Promise<TriedCommand & { readonly handover: string }> {
   const folder = await ownFolder()
   const made = Object.entries(hooks).map(([title, text]): Hook => {
     const [owner, name] = title.split(' ') as [Hook['owner'], HookName] // as the tests below write them
@@ -29,7 +31,7 @@ async function start(hooks: Readonly<Record<string, string>>, { command = 'true'
     return { owner, name, path, runs: programs.includes(title) ? 'program' : 'sourced' }
   })
   const handover = join(folder, 'handover')
-  const script = hookScript({ hooks: made.toReversed(), command, bash, handover })
+  const script = hookScript({ hooks: made.toReversed(), command, bash, handover, changes: changes ?? join(folder, 'changes') })
   return { ...(await tryCommand(script, { env: { PATH: process.env['PATH'] ?? '', ...env }, graceMs })), handover }
 }
 
@@ -73,6 +75,33 @@ describe('the order', () => {
 
   it.each(['repository post-command', 'repository pre-exit', 'agent pre-exit'])('fails a job that passed when its %s fails', async (title) => {
     expect(await run({ 'agent pre-exit': 'true', [title]: 'false' })).toMatchObject({ exitStatus: 1 })
+  })
+})
+
+describe('what kedge env leaves', () => {
+  /** As `kedge env` writes it, from a hook or command that knows its place beside the handover. */
+  const record = (...records: readonly string[]) => records.map((one) => `printf '%s\\0' ${shellWord(one)} >>"$CHANGES"; `).join('')
+
+  it('by a hook, a program or the command is there in the phases that come, over what they exported', async () => {
+    const changes = join(await ownFolder(), 'changes')
+    const show = 'echo "${A-none} ${B-none} ${C-none}"'
+    const { printed, exitStatus } = await run({
+      'agent environment': `${record('A=of env', 'A=$(echo last)')}export A=exported; ${show}`,
+      'repository pre-command': `${show}; ${record('B=1\n2', 'C')}`,
+      'repository post-command': show,
+      'agent pre-exit': show,
+    }, { env: { CHANGES: changes, C: 'here' }, command: `${show}; ${record('B=of the command')}`, changes })
+    expect(said(printed)).toEqual(['exported none here', '$(echo last) none here', '$(echo last) 1', '2 none', '$(echo last) of the command none', '$(echo last) of the command none'])
+    expect(exitStatus).toBe(0)
+    expect(readFileSync(changes, 'utf8')).toBe('')
+  })
+
+  it('is never evaluated, and what is no name, is the script\'s own, or is not ended counts for nothing', async () => {
+    const changes = join(await ownFolder(), 'changes')
+    const hostile = ['A[$(touch "$CHANGES.ran")]=1', 'A[$(touch "$CHANGES.ran")]', '=x', '', '1=x', '__kedge_status=9', 'KEDGE_ATTEMPT=J9-9-9.9', 'SHELLOPTS=x', '; exit 7', 'GOOD=yes']
+    const { printed, exitStatus } = await run({ 'agent environment': `${record(...hostile)}printf 'GOOD=not ended' >>"$CHANGES"` }, { env: { CHANGES: changes }, command: 'echo "$GOOD $KEDGE_ATTEMPT"; ls "$CHANGES".*', changes })
+    expect(said(printed)[0]).toMatch(/^yes J(?!9-)/)
+    expect(exitStatus).toBe(2) // of ls: nothing ran
   })
 })
 
@@ -138,7 +167,7 @@ describe('plugins', () => {
       if (plugin === 'agent') return { owner: 'agent', name, path, runs: 'sourced' }
       return { owner: 'plugin', name, path, runs: 'sourced', plugin: { name: plugin, env: { BUILDKITE_PLUGIN_NAME: plugin.toUpperCase(), [`BUILDKITE_PLUGIN_${plugin.toUpperCase()}_SAYS`]: `it's ${plugin}` } } }
     })
-    const running = await tryCommand(hookScript({ hooks: made, command, bash, handover: join(folder, 'handover') }))
+    const running = await tryCommand(hookScript({ hooks: made, command, bash, handover: join(folder, 'handover'), changes: join(folder, 'changes') }))
     const { exitStatus } = await running.ended
     return { printed: running.printed(), exitStatus }
   }

@@ -7,6 +7,7 @@ import { testTools } from './loop/health.ts'
 import type { Machine } from './machine.ts'
 import { nodeProcesses } from './node-platform.ts'
 import type { Platform } from './platform.ts'
+import { projectCaches, type ProjectCaches } from './project-caches.ts'
 import { findShell, startCommand } from './runner/command.ts'
 import { jobEnvironment } from './runner/environment.ts'
 import { hookScript } from './runner/hook-script.ts'
@@ -36,6 +37,8 @@ export interface NodeMachineOptions {
   readonly self: readonly [string, ...string[]]
   /** The agent process's own, from the entry file: what programs are found by, and what of it a build may see. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Absolute: for what projects keep between builds; null: in the state folder. */
+  readonly cacheFolder: string | null
   /** Folder with the hooks of the agent's owner; null without any. */
   readonly hooksFolder: string | null
   prepareCheckout(request: CheckoutRequest): Promise<{ readonly folder: string; readonly commit: string }>
@@ -50,11 +53,12 @@ export interface PluginsRequest {
   readonly signal: AbortSignal
 }
 
-export function nodeMachine({ platform, stateFolder, url, self, environment, hooksFolder, prepareCheckout, preparePlugins }: NodeMachineOptions): Machine {
+export function nodeMachine({ platform, stateFolder, url, self, environment, cacheFolder, hooksFolder, prepareCheckout, preparePlugins }: NodeMachineOptions): Machine {
   const { clock, disk } = platform
   const folders = slotFolders(join(stateFolder, 'slots'), disk)
   const tools = join(stateFolder, 'bin')
   const locks = join(stateFolder, 'locks')
+  let caches: ProjectCaches | null = null
   /** From when a job was prepared to when its command starts. */
   const pluginsOf = new WeakMap<JobSpec, readonly PluginFolder[]>()
 
@@ -86,14 +90,20 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, hoo
     startCommand: ({ spec, attempt, token, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
       placeTools(tools, self)
       const text = whatToRun(spec, folder)
-      const local = { envChanges: ownFile(join(stateFolder, 'hooks'), `${slot}.env`), locks }
+      // Two agents may be given one folder: each has its own in it, as it does not know what runs at the other.
+      caches ??= projectCaches({ folder: cacheFolder === null ? join(stateFolder, 'caches') : join(cacheFolder, agent.id), clock })
+      const local = { envChanges: ownFile(join(stateFolder, 'hooks'), `${slot}.env`), locks, cache: caches.pathOf(spec.project) }
       const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, local, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
       const plugins = pluginsOf.get(spec)
       if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
       const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })
       const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(join(stateFolder, 'hooks'), String(slot)), changes: local.envChanges })
       const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
-      void command.ended.catch(() => undefined).finally(() => releaseLocksOf(locks, attempt))
+      const left = caches.enter(spec.project)
+      void command.ended.catch(() => undefined).finally(() => {
+        releaseLocksOf(locks, attempt)
+        left()
+      })
       // Afterwards as empty as before, off the way of the result and of the next job.
       if (spec.checkout === null) void command.ended.finally(() => folders.empty(slot)).catch(() => undefined) // whoever needs it empty hears of the failure then
       return command

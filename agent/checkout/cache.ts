@@ -54,7 +54,7 @@ async function list(folder: string): Promise<readonly string[]> {
 }
 
 /** What each takes on the disk. By `du`, as it is beside builds, and to ask for each file from here would take ten times the time. */
-function sizes(places: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+export function sizes(places: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
   if (places.length === 0) return Promise.resolve(new Map())
   return new Promise((resolve, reject) => {
     execFile('du', ['-sk', '--', ...places], { signal, maxBuffer: Infinity }, (error, output) => {

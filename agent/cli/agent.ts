@@ -3,7 +3,7 @@
  * lets it finish what runs, the second hands that back, the third ends it at once [C14].
  */
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { coordinatorUrl, DEFAULT_URL, firstOf, folderThere, plainToken, present, readSettings, stateFolder, timeScale, tokenFrom, wholeNumber, type FileSettings, type Given } from './settings.ts'
@@ -20,6 +20,7 @@ export interface AgentFlags {
   readonly tag?: readonly string[]
   readonly state?: string
   readonly hooksPath?: string
+  readonly cachePath?: string
   /** Commander's way to say `--no-plugins`. */
   readonly plugins?: boolean
   /** Commander's way to say `--no-doorbell`. */
@@ -41,6 +42,7 @@ export function registerAgent(program: Command, surroundings: Surroundings): voi
     .option('--tag <k=v>', 'a tag that jobs can ask for; may be repeated', (value: string, all: string[] | undefined) => [...(all ?? []), value])
     .option('--state <folder>', 'identity and unsent results (default ~/.kedge/agent)')
     .option('--hooks-path <folder>', "your own hooks for each job (KEDGE_HOOKS_PATH; default none)")
+    .option('--cache-path <folder>', 'what projects keep between builds (KEDGE_CACHE_PATH; default in the state folder)')
     .option('--no-plugins', 'refuse steps that have plugins')
     .option('--no-doorbell', 'ask for work at intervals only, without a socket')
     .option('--config <file>', 'settings by the names of these flags (default kedge.json, if there is one)')
@@ -67,6 +69,7 @@ export async function agentSettings(flags: AgentFlags, surroundings: Surrounding
     queue: fitting(given('queue', 'KEDGE_QUEUE', 'default'), offer.shape.queue, 'must be 1 to 64 letters, digits, "_", "." or "-", and begin with a letter or digit'),
     tags,
     stateFolder: stateFolder(flags.state ?? present(environment['KEDGE_STATE']) ?? file.state, 'agent', surroundings),
+    cacheFolder: cacheFolder(flags.cachePath ?? present(environment['KEDGE_CACHE_PATH']) ?? file.cache_path, surroundings),
     hooksFolder: hooks(flags, file, surroundings),
     plugins: flags.plugins !== false && (file.plugins ?? true),
     doorbell: flags.doorbell && (file.doorbell ?? true),
@@ -114,7 +117,7 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
     endGroup,
   })
   const preparePlugins = createPlugins({ folder: join(config.stateFolder, 'plugins'), environment, machine: git, endGroup })
-  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, hooksFolder: config.hooksFolder, prepareCheckout, preparePlugins: config.plugins ? preparePlugins : null })
+  const machine = nodeMachine({ platform, stateFolder: config.stateFolder, url: config.url, self: surroundings.self, environment, cacheFolder: config.cacheFolder, hooksFolder: config.hooksFolder, prepareCheckout, preparePlugins: config.plugins ? preparePlugins : null })
   const agent = startAgent(config, platform, { line: say('line'), waiting: say('waiting') }, machine)
   const stop = (times: number) => {
     for (let i = 0; i < times; i++) agent.stop()
@@ -122,6 +125,10 @@ async function runAgent(flags: AgentFlags, surroundings: Surroundings): Promise<
   surroundings.onStop(() => stop(1))
   surroundings.onParent((message) => stop(message === 'stop' ? 2 : 3)) // gone: nobody is left to hand anything to
   return (await agent.ended) as ExitCode // 0, 1, 2 or 5: see `Agent.ended`
+}
+
+function cacheFolder(given: string | undefined, { folder }: Surroundings): string | null {
+  return given === undefined ? null : resolve(folder, given)
 }
 
 function commaList(text: string | undefined): readonly string[] | undefined {

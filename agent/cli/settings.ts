@@ -11,7 +11,7 @@ import { EXIT, Failure, type Surroundings } from './output.ts'
 export const DEFAULT_URL = 'http://127.0.0.1:8787'
 
 /** What kedge.json may hold, by the names of the flags. */
-const FILE_KEYS = { url: 'text', token: 'text', token_file: 'text', name: 'text', slots: 'number', queue: 'text', tags: 'texts', state: 'text', hooks_path: 'text', plugins: 'yes-or-no', doorbell: 'yes-or-no' } as const
+const FILE_KEYS = { url: 'text', token: 'text', token_file: 'text', name: 'text', slots: 'number', queue: 'text', tags: 'texts', state: 'text', hooks_path: 'text', cache_path: 'text', plugins: 'yes-or-no', doorbell: 'yes-or-no' } as const
 
 export interface FileSettings {
   readonly url?: string
@@ -23,6 +23,7 @@ export interface FileSettings {
   readonly tags?: readonly string[]
   readonly state?: string
   readonly hooks_path?: string
+  readonly cache_path?: string
   readonly plugins?: boolean
   readonly doorbell?: boolean
 }

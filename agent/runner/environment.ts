@@ -23,8 +23,8 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface JobEnvironmentRequest extends BuildkiteEnvironmentRequest {
   readonly attempt: AttemptId
-  /** What this machine keeps for the job: the file of `kedge env`, the folder of `kedge lock`. */
-  readonly local: { readonly envChanges: string; readonly locks: string }
+  /** What this machine keeps for the job: the file of `kedge env`, the folders of `kedge lock` and of the project's cache. */
+  readonly local: { readonly envChanges: string; readonly locks: string; readonly cache: string }
   /** The agent process's own, handed in by the entry file. */
   readonly ownEnvironment: Readonly<Record<string, string | undefined>>
 }
@@ -67,6 +67,7 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
     KEDGE_WORKSPACE: folders.workspace,
     KEDGE_ENV_CHANGES: local.envChanges,
     KEDGE_LOCKS: local.locks,
+    KEDGE_CACHE_DIR: local.cache,
   }
 }
 

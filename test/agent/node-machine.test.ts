@@ -23,6 +23,7 @@ beforeEach(async () => {
     url: fake.url,
     self: [process.execPath, 'kedge.mjs'],
     environment: { PATH: process.env['PATH'], HOME: folder, KEDGE_REGISTRATION_TOKEN: 'kdg_reg_test' },
+    cacheFolder: null,
     hooksFolder: null,
     preparePlugins: null,
     prepareCheckout: async ({ slot, project }) => {

@@ -137,7 +137,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
       if (isTaken) health.suspect('another process has taken its state folder') // until that one has spoken, which ends this one's claim to anything
       return isTaken
     },
-    openLog: async (assignment) => logs.open(assignment),
+    openLog: async (assignment) => logs.open(assignment, machine.redactions?.(slot)),
     prepare: (spec, attempt, log, signal) => machine.prepare({ spec, attempt, slot, log, signal }),
     startCommand: (request) => machine.startCommand({ ...request, slot, agent: { id: state.agentId, name: config.name } }),
     note: (text) => terminal.line(text),

@@ -9,7 +9,7 @@
  */
 import type { AttemptId } from '../schema/job.ts'
 import type { Assignment } from '../schema/sync.ts'
-import { createMask } from './log/mask.ts'
+import { createGrowingMask } from './log/mask.ts'
 import { jobTokenOf } from './runner/job-token.ts'
 import type { LogEnd } from './log/measure.ts'
 import { createUploader, type Uploader } from './log/upload.ts'
@@ -37,7 +37,8 @@ export interface AttemptLogsOptions {
 }
 
 export interface AttemptLogs {
-  open(assignment: Assignment): AttemptLog
+  /** `added` is asked for what the job wants to be hidden, each time before anything is let go. */
+  open(assignment: Assignment, added?: () => readonly string[]): AttemptLog
   /** Goes on with those of an earlier boot, in this order. */
   resume(attempts: readonly AttemptId[]): void
   watch(attempt: AttemptId): void
@@ -156,8 +157,8 @@ export function createAttemptLogs({ spool, platform: { disk, network, clock }, u
   }
 
   return {
-    open: ({ attempt, token }) => {
-      const writer = openLog(spool.logPath(attempt), { mask: createMask([...secrets, token, jobTokenOf(token)]), disk, limits })
+    open: ({ attempt, token }, added = () => []) => {
+      const writer = openLog(spool.logPath(attempt), { mask: createGrowingMask([...secrets, token, jobTokenOf(token)], added), disk, limits })
       let parcel: Parcel | null = null // not before there is a byte: a silent job costs nothing
       let bytes = 0
       writer.onGrowth((grown) => {

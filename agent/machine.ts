@@ -40,5 +40,7 @@ export interface Machine {
   killLeftovers(agent: AgentId, attempts: readonly { readonly attempt: AttemptId; readonly process: StartedProcess | null }[]): Promise<readonly { readonly attempt: AttemptId; readonly survivors: readonly string[] }[]>
   /** The folder to run in, as clean as a fresh one. Throws an error with a `code` and a sentence. */
   prepare(request: PrepareRequest): Promise<{ readonly folder: string; readonly commit: string | null }>
+  /** At the begin of an attempt: what it will want to be hidden in its log. Asked before any byte of that is let go, it answers with what is new; absent: jobs here cannot say. */
+  redactions?(slot: number): () => readonly string[]
   startCommand(request: CommandRequest): RunningCommand | Promise<RunningCommand>
 }

@@ -1,5 +1,5 @@
 /** The real machine under an agent (`machine.ts`), for entry files only: folders, checkouts, shells and their processes. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { arch, hostname, platform as osName } from 'node:os'
 import { join } from 'node:path'
 import type { JobSpec } from '../schema/sync.ts'
@@ -17,6 +17,7 @@ import { jobTokenOf } from './runner/job-token.ts'
 import { placeTools } from './runner/job-tools.ts'
 import { pluginEnvironment, pluginName } from './runner/plugin-environment.ts'
 import { killLeftovers } from './runner/process-tree.ts'
+import { newRedactions } from './runner/redactions.ts'
 import { whatToRun } from './runner/what-to-run.ts'
 import { slotFolders } from './slot-folder.ts'
 
@@ -58,6 +59,7 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, cac
   const folders = slotFolders(join(stateFolder, 'slots'), disk)
   const tools = join(stateFolder, 'bin')
   const locks = join(stateFolder, 'locks')
+  const handed = join(stateFolder, 'hooks')
   let caches: ProjectCaches | null = null
   /** From when a job was prepared to when its command starts. */
   const pluginsOf = new WeakMap<JobSpec, readonly PluginFolder[]>()
@@ -87,17 +89,18 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, cac
       pluginsOf.set(spec, await pluginFolders(spec, { checkout: spec.checkout === null ? null : prepared.folder, log, signal }))
       return prepared
     },
+    redactions: (slot) => newRedactions(ownFile(handed, `${slot}.redactions`)),
     startCommand: ({ spec, attempt, token, slot, agent, folder, commit, timeoutMs, graceMs, output }) => {
       placeTools(tools, self)
       const text = whatToRun(spec, folder)
       // Two agents may be given one folder: each has its own in it, as it does not know what runs at the other.
       caches ??= projectCaches({ folder: cacheFolder === null ? join(stateFolder, 'caches') : join(cacheFolder, agent.id), clock })
-      const local = { envChanges: ownFile(join(stateFolder, 'hooks'), `${slot}.env`), locks, cache: caches.pathOf(spec.project) }
+      const local = { envChanges: ownFile(handed, `${slot}.env`), redactions: join(handed, `${slot}.redactions`), locks, cache: caches.pathOf(spec.project) }
       const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, local, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
       const plugins = pluginsOf.get(spec)
       if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
       const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })
-      const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(join(stateFolder, 'hooks'), String(slot)), changes: local.envChanges })
+      const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(handed, String(slot)), changes: local.envChanges })
       const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
       const left = caches.enter(spec.project)
       void command.ended.catch(() => undefined).finally(() => {
@@ -122,6 +125,7 @@ function bashFor(env: Readonly<Record<string, string>>): string {
 function ownFile(folder: string, name: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const path = join(folder, name)
-  writeFileSync(path, '', { mode: 0o600 })
+  rmSync(path, { recursive: true, force: true }) // whatever the last job made of it
+  writeFileSync(path, '', { mode: 0o600, flag: 'wx' })
   return path
 }

@@ -6,7 +6,7 @@
  * What one would get wrong: a folder goes by one rename and only then bit by bit, so a job finds its cache whole or
  * empty; and that of a project whose job runs stays, whatever it takes.
  */
-import { mkdirSync, readdirSync, renameSync, statSync, utimesSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sizes } from './checkout/cache.ts'
@@ -89,6 +89,8 @@ export function projectCaches({ folder, clock, limits = CACHE_LIMITS }: ProjectC
     pathOf: (project) => {
       if (!PROJECT.test(project)) throw new Error(`cannot keep a cache for the project ${JSON.stringify(project)}: that is no slug.`)
       const path = join(folder, project)
+      // A job may have put something else in its place; the next is to have a folder all the same.
+      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(path)
       mkdirSync(path, { recursive: true, mode: 0o700 })
       return path
     },

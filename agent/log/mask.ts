@@ -13,6 +13,26 @@ export interface Mask {
   push(chunk: Uint8Array): Uint8Array
   /** What was held back and turned out to be no secret. */
   end(): Uint8Array
+  /** One that hides these too from here on, in the place of this one; what this one held back goes over to it. */
+  also(secrets: readonly string[]): Mask
+}
+
+/** Asks `added` before it lets anything go, and hides from then on what that answers. */
+export function createGrowingMask(secrets: readonly string[], added: () => readonly string[]): Mask {
+  let mask = createMask(secrets)
+  const growing: Mask = {
+    push: (chunk) => {
+      const more = added()
+      if (more.length > 0) mask = mask.also(more)
+      return mask.push(chunk)
+    },
+    end: () => mask.end(),
+    also: (more) => {
+      mask = mask.also(more)
+      return growing
+    },
+  }
+  return growing
 }
 
 export const MASKED = '***'
@@ -21,16 +41,22 @@ const NOTHING = new Uint8Array(0)
 
 export function createMask(secrets: readonly string[]): Mask {
   const patterns = secretVariants(secrets)
-  if (patterns.length === 0) return { push: (chunk) => chunk, end: () => NOTHING }
+  if (patterns.length === 0) return { push: (chunk) => chunk, end: () => NOTHING, also: createMask }
   return createScanner(patterns)
 }
 
-function createScanner(patterns: readonly Uint8Array[]): Mask {
+/** What is not decided yet, as a scanner with more patterns takes it over. */
+interface Undecided {
+  readonly held: Buffer
+  readonly reach: number
+}
+
+function createScanner(patterns: readonly Uint8Array[], before: Undecided = { held: Buffer.alloc(0), reach: -1 }): Mask {
   const mark = Buffer.from(MASKED)
   const finder = createFinder(patterns)
-  let held: Buffer = Buffer.alloc(0)
+  let { held } = before
   /** How far a mark that was already shown reaches beyond what was decided: 0 touches the next byte, -1 is no mark. */
-  let reach = -1
+  let { reach } = before
 
   const scan = (bytes: Buffer, isLast: boolean): Uint8Array => {
     const shown: Uint8Array[] = []
@@ -64,6 +90,7 @@ function createScanner(patterns: readonly Uint8Array[]): Mask {
       return scan(held.byteLength === 0 ? fresh : Buffer.concat([held, fresh]), false)
     },
     end: () => scan(held, true),
+    also: (secrets) => createScanner([...patterns, ...secretVariants(secrets)], { held, reach }),
   }
 }
 

@@ -23,8 +23,8 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface JobEnvironmentRequest extends BuildkiteEnvironmentRequest {
   readonly attempt: AttemptId
-  /** What this machine keeps for the job: the file of `kedge env`, the folders of `kedge lock` and of the project's cache. */
-  readonly local: { readonly envChanges: string; readonly locks: string; readonly cache: string }
+  /** What this machine keeps for the job: the files of `kedge env` and `kedge redactor`, the folders of `kedge lock` and of the project's cache. */
+  readonly local: { readonly envChanges: string; readonly redactions: string; readonly locks: string; readonly cache: string }
   /** The agent process's own, handed in by the entry file. */
   readonly ownEnvironment: Readonly<Record<string, string | undefined>>
 }
@@ -66,6 +66,7 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
     KEDGE_BRANCH: spec.checkout?.branch ?? '',
     KEDGE_WORKSPACE: folders.workspace,
     KEDGE_ENV_CHANGES: local.envChanges,
+    KEDGE_REDACTIONS: local.redactions,
     KEDGE_LOCKS: local.locks,
     KEDGE_CACHE_DIR: local.cache,
   }

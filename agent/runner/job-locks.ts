@@ -8,7 +8,7 @@
  * which fails where another is. Work that was done once (`done`) is remembered until the agent stops.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { parseJson } from '../../schema/parse-json.ts'
@@ -50,8 +50,8 @@ export function releaseLocksOf(folder: string, attempt: string): void {
   try {
     for (const name of readdirSync(folder)) {
       const path = join(folder, name)
-      const lock = readLock(path)
-      if (lock === null || (lock.attempt === attempt && lock.state !== DONE)) rmSync(path, { force: true })
+      const lock = isReadable(path) ? readLock(path) : null
+      if (lock === null || (lock.attempt === attempt && lock.state !== DONE)) rmSync(path, { recursive: true, force: true })
     }
   } catch {
     // No folder: no job has run here. A disk that fails keeps what the next start takes away.
@@ -76,6 +76,15 @@ function writeAside(folder: string, lock: HeldLock): string {
   writeFileSync(path, JSON.stringify(lock), { mode: 0o600 })
   return path
 }
+
+/** A job may have put anything there, and the agent must not wait for it. */
+function isReadable(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  return found !== undefined && found.isFile() && found.size <= LARGEST
+}
+
+/** Of a lock with a key of the greatest length. */
+const LARGEST = 16 * 1024
 
 function readLock(path: string): HeldLock | null {
   try {

@@ -1,5 +1,5 @@
 /** What projects keep between builds, on a real disk. */
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { projectCaches, type CacheLimits } from '../../agent/project-caches.ts'
@@ -33,6 +33,17 @@ describe('the cache of a project', () => {
     expect(readdirSync(path)).toEqual(['kept'])
     expect(all.pathOf('other')).toBe(join(folder, 'other'))
     expect(readdirSync(join(folder, 'other'))).toEqual([])
+  })
+
+  it('is a folder again where a job put something else', async () => {
+    const { folder, caches: all } = await caches()
+    all.pathOf('app')
+    rmSync(join(folder, 'app'), { recursive: true })
+    symlinkSync('/nowhere', join(folder, 'app'))
+    expect(readdirSync(all.pathOf('app'))).toEqual([])
+    rmSync(join(folder, 'app'), { recursive: true })
+    writeFileSync(join(folder, 'app'), '')
+    expect(readdirSync(all.pathOf('app'))).toEqual([])
   })
 
   it('goes, longest unused first, until all together are as small as they may be', async () => {

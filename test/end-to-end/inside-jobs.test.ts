@@ -32,6 +32,8 @@ ls "$$KEDGE_CACHE_DIR"
 buildkite-agent env set FROM_COMMAND=yes
 kedge env set KEDGE_JOB_TOKEN=x || echo "refused: $$?"
 kedge secret get x || echo "secret: $$?"
+printf open-sesame | kedge redactor add
+echo "hidden: open-sesame"
 kedge annotate --scope job --style error "of $$BUILDKITE_PARALLEL_JOB"
 `
   const pipeline = { steps: [{ label: 'Work', parallelism: 2, command: work }, { wait: null }, { label: 'Tell', command: "printf '# Done\\n' | kedge annotate --style success --context result --priority 10; kedge annotation remove --context nothing" }] }
@@ -50,7 +52,7 @@ kedge annotate --scope job --style error "of $$BUILDKITE_PARALLEL_JOB"
   ])
   for (const { id } of build.jobs.filter(({ parallel }) => parallel !== null)) {
     const log = await (await people.ask('GET', `/api/v1/jobs/${id}/log`)).text()
-    for (const line of ['hook: two words, two words, <gone>, /', 'Added:\n+ FROM_COMMAND\n', 'refused: 2', 'secret: 1', 'at exit: yes', 'prepared-by-1\n']) expect(log).toContain(line)
+    for (const line of ['hook: two words, two words, <gone>, /', 'Added:\n+ FROM_COMMAND\n', 'refused: 2', 'secret: 1', 'hidden: ***', 'at exit: yes', 'prepared-by-1\n']) expect(log).toContain(line)
   }
   const later = await project.build({ branch: 'main', command: 'ls "$KEDGE_CACHE_DIR"', agents: { queue } })
   await later.over()

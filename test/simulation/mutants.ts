@@ -121,7 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a finish does not kick', rule: 'C8', file: HOLDINGS, from: '    parts.kick()\n    if (attempts.size === 0)', to: '    if (attempts.size === 0)', profile: 'calm' },
   { name: 'no self-fence', rule: 'C16.2', file: 'agent/agent.ts', from: "fence: () => holdings.stop('self_fence'", to: "fence: () => void ((..._: unknown[]) => undefined)('self_fence'", profile: 'partitions' },
   { name: 'a superseded process goes on', rule: 'C1.5', file: 'agent/agent.ts', from: "superseded: () => holdings.stop('superseded'),", to: 'superseded: () => undefined,', profile: 'copies' },
-  { name: 'secrets are printed as they are', rule: 'C12.4', file: 'agent/attempt-logs.ts', from: 'mask: createMask([...secrets, token, jobTokenOf(token)])', to: 'mask: createMask([])', profile: 'calm' },
+  { name: 'secrets are printed as they are', rule: 'C12.4', file: 'agent/attempt-logs.ts', from: 'mask: createGrowingMask([...secrets, token, jobTokenOf(token)], added)', to: 'mask: createGrowingMask([], added)', profile: 'calm' },
   { name: 'a draining agent takes work', rule: 'C14', file: HOLDINGS, from: '    if (isClosed) {', to: '    if (false) {', profile: 'stopping' },
 
   // Logs.

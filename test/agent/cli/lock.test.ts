@@ -1,5 +1,6 @@
 /** `kedge lock`, as scripts of several jobs meet it on one agent. */
-import { existsSync, readdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { acquireLock, doneOnce, doOnce, releaseLock, showLock } from '../../../agent/cli/lock-calls.ts'
@@ -117,6 +118,10 @@ describe('a job that ends', () => {
     await doOnce('finished', {}, other.around)
     expect(other.last()).toBe('done')
     expect(await failureOf(() => acquireLock('of another', { lockWaitTimeout: '1ms' }, one.around))).toBeInstanceOf(Failure)
+    mkdirSync(join(folder, 'a folder of a job', 'within'), { recursive: true })
+    execFileSync('mkfifo', [join(folder, 'a pipe of a job')])
+    releaseLocksOf(folder, 'J1-1-9.1')
+    expect(readdirSync(folder).filter((name) => name.includes(' '))).toEqual([])
     forgetLocks(folder)
     expect(existsSync(folder)).toBe(false)
     releaseLocksOf(folder, 'J1-1-1.1')

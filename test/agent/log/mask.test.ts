@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createMask, MASKED } from '../../../agent/log/mask.ts'
+import { createGrowingMask, createMask, MASKED } from '../../../agent/log/mask.ts'
 
 /** The masked text, fed in pieces cut at these places. */
 function mask(secrets: readonly string[], text: string | Buffer, cuts: readonly number[] = []): string {
@@ -120,5 +120,32 @@ describe('for any secrets and any output', () => {
         expect(mask(['zzzzzzzzzz'], Buffer.from(bytes), cuts)).toBe(Buffer.from(bytes).toString('latin1'))
       }),
     )
+  })
+})
+
+describe('a mask that grows', () => {
+  test('hides what was added from there on, and still what it hid before', () => {
+    const added: string[][] = []
+    const mask = createGrowingMask(['hunter22'], () => added.shift() ?? [])
+    const push = (text: string) => Buffer.from(mask.push(Buffer.from(text))).toString()
+    added.push([])
+    expect(push('hunter22 sesame! ')).toBe(`${MASKED} sesame! `)
+    added.push(['sesame!', 'x'])
+    expect(push('hunter22 sesame! x ')).toBe(`${MASKED} ${MASKED} x `)
+    expect(push('ses') + push('ame! hun') + push('ter22')).toBe(`${MASKED} ${MASKED}`)
+    expect(Buffer.from(mask.end()).toString()).toBe('')
+  })
+
+  test('loses nothing of what was held back when it grew', () => {
+    for (let cut = 0; cut <= 20; cut += 1) {
+      for (const secrets of [[], ['hunter22']]) {
+        const added = [[], ['sesame!', 'hunter22']]
+        const mask = createGrowingMask(secrets, () => added.shift() ?? [])
+        const text = 'a hunter2 b hunter22'
+        const all = Buffer.concat([mask.push(Buffer.from(text.slice(0, cut))), mask.push(Buffer.from(text.slice(cut))), mask.end()].map((part) => Buffer.from(part))).toString()
+        const isHidden = secrets.length > 0 || cut <= 12
+        expect(all).toBe(isHidden ? `a hunter2 b ${MASKED}` : text)
+      }
+    }
   })
 })

@@ -11,7 +11,7 @@ const spec: JobSpec = {
 function environment(env: Record<string, string> = {}, rest: Partial<JobEnvironmentRequest> = {}): Record<string, string> {
   return jobEnvironment({
     spec: { ...spec, env }, attempt: attemptId({ project: 1, build: 82, n: 1, fence: 3 }), agent: { id: 'a_00000000000000000001' as AgentId, name: 'box' },
-    folders: { workspace: '/w', tools: '/state/bin' }, local: { envChanges: '/state/hooks/1.env', locks: '/state/locks', cache: '/state/cache/app' }, command: 'make', access: { url: 'https://ci.example', token: 'kdg_job_x' }, commit: '3f2a', ownEnvironment: {}, ...rest,
+    folders: { workspace: '/w', tools: '/state/bin' }, local: { envChanges: '/state/hooks/1.env', redactions: '/state/hooks/1.redactions', locks: '/state/locks', cache: '/state/cache/app' }, command: 'make', access: { url: 'https://ci.example', token: 'kdg_job_x' }, commit: '3f2a', ownEnvironment: {}, ...rest,
   })
 }
 
@@ -21,7 +21,7 @@ it('says which attempt of what this is', () => {
     PATH: '/state/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', CI: 'true', KEDGE: 'true', GIT_TERMINAL_PROMPT: '0',
     KEDGE_ATTEMPT: 'J1-82-1.3', KEDGE_AGENT_ID: 'a_00000000000000000001', KEDGE_AGENT_NAME: 'box', KEDGE_JOB_ID: 'J1-82-1', KEDGE_FENCE: '3', KEDGE_PROJECT: 'app',
     KEDGE_BUILD_NUMBER: '82', KEDGE_BUILD_URL: 'https://ci.example/projects/app/builds/82', KEDGE_COMMIT: '3f2a', KEDGE_BRANCH: 'main', KEDGE_WORKSPACE: '/w',
-    KEDGE_URL: 'https://ci.example', KEDGE_JOB_TOKEN: 'kdg_job_x', KEDGE_ENV_CHANGES: '/state/hooks/1.env', KEDGE_LOCKS: '/state/locks', KEDGE_CACHE_DIR: '/state/cache/app',
+    KEDGE_URL: 'https://ci.example', KEDGE_JOB_TOKEN: 'kdg_job_x', KEDGE_ENV_CHANGES: '/state/hooks/1.env', KEDGE_REDACTIONS: '/state/hooks/1.redactions', KEDGE_LOCKS: '/state/locks', KEDGE_CACHE_DIR: '/state/cache/app',
   })
 })
 

@@ -1,11 +1,12 @@
 /**
- * Markdown of a build's jobs to HTML. It is hostile: HTML in it is text, links lead only where a click may safely go,
+ * Markdown of a build's jobs to HTML. It is hostile: HTML in it is text, but for four bare tags, links lead only where a click may safely go,
  * and nothing is loaded from anywhere, since a picture would tell its owner who looks at the build. What comes out has
- * no attribute but `href`, `rel`, `title`, `class` and `start`, which a body fills with escaped text; the page's
+ * no attribute but `href`, `rel`, `title`, `class`, `start` and `open`, which a body fills with escaped text; the page's
  * Content-Security-Policy stands behind that.
  */
 import MarkdownIt, { type Env, type MarkdownIt as Markdown } from 'markdown-it'
 import { createAnsi } from './ansi.ts'
+import { readSomeTags } from './markdown-tags.ts'
 
 /** As HTML that may stand anywhere in a page. */
 export function renderMarkdown(text: string): string {
@@ -18,6 +19,7 @@ let renderer: Markdown | null = null
 function createRenderer(): Markdown {
   const markdown = new MarkdownIt('default', { html: false, linkify: true })
   markdown.validateLink = isSafe
+  readSomeTags(markdown)
   const { rules } = markdown.renderer
 
   rules['link_open'] = (tokens, index, options, env, self) => {

@@ -79,7 +79,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .as-info{--side:var(--going)}.as-success{--side:var(--good)}.as-warning{--side:var(--held);background:var(--held-ground)}.as-error{--side:var(--bad);background:var(--bad-ground)}
 .annotation>*{margin:0}.annotation>*+*{margin-top:8px}.annotation :is(h3,h4,h5,h6){margin:0;font-size:15px}.annotation>*+:is(h3,h4,h5,h6){margin-top:12px}.annotation :is(ul,ol){margin-bottom:0;padding-left:22px}.annotation ul{list-style:disc}.annotation li>*{margin-top:2px}
 .annotation a{text-decoration:underline}.annotation code{background:var(--code);border-radius:4px;padding:0 4px}.annotation pre{background:var(--code);border-radius:7px;padding:9px 12px;white-space:pre-wrap;font-size:13px}.annotation pre code{background:none;padding:0}
-.annotation blockquote{margin-inline:0;padding-left:11px;border-left:3px solid var(--line-strong)}.annotation hr{border:0;border-top:1px solid var(--line-strong)}
+.annotation blockquote{margin-inline:0;padding-left:11px;border-left:3px solid var(--line-strong)}.annotation summary{cursor:pointer}.annotation details>*+*{margin-top:8px}.annotation hr{border:0;border-top:1px solid var(--line-strong)}
 .annotation table{border-collapse:collapse}.annotation th,.annotation td{border:1px solid var(--line-strong);padding:3px 9px;text-align:left;vertical-align:top}
 .annotation .right{text-align:right}.annotation .center{text-align:center}
 .annotation .term{background:var(--paper);color:var(--ink);font:12.5px/1.5 var(--mono);tab-size:8}

@@ -7,14 +7,14 @@ import { runs } from '../../fuzz/seed.ts'
 
 /** Every tag with its attributes, as an HTML parser would take them. */
 const tagsOf = (html: string) => [...html.matchAll(/<(\/?)([a-z][a-z0-9]*)((?:\s[^<>]*)?)>/gi)].map(([, , name = '', attributes = '']) => ({ name, attributes }))
-const KNOWN = new Set(['p', 'a', 'strong', 'em', 's', 'code', 'pre', 'span', 'ul', 'ol', 'li', 'blockquote', 'hr', 'br', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'h3', 'h4', 'h5', 'h6'])
+const KNOWN = new Set(['p', 'a', 'strong', 'em', 's', 'code', 'pre', 'span', 'ul', 'ol', 'li', 'blockquote', 'hr', 'br', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'h3', 'h4', 'h5', 'h6', 'details', 'summary'])
 
 function isHarmless(html: string): boolean {
   const tags = tagsOf(html)
   if (html.replace(/<\/?[a-z][a-z0-9]*(?:\s+[a-z-]+="[^"<>]*")*\s*\/?>/gi, '').includes('<')) return false // something else than a plain tag
   return tags.every(({ name, attributes }) => {
     const given = [...attributes.matchAll(/([a-z-]+)="([^"]*)"/gi)].map(([, key = '', value = '']) => [key, value] as const)
-    return KNOWN.has(name) && given.every(([key, value]) => (key === 'href' ? /^(?:https?:\/\/|mailto:)/i.test(value) : ['rel', 'title', 'class', 'start'].includes(key)))
+    return KNOWN.has(name) && given.every(([key, value]) => (key === 'href' ? /^(?:https?:\/\/|mailto:)/i.test(value) : ['rel', 'title', 'class', 'start', 'open'].includes(key)))
   })
 }
 
@@ -48,6 +48,19 @@ describe('markdown', () => {
     expect(html).not.toMatch(/href="[^"]*(?:script|data|file|@)/i)
   })
 
+  it('folds what stands between details, and knows code and breaks, as reports for Buildkite have them', () => {
+    expect(renderMarkdown('Failed:\n<details>\n<summary><code>a &lt; b</code> in **x**</summary>\n\n- one<br/>two\n\n<details open><summary>inner</summary>\ntext\n</details>\n</details>\nafter')).toBe(
+      '<p>Failed:</p>\n<details>\n<summary><code>a &lt; b</code> in <strong>x</strong></summary>\n<ul>\n<li>one<br>\ntwo</li>\n</ul>\n<details open="">\n<summary>inner</summary>\n<p>text</p>\n</details>\n</details>\n<p>after</p>\n',
+    )
+  })
+
+  it.each(['<details>\nnever closed', 'text\n</details>', '<details class="x">\na\n</details>', '- <details>\n  a\n\n</details>', '> <details>\n> a\n</details>', '<details>\n```\n</details>\n```\n<script>', '<details><details>\n</details>', '<code onclick="x">a</code><br onclick=x><code><b>a</b></code>'])('leaves no tag open, and takes none with attributes: %j', (text) => {
+    const html = renderMarkdown(text)
+    expect(isHarmless(html)).toBe(true)
+    for (const tag of ['details', 'summary', 'code', 'p', 'ul', 'li', 'blockquote', 'pre']) expect(html.split(`<${tag}>`).length + html.split(`<${tag} `).length - 1).toBe(html.split(`</${tag}>`).length)
+    expect(html).not.toMatch(/<[^>]*(?:onclick|class="x)/)
+  })
+
   it('with pictures loads none: each is a link, or its words within a link', () => {
     expect(renderMarkdown('![chart](https://img.example/a.png)')).toBe('<p><a href="https://img.example/a.png" rel="noopener noreferrer nofollow">chart</a></p>\n')
     expect(renderMarkdown('[![badge](https://img.example/b.svg)](https://ci.example)')).toBe('<p><a href="https://ci.example" rel="noopener noreferrer nofollow">badge</a></p>\n')
@@ -58,7 +71,7 @@ describe('markdown', () => {
   })
 
   it('of any kind is harmless', () => {
-    const parts = fc.constantFrom('<', '>', '"', "'", '&', '[', ']', '(', ')', '!', '`', '```', '```term\n', '\n', '\n\n', '|', '|-|\n', '# ', '- ', '> ', 'javascript:', 'https://a.b/', 'mailto:a@b', 'data:image/png;base64,', '<script>', 'onerror=', '\u001b[31m', '\u001b]8;;', '&#58;', '\\', '*', '_', '~~', '[r]: ', '\0', '\ud800', 'x')
+    const parts = fc.constantFrom('<', '>', '"', "'", '&', '[', ']', '(', ')', '!', '`', '```', '```term\n', '\n', '\n\n', '|', '|-|\n', '# ', '- ', '> ', 'javascript:', 'https://a.b/', 'mailto:a@b', 'data:image/png;base64,', '<script>', 'onerror=', '\u001b[31m', '\u001b]8;;', '\n<details>\n', '\n</details>\n', '<summary>x</summary>', '<code>', '</code>', '<br>', '&#58;', '\\', '*', '_', '~~', '[r]: ', '\0', '\ud800', 'x')
     fc.assert(fc.property(fc.array(parts, { maxLength: 40 }), (all) => isHarmless(renderMarkdown(all.join('')))), runs(2000))
   })
 })

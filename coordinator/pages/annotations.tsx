@@ -9,9 +9,9 @@ import { renderMarkdown } from './markdown.ts'
 
 export const SHOWN = {
   /** Characters of one body; what is longer is cut at a line. */
-  characters: 128 * 1024,
+  characters: 64 * 1024,
   /** Of all on one page together. */
-  charactersTogether: 512 * 1024,
+  charactersTogether: 256 * 1024,
 } as const
 
 /** Names what is shown; another name means that something changed. */

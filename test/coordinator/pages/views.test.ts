@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { AgentsPage } from '../../../coordinator/pages/agents.tsx'
+import { annotationsKey, SHOWN } from '../../../coordinator/pages/annotations.tsx'
 import { answersOf, type AskForm } from '../../../coordinator/pages/ask.tsx'
 import { BuildDetails, select } from '../../../coordinator/pages/build.tsx'
 import { BuildsPage } from '../../../coordinator/pages/builds.tsx'
@@ -35,6 +36,34 @@ describe('every page', () => {
     expect(await builds({ page: { builds: [buildSummary({ message: hostile, branch: hostile, agents: [hostile] })], next_cursor: null } })).not.toContain('<script>alert')
     expect(await build(buildView({ message: hostile, jobs: [jobView({ command: hostile, waiting: { code: 'no_agent', reason: hostile } })] }))).not.toContain('<script>alert')
     expect(String(await AgentsPage({ frame, agents: [agentView({ name: hostile, reason: hostile, tags: [hostile] })], origin: 'x', islands: [] }))).not.toContain('<script>alert')
+  })
+})
+
+describe('annotations', () => {
+  const annotation = (over: Partial<AnnotationView> = {}): AnnotationView => ({ job: null, context: 'c', style: 'info', priority: 3, created_at: '2026-11-24T10:00:00.000Z', updated_at: '2026-11-24T10:00:00.000Z', bytes: 1, body: 'x', ...over })
+  const shown = (annotations: readonly AnnotationView[], job?: string) => build(buildView({ annotations, jobs: [jobView(), jobView({ id: 'J1-7-2' })] }), { annotations, ...(job === undefined ? {} : { job }) })
+
+  it('stand above the jobs, those of a job with it alone', async () => {
+    const html = await shown([annotation({ body: 'of the build' }), annotation({ job: 'J1-7-1', body: 'of one' }), annotation({ job: 'J1-7-2', body: 'of the other' })], 'J1-7-2')
+    expect(html.indexOf('of the build')).toBeLessThan(html.indexOf('class="jobs"'))
+    expect(html.indexOf('of the other')).toBeGreaterThan(html.indexOf('class="jobs"'))
+    expect(html).not.toContain('of one')
+    expect(await build(buildView())).not.toContain('<article')
+  })
+
+  it('that are long are cut, one by one and together, with a link to all of it', async () => {
+    const line = 'word '.repeat(100)
+    const long = `${line}\n\n`.repeat(SHOWN.characters / line.length + 1)
+    const html = await shown(Array.from({ length: 6 }, (_, n) => annotation({ context: `c${n}`, body: long })))
+    expect(html.match(/It is longer than what is shown here/g)).toHaveLength(6)
+    expect(html).toContain('href="/api/v1/projects/shop/builds/7/annotations"')
+    expect(html.length).toBeLessThan(1.3 * SHOWN.charactersTogether)
+  })
+
+  it('have another name as soon as one of them is another', () => {
+    const names = [[annotation()], [annotation({ context: 'd' })], [annotation({ updated_at: '2026-11-24T10:00:00.001Z' })], [annotation(), annotation({ context: 'd' })], [annotation({ style: 'error' })], [annotation({ bytes: 2 })]].map(annotationsKey)
+    expect(new Set(names).size).toBe(names.length)
+    expect(annotationsKey([annotation()])).toBe(names[0])
   })
 })
 

@@ -24,6 +24,16 @@ describe('settings of the agent', () => {
     expect(await agentSettings({ doorbell: true }, around({}, folder))).toMatchObject({ queue: 'gpu' })
   })
 
+  test('the folder of caches is in the state folder unless somebody names one, as seen from where the agent starts', async () => {
+    const folder = await ownFolder()
+    await writeFile(join(folder, 'kedge.json'), '{"cache_path": "file"}')
+    const cacheFolder = async (flags: Partial<AgentFlags>, environment: Record<string, string> = {}, at = folder) => (await agentSettings({ doorbell: true, ...flags }, around(environment, at))).cacheFolder
+    expect(await cacheFolder({}, {}, '/nowhere')).toBeNull()
+    expect(await cacheFolder({ cachePath: 'flag' }, { KEDGE_CACHE_PATH: '/environment' })).toBe(join(folder, 'flag'))
+    expect(await cacheFolder({}, { KEDGE_CACHE_PATH: '/environment' })).toBe('/environment')
+    expect(await cacheFolder({}, { KEDGE_CACHE_PATH: '' })).toBe(join(folder, 'file'))
+  })
+
   test('the folder of hooks is none unless somebody names one, and then it is there', async () => {
     const folder = await ownFolder()
     for (const name of ['flag', 'environment', 'file']) await mkdir(join(folder, name))

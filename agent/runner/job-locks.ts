@@ -51,6 +51,7 @@ export function releaseLocksOf(folder: string, attempt: string): void {
     for (const name of readdirSync(folder)) {
       const path = join(folder, name)
       const lock = isReadable(path) ? readLock(path) : null
+      if (lock === null && name.startsWith(ASIDE)) continue // it may be of another job, which just writes it
       if (lock === null || (lock.attempt === attempt && lock.state !== DONE)) rmSync(path, { recursive: true, force: true })
     }
   } catch {
@@ -66,13 +67,16 @@ export function forgetLocks(folder: string): void {
 export const DOING = 'doing'
 export const DONE = 'done'
 
+/** How the name begins of what is not in its place yet. */
+const ASIDE = '.'
+
 function pathOf(folder: string, key: string): string {
   return join(folder, createHash('sha256').update(key).digest('hex'))
 }
 
 function writeAside(folder: string, lock: HeldLock): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const path = join(folder, `.${randomBytes(8).toString('hex')}`)
+  const path = join(folder, `${ASIDE}${randomBytes(8).toString('hex')}`)
   writeFileSync(path, JSON.stringify(lock), { mode: 0o600 })
   return path
 }

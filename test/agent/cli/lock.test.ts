@@ -1,6 +1,6 @@
 /** `kedge lock`, as scripts of several jobs meet it on one agent. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { acquireLock, doneOnce, doOnce, releaseLock, showLock } from '../../../agent/cli/lock-calls.ts'
@@ -122,6 +122,9 @@ describe('a job that ends', () => {
     execFileSync('mkfifo', [join(folder, 'a pipe of a job')])
     releaseLocksOf(folder, 'J1-1-9.1')
     expect(readdirSync(folder).filter((name) => name.includes(' '))).toEqual([])
+    writeFileSync(join(folder, '.being-written'), '')
+    releaseLocksOf(folder, 'J1-1-9.1')
+    expect(readdirSync(folder)).toContain('.being-written')
     forgetLocks(folder)
     expect(existsSync(folder)).toBe(false)
     releaseLocksOf(folder, 'J1-1-1.1')

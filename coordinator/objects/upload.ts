@@ -11,6 +11,7 @@ import type { Mistake } from '../../schema/pipeline/steps.ts'
 import { contextOf } from '../core/condition-context.ts'
 import type { JobRow, StepRow } from '../core/decision.ts'
 import { expand } from '../core/expand.ts'
+import { circlesAcross } from '../core/upload-circle.ts'
 import { planUpload } from '../core/upload.ts'
 import { pipelineInvalid } from '../pipeline-invalid.ts'
 import * as load from '../store/load.ts'
@@ -71,6 +72,12 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   const expanded = expand({ graph: graph.graph, leftOut: leftOut.leftOut, env, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob })
   if (!expanded.ok) return mistaken(expanded.mistakes)
 
+  const namesKnown = graph.graph.nodes.some(({ waitsForKnown }) => waitsForKnown.length > 0)
+  if (own !== null && namesKnown) {
+    const isLeftOut = (index: number) => (expanded.planned[index]?.skipped ?? null) !== null
+    const circles = circlesAcross(graph.graph, { uploader: own, steps, edges: load.edgesOfBuild(on, job.project, job.build), isLeftOut })
+    if (circles.length > 0) return mistaken(circles)
+  }
   const dependants = own === null ? [] : load.edgesFrom(on, own)
   const plan = planUpload({ build, uploader: job, step: own, steps, dependants, graph: graph.graph, planned: expanded.planned, timeoutS: project.timeoutS, lastJob, before: uploads, now })
   for (const change of plan.changes) event.apply(change)

@@ -384,3 +384,25 @@ it('a first job that is retried by a person uploads the same steps again, and th
   end(UPLOAD)
   expect(c.view(1).state).toBe('passed')
 })
+
+describe('an upload whose step depends on one of the build', () => {
+  it('is refused when that waits for the upload, be it through others', () => {
+    begin([commandStep('generate', { dependsOn: [] }), commandStep('test', { dependsOn: on('generate') }), waitStep('w', { dependsOn: on('test') }), commandStep('deploy', { dependsOn: on('w') })])
+    const generate = attemptOf('generate')
+    for (const key of ['test', 'deploy']) {
+      expect(c.upload(generate, [commandStep('a'), commandStep('b', { dependsOn: on(key) })])).toMatchObject({ ok: false, problem: { code: 'pipeline-invalid', detail: expect.stringMatching(new RegExp(`^steps\\[1\\]\\.depends_on: "${key}" waits for the step that uploads this`)) } })
+    }
+    expect(c.view(1).steps.filter(({ key }) => key === 'a')).toEqual([])
+    expect(c.upload(generate, [commandStep('a', { dependsOn: on('deploy'), if: 'false' })]).ok).toBe(true)
+  })
+
+  it('waits for that when it does not', () => {
+    begin([commandStep('generate', { dependsOn: [] }), commandStep('lint', { dependsOn: [] }), commandStep('test', { dependsOn: on('generate') })])
+    expect(c.upload(attemptOf('generate'), [commandStep('a', { dependsOn: on('lint') })]).ok).toBe(true)
+    end('generate')
+    expect(jobs()).toMatchObject({ a: 'waiting', test: 'waiting' })
+    end('lint')
+    end('a')
+    expect(jobs()).toMatchObject({ test: 'running' })
+  })
+})

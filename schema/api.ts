@@ -126,7 +126,7 @@ export type Scope = 'read' | 'build' | 'admin'
 
 /** A coded reason and its sentence, shown wherever a job that does not run is shown. */
 export interface Waiting {
-  readonly code: 'no_agent' | 'no_agent_online' | 'agents_busy' | 'agents_held_back' | 'next_in_line' | 'assigned' | 'canceling' | 'dependency' | 'block' | 'concurrency'
+  readonly code: 'no_agent' | 'no_agent_online' | 'agents_busy' | 'agents_held_back' | 'next_in_line' | 'assigned' | 'canceling' | 'dependency' | 'block' | 'concurrency' | 'trigger'
   readonly reason: string
 }
 
@@ -190,12 +190,22 @@ export interface BuildSummary {
   readonly agents: readonly string[]
   /** Absolute URL of the build's page. */
   readonly url: string
+  /** The build whose trigger started it; null: a person did. */
+  readonly triggered_from: { readonly project: string; readonly number: number; readonly url: string } | null
+}
+
+/** Another build, as far as one names it. */
+export interface BuildLink {
+  readonly project: string
+  readonly number: number
+  readonly state: BuildState
+  readonly url: string
 }
 
 export interface StepView {
   /** Its number within the build. */
   readonly step: number
-  readonly kind: 'command' | 'wait' | 'block' | 'group'
+  readonly kind: 'command' | 'wait' | 'block' | 'group' | 'trigger'
   readonly key: string | null
   readonly label: string | null
   /** Number of the group that it is in. */
@@ -211,6 +221,8 @@ export interface StepView {
   readonly prompt: string | null
   readonly submit: string | null
   readonly fields: readonly Field[]
+  /** Of a trigger: the builds that it started last, and why none were where they could not be. */
+  readonly trigger: { readonly project: string; readonly async: boolean; readonly builds: readonly BuildLink[]; readonly refused: string | null } | null
   /** Who let it pass, and what was answered, by the keys of the fields. */
   readonly unblocked: { readonly by: string; readonly at: string; readonly answers: Readonly<Record<string, string>> } | null
 }

@@ -145,6 +145,8 @@ export const jobSpec = z.object({
   retries: count.optional(),
   /** In the order in which they act; `source` in full, as `pipeline/steps.ts` has it. The command may be empty then. */
   plugins: z.array(z.object({ source: z.string(), configuration: z.unknown() })).optional(),
+  /** Of a build that a trigger started: the build of that, and where a person sees it. */
+  triggered_from: z.object({ project: z.string(), build: count, url: z.string() }).optional(),
 })
 export type JobSpec = z.infer<typeof jobSpec>
 

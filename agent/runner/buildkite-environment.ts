@@ -3,6 +3,7 @@
  * them. Ids are Kedge's own, but for BUILDKITE_BUILD_ID, which such scripts take for a UUID.
  */
 import { createHash } from 'node:crypto'
+import { buildUuid } from '../../schema/build-uuid.ts'
 import type { AgentId } from '../../schema/job.ts'
 import type { JobSpec } from '../../schema/sync.ts'
 import { pluginList } from './plugin-environment.ts'
@@ -33,7 +34,8 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ac
     BUILDKITE_COMMIT: commit ?? checkout?.commit ?? '',
     BUILDKITE_MESSAGE: spec.message ?? '',
     BUILDKITE_TAG: '',
-    BUILDKITE_SOURCE: 'api',
+    BUILDKITE_SOURCE: spec.triggered_from === undefined ? 'api' : 'trigger_job',
+    ...triggeredFrom(spec),
     BUILDKITE_PULL_REQUEST: 'false',
     BUILDKITE_PULL_REQUEST_BASE_BRANCH: '',
     BUILDKITE_PULL_REQUEST_REPO: '',
@@ -55,9 +57,13 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ac
   }
 }
 
-/** The same for the same text, on every agent; its version says that it is made of something (RFC 9562, 5.8). */
+/** The build whose trigger started this one, as that build's own jobs know it. */
+function triggeredFrom({ triggered_from: from }: JobSpec): Record<string, string> {
+  if (from === undefined) return {}
+  return { BUILDKITE_TRIGGERED_FROM_BUILD_ID: uuidOf(from.url), BUILDKITE_TRIGGERED_FROM_BUILD_NUMBER: String(from.build), BUILDKITE_TRIGGERED_FROM_BUILD_PIPELINE_SLUG: from.project }
+}
+
+/** The same for the same text, on every agent. */
 function uuidOf(text: string): string {
-  const hex = createHash('sha256').update(text).digest('hex')
-  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 0b0011) | 0b1000).toString(16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+  return buildUuid(createHash('sha256').update(text).digest('hex'))
 }

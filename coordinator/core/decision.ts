@@ -5,7 +5,7 @@
  */
 import type { AgentId, AttemptKey, FinalBuildState, JobKey, StoredJobState } from '../../schema/job.ts'
 import type { AnnotationStyle } from '../../schema/job-calls.ts'
-import type { Field, Retry, SoftFail } from '../../schema/pipeline/steps.ts'
+import type { Field, Retry, SoftFail, TriggerStep } from '../../schema/pipeline/steps.ts'
 import type { Offer } from '../../schema/sync.ts'
 
 export interface ProjectRow {
@@ -37,7 +37,7 @@ export interface BuildRow {
   readonly startedAt: number | null
   readonly finishedAt: number | null
   /** The step that started it, of another build; null: a person did. */
-  readonly parent: StepKey | null
+  readonly parent: Parent | null
 }
 
 export interface JobRow extends JobKey {
@@ -87,10 +87,17 @@ export interface StepKey {
   readonly s: number
 }
 
+/** The step that started a build, and how far that is from the build that a person started. */
+export interface Parent extends StepKey {
+  /** 1: a person started the build of the step. */
+  readonly depth: number
+  readonly root: { readonly project: number; readonly build: number }
+}
+
 export interface StepRow extends StepKey {
   /** Sorts as the steps stand in the pipeline. */
   readonly place: string
-  readonly kind: 'command' | 'wait' | 'block' | 'group'
+  readonly kind: 'command' | 'wait' | 'block' | 'group' | 'trigger'
   readonly key: string | null
   readonly label: string | null
   readonly groupStep: number | null
@@ -103,7 +110,7 @@ export interface StepRow extends StepKey {
   /** Its jobs have the numbers from here on; 0 without any. Those that succeeded one of them have others. */
   readonly firstJob: number
   readonly jobs: number
-  /** Jobs of it that are not final. */
+  /** Jobs of it that are not final; of a trigger, builds. */
   readonly openJobs: number
   readonly spec: StoredStep
 }
@@ -122,6 +129,29 @@ export interface StoredStep {
   readonly unblocked: { readonly by: string; readonly at: number; readonly answers: Readonly<Record<string, string>> } | null
   /** Why it was skipped. */
   readonly skipped: string | null
+  /** Of a trigger. */
+  readonly trigger?: StoredTrigger
+}
+
+export interface StoredTrigger {
+  /** The project whose builds it starts. */
+  readonly project: number
+  /** It is done once they are started. */
+  readonly async: boolean
+  readonly build: TriggerStep['build']
+  /** One for each build that it waits for, or starts when it is ready. Those that a retry replaced are not among them. */
+  readonly builds: readonly TriggeredBuild[]
+  /** Each build is told which of them it is, as `parallelism` asked for them. */
+  readonly isParallel: boolean
+  /** Why builds were not started. */
+  readonly refused: string | null
+}
+
+export interface TriggeredBuild {
+  /** Null: not started yet. */
+  readonly number: number | null
+  /** What it came to; null: not over. */
+  readonly outcome: StepOutcome | null
 }
 
 export interface EdgeRow {

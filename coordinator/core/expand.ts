@@ -7,7 +7,9 @@ import type { LeftOut } from '../../schema/pipeline/left-out.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { combinationsOf, withValues } from '../../schema/pipeline/matrix.ts'
 import type { CommandStep, Mistake, Step } from '../../schema/pipeline/steps.ts'
+import type { ProjectRow } from './decision.ts'
 import { normalised, type Offered } from './matching.ts'
+import { mistakesInTrigger, storedTrigger } from './trigger.ts'
 import type { PlannedJob, PlannedStep } from './upload.ts'
 
 export interface Expansion {
@@ -20,18 +22,24 @@ export interface Expansion {
   readonly queue: string
   /** The most jobs that the build may still get. */
   readonly mostJobs: number
+  /** Those whose builds a trigger may start. */
+  readonly projects: readonly ProjectRow[]
+  /** How many triggers stand between this build and the one that a person started. */
+  readonly depth: number
 }
 
 export type ExpansionAnswer = { readonly ok: true; readonly planned: readonly PlannedStep[] } | { readonly ok: false; readonly mistakes: readonly Mistake[] }
 
-export function expand({ graph, leftOut, env, queue, mostJobs }: Expansion): ExpansionAnswer {
+export function expand({ graph, leftOut, env, queue, mostJobs, projects, depth }: Expansion): ExpansionAnswer {
   const mistakes: Mistake[] = graph.nodes.flatMap(({ step }) => notYet(step))
   let count = 0
   const planned = graph.nodes.map(({ step }): PlannedStep => {
     const variants = step.kind === 'command' ? variantsOf(step) : []
     count += variants.reduce((sum, { parallelism }) => sum + (parallelism ?? 1), 0)
+    const project = step.kind === 'trigger' ? projects.find(({ slug }) => slug === step.trigger) : undefined
+    if (step.kind === 'trigger' && !leftOut.has(step)) mistakes.push(...mistakesInTrigger(step, { project, projects, depth }))
     const jobs = count > PIPELINE_LIMITS.jobsPerUpload ? [] : variants.flatMap((variant) => jobsOf(variant, env, queue)) // beyond it they are only counted
-    return { skipped: leftOut.get(step) ?? (step.kind === 'command' && variants.length === 0 ? 'every combination of its matrix is skipped' : null), jobs }
+    return { skipped: leftOut.get(step) ?? (step.kind === 'command' && variants.length === 0 ? 'every combination of its matrix is skipped' : null), jobs, ...(step.kind === 'trigger' && project !== undefined ? { trigger: storedTrigger(step, project) } : {}) }
   })
   if (count > PIPELINE_LIMITS.jobsPerUpload) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs; one upload may bring ${PIPELINE_LIMITS.jobsPerUpload}. Let a step upload the rest.` })
   else if (count > mostJobs) mistakes.push({ path: ['steps'], message: `these steps are ${count} jobs, and the build may have ${mostJobs} more: put less into one build, or start further builds.` })
@@ -70,7 +78,6 @@ function notYet(step: Step): readonly Mistake[] {
       ['command', (step.command === null || step.command === '') && step.plugins.length === 0, 'the step has no command and no plugins; give one: a step without both has nothing to do.'],
     )
   }
-  if (step.kind === 'trigger') says.push(['trigger', true, 'this version starts no builds of other projects yet; until then start them from a command with "kedge build".'])
   return says.flatMap(([name, isSaid, message]): readonly Mistake[] => (isSaid ? [{ path: [...pathOf(step), name], message }] : []))
 }
 

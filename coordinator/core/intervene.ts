@@ -6,6 +6,7 @@ import type { BuildRow, Change, Decision, Effect, JobRow, StepRow } from './deci
 import { settleBuild, succeed } from './plan.ts'
 import { retrySteps, type Graph } from './retry-steps.ts'
 import { stepDone } from './step.ts'
+import { triggerAgain } from './trigger.ts'
 
 /**
  * Jobs in the queue end at once; one in an agent's hands is marked, and each reply repeats the directive until its
@@ -46,6 +47,8 @@ function endSteps(build: BuildRow, steps: readonly StepRow[], jobs: readonly Job
 }
 
 const FAILED = new Set<string>(['failed', 'timed_out', 'errored', 'canceled', 'broken'])
+/** Outcomes of a trigger that a person may have tried again; one that is broken waits again for what broke it. */
+const NOT_PASSED = new Set<string>(['failed', 'soft_failed', 'canceled'])
 
 /** New jobs that succeed the finished ones, all or only those that did not pass; a problem where there is none. */
 export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }: Graph, request: RetryRequest, now: number): Decision | Problem {
@@ -54,14 +57,15 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }
   }
   const current = jobs.filter((job) => job.retriedBy === null && isFinal(job.state))
   const chosen = request.only === 'failed' ? current.filter((job) => FAILED.has(job.state)) : current
-  if (chosen.length === 0) {
+  const triggers = new Map(steps.flatMap((step) => (step.state === 'done' && step.spec.trigger !== undefined && NOT_PASSED.has(step.outcome ?? '') ? [[step.s, triggerAgain(step, step.spec.trigger)] as const] : [])))
+  if (chosen.length === 0 && triggers.size === 0) {
     const unfinished = jobs.some((job) => !isFinal(job.state))
     const detail = unfinished
       ? `Build ${build.number} is not finished: there is no job to retry yet. Wait for it, or cancel it first.`
       : `No job of build ${build.number} failed. Leave "only" away to retry all of them.`
     return { title: 'Nothing to retry', status: 409, code: 'nothing-to-retry', detail }
   }
-  if (build.openSteps !== null) return retrySteps(build, jobs, { steps, edges }, chosen, now)
+  if (build.openSteps !== null) return retrySteps(build, jobs, { steps, edges }, { jobs: chosen, triggers }, now)
   const changes: Change[] = []
   const effects: Effect[] = []
   let n = Math.max(...jobs.map((job) => job.n))

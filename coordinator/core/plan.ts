@@ -7,7 +7,7 @@ import { LIMITS } from '../../schema/api.ts'
 import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
 import type { Plugin, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
-import type { BuildRow, Change, JobRow, ProjectRow } from './decision.ts'
+import type { BuildRow, Change, JobRow, Parent, ProjectRow } from './decision.ts'
 import { VERDICT } from './step.ts'
 
 /** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
@@ -30,6 +30,8 @@ export interface StoredSpec {
   readonly plugins?: readonly Plugin[]
   /** Where one combination of a matrix differs from its step. */
   readonly softFail?: SoftFail
+  /** Of a build that a trigger started: the build of that, and where people see it. */
+  readonly triggeredFrom?: { readonly project: string; readonly build: number; readonly url: string }
 }
 
 /** The result of a job that is not run because of another. */
@@ -49,6 +51,8 @@ export interface BuildRequested {
   readonly class: number
   readonly request: CreateBuildRequest
   readonly url: string
+  /** Of a build that a trigger starts. */
+  readonly triggered?: { readonly parent: Parent; readonly from: NonNullable<StoredSpec['triggeredFrom']> }
 }
 
 /** Its commit is there when its jobs run, so it may hold a pipeline. */
@@ -59,8 +63,13 @@ export function isCheckedOut(project: ProjectRow): project is ProjectRow & { rea
 /** Run by an agent of before pipelines alone; others upload the commit's, or say that it has none. */
 const ONLY_A_PIPELINE = "echo 'This build needs an agent that reads pipelines: update this one.' >&2; exit 1"
 
+/** Why no build of the project can be started without a command; null: one can. */
+export function whyNoBuild(project: ProjectRow): string | null {
+  return project.command === null && !isCheckedOut(project) ? `Project ${project.slug} has no command of its own, and no checkout that could hold a pipeline.` : null
+}
+
 /** Opens a build with its one job, queued. */
-export function openBuild({ project, number, class: jobClass, request, url }: BuildRequested, now: number): { readonly build: BuildRow; readonly job: JobRow } {
+export function openBuild({ project, number, class: jobClass, request, url, triggered }: BuildRequested, now: number): { readonly build: BuildRow; readonly job: JobRow } {
   const hasPipeline = request.command === undefined && isCheckedOut(project)
   const spec: StoredSpec = {
     command: request.command ?? project.command ?? ONLY_A_PIPELINE,
@@ -70,6 +79,7 @@ export function openBuild({ project, number, class: jobClass, request, url }: Bu
     onPartition: request.on_partition,
     url,
     ...(hasPipeline ? { pipeline: project.command === null ? ('required' as const) : ('if-present' as const) } : {}),
+    ...(triggered === undefined ? {} : { triggeredFrom: triggered.from }),
   }
   const build: BuildRow = {
     project: project.id,
@@ -84,7 +94,7 @@ export function openBuild({ project, number, class: jobClass, request, url }: Bu
     createdAt: now,
     startedAt: null,
     finishedAt: null,
-    parent: null,
+    parent: triggered?.parent ?? null,
   }
   const job: JobRow = { ...blankJob(now), project: project.id, build: number, n: 1, class: jobClass, priority: request.priority, ord: order(request.priority, now), spec: JSON.stringify(spec) }
   return { build, job }
@@ -145,6 +155,7 @@ export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
     ...(job.step === null ? {} : { step: { key: stored.key ?? null, label: stored.label ?? null, parallel: stored.parallel ?? null } }),
     ...(stored.retries === undefined ? {} : { retries: stored.retries }),
     ...(stored.plugins === undefined ? {} : { plugins: [...stored.plugins] }),
+    ...(stored.triggeredFrom === undefined ? {} : { triggered_from: stored.triggeredFrom }),
   }
 }
 

@@ -1,80 +1,124 @@
 /**
  * A person has the failed jobs of a build of steps tried again. Whatever did not run because of them waits again, as if
- * they had not ended yet, and what waits still, because more than they stand before it, waits for them again as well;
- * what ran meanwhile, because it allows failures, stays as it is.
+ * they had not ended yet; what ran meanwhile, because it allows failures, stays as it is.
  */
 import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { joinQueue, waitAgain } from './gate.ts'
 import { succeed } from './plan.ts'
-import { jobEnded, outcomeOf, standing, verdictOf } from './step.ts'
+import { jobEnded, letGo, outcomeOf, ready, verdictOf } from './step.ts'
 
 export interface Graph {
   readonly steps: readonly StepRow[]
   readonly edges: readonly EdgeRow[]
 }
 
-/** `chosen`: final jobs that no other has succeeded yet. */
-export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, edges }: Graph, chosen: readonly JobRow[], now: number): Decision {
+export interface Chosen {
+  /** Final ones that no other has succeeded yet. */
+  readonly jobs: readonly JobRow[]
+  /** By number: triggers that are done and run again, and what they become. */
+  readonly triggers: ReadonlyMap<number, Partial<StepRow>>
+}
+
+export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, edges }: Graph, { jobs: chosen, triggers }: Chosen, now: number): Decision {
   const changes: Change[] = []
   const effects: Effect[] = []
   const after = new Map(steps.map((step) => [step.s, step]))
+  const again = new Map<number, JobRow[]>()
+  for (const job of chosen) if (job.step !== null) again.set(job.step, [...(again.get(job.step) ?? []), job])
   const edgesFrom = Map.groupBy(edges, ({ from }) => from)
-  const edgesTo = Map.groupBy(edges, ({ to }) => to)
-  const dependants = (s: number) => (edgesFrom.get(s) ?? []).flatMap(({ to }) => after.get(to) ?? [])
-  const stands = (step: StepRow) => standing(step, (edgesTo.get(step.s) ?? []).flatMap((edge) => {
-    const from = after.get(edge.from)
-    return from === undefined ? [] : [{ edge, from }]
-  }))
-
-  /** Failed, with the jobs that are tried again. */
-  const again = Map.groupBy(chosen.filter(({ step }) => step !== null && after.get(step)?.outcome !== 'broken'), ({ step }) => step ?? 0)
-  /** Not run because of those. */
-  const unrun = new Map<number, readonly JobRow[]>()
-  for (const s of again.keys()) {
-    const step = after.get(s)
-    if (step !== undefined) after.set(s, { ...step, state: 'waiting' })
+  const set = (step: StepRow, change: Partial<StepRow>) => {
+    after.set(step.s, { ...step, ...change })
+    changes.push({ kind: 'step.set', key: step, set: change })
   }
-  const line = [...again.keys()]
+  let n = Math.max(0, ...jobs.map((job) => job.n))
+  const follow = (old: JobRow, state: 'queued' | 'waiting') => {
+    const next = succeed(old, ++n, now, { begins: state === 'queued' ? joinQueue(old) : waitAgain(old) })
+    changes.push(...next.changes)
+    if (next.job.state === 'queued') effects.push({ kind: 'ring-class', class: old.class, count: 1 })
+  }
+
+  const line: number[] = []
+  for (const [s, old] of again) {
+    const step = after.get(s)
+    if (step === undefined || step.outcome === 'broken' || neverBegan(step)) continue
+    for (const job of old) follow(job, 'queued')
+    const rest = jobs.filter((job) => job.step === s && job.retriedBy === null && isFinal(job.state) && !old.includes(job))
+    set(step, { state: 'running', openJobs: (step.state === 'done' ? 0 : step.openJobs) + old.length, outcome: outcomeOfAll(step, rest) })
+    line.push(s)
+  }
+  // A cancel says of every step that it was cancelled; the jobs of some ended well meanwhile.
+  for (const step of steps) {
+    if (step.kind !== 'command' || step.state !== 'done' || step.outcome !== 'canceled' || neverBegan(step) || again.has(step.s)) continue
+    set(step, { outcome: outcomeOfAll(step, jobs.filter((job) => job.step === step.s && job.retriedBy === null)) })
+  }
+  for (const [s, change] of triggers) {
+    const step = after.get(s)
+    if (step === undefined || neverBegan(step)) continue
+    set(step, change)
+    line.push(s)
+  }
+  const reset = new Set(steps.flatMap((step) => (neverBegan(step) ? [step.s] : [])))
+  line.push(...reset)
   for (let from = line.shift(); from !== undefined; from = line.shift()) {
-    for (const to of dependants(from)) {
-      if (!(to.outcome === 'broken' || (to.state === 'done' && to.isBroken && to.kind !== 'command'))) continue
-      unrun.set(to.s, jobs.filter((job) => job.step === to.s && job.retriedBy === null && job.state === 'broken'))
-      after.set(to.s, { ...to, state: 'waiting', outcome: null })
+    for (const edge of edgesFrom.get(from) ?? []) {
+      const to = after.get(edge.to)
+      if (to === undefined || reset.has(to.s) || !(to.outcome === 'broken' || (to.state === 'done' && to.isBroken && to.kind !== 'command'))) continue
+      reset.add(to.s)
       line.push(to.s)
     }
   }
-
-  let n = Math.max(...jobs.map((job) => job.n))
-  const reopen = (s: number, old: readonly JobRow[], set: Partial<StepRow>) => {
+  for (const [s, row] of asIfUnended(reset, after, edges)) {
     const step = after.get(s)
-    if (step === undefined) return
-    const change = { ...set, ...(set.state === 'waiting' && old.length > 0 ? { firstJob: n + 1, jobs: old.length } : {}) } // so that they are found when the step is let go
-    for (const job of old) {
-      const next = succeed(job, ++n, now, { begins: set.state === 'running' ? joinQueue(job) : waitAgain(job) })
-      changes.push(...next.changes)
-      if (next.job.state === 'queued') effects.push({ kind: 'ring-class', class: job.class, count: 1 })
-    }
-    after.set(s, { ...step, ...change })
-    changes.push({ kind: 'step.set', key: step, set: change })
-  }
-  for (const before of steps) {
-    const step = after.get(before.s)
     if (step === undefined) continue
-    const [failed, broken] = [again.get(step.s), unrun.get(step.s)]
-    if (failed !== undefined) {
-      const rest = jobs.filter((job) => job.step === step.s && job.retriedBy === null && isFinal(job.state) && !failed.includes(job))
-      const { needs, isBroken } = stands(step)
-      // It ran before, so only what is open again holds it back.
-      const held = needs > 0 ? { state: 'waiting' as const, needs, isBroken } : { state: 'running' as const }
-      reopen(step.s, failed, { ...held, openJobs: (before.state === 'done' ? 0 : before.openJobs) + failed.length, outcome: outcomeOfAll(step, rest) })
-    } else if (broken !== undefined) reopen(step.s, broken, { state: 'waiting', outcome: null, ...stands(step), openJobs: broken.length })
-    else if (step.state === 'waiting' && (edgesTo.get(step.s) ?? []).some(({ from }) => again.has(from) || unrun.has(from))) reopen(step.s, [], stands(step))
+    const unrun = row.state === 'done' ? [] : jobs.filter((job) => job.step === s && job.retriedBy === null && (job.state === 'broken' || job.state === 'canceled'))
+    const firstJob = n + 1
+    for (const job of unrun) follow(job, row.state === 'running' ? 'queued' : 'waiting')
+    const { state, outcome, needs, isBroken } = row
+    const openJobs = row.kind === 'trigger' && state === 'running' ? step.spec.trigger?.builds.length ?? 0 : unrun.length
+    set(step, { state, outcome, needs, isBroken, openJobs, ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
   }
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => (step.state === 'done' ? bits | verdictOf(step) : bits), 0)
   changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { state: null, finishedAt: null, openSteps: all.filter(({ state }) => state !== 'done').length, verdict } })
   return { changes, effects }
+}
+
+/** It was cancelled while it waited for others or for a person: that is where it goes on. */
+function neverBegan({ outcome, kind, needs }: StepRow): boolean {
+  return outcome === 'canceled' && (needs > 0 || (kind !== 'command' && kind !== 'trigger'))
+}
+
+/** These steps as if they had not ended yet, but for what waits for nobody by now: that goes on at once. */
+function asIfUnended(reset: ReadonlySet<number>, after: ReadonlyMap<number, StepRow>, edges: readonly EdgeRow[]): ReadonlyMap<number, StepRow> {
+  const edgesTo = Map.groupBy(edges, ({ to }) => to)
+  const edgesFrom = Map.groupBy(edges, ({ from }) => from)
+  const rows = new Map<number, StepRow>()
+  for (const s of reset) {
+    const step = after.get(s)
+    if (step === undefined) continue
+    const before = edgesTo.get(s) ?? []
+    let row: StepRow = { ...step, state: 'waiting', outcome: null, needs: before.length, isBroken: false }
+    for (const edge of before) {
+      const from = after.get(edge.from)
+      if (from === undefined || (from.state === 'done' && !reset.has(from.s))) row = { ...row, ...(from === undefined ? { needs: row.needs - 1 } : letGo(row, from, edge)) }
+    }
+    rows.set(s, row)
+  }
+  const line = [...rows.values()].filter(({ needs }) => needs === 0)
+  for (let row = line.shift(); row !== undefined; row = line.shift()) {
+    const now = { ...row, ...ready(row) }
+    rows.set(now.s, now)
+    if (now.state !== 'done') continue
+    for (const edge of edgesFrom.get(now.s) ?? []) {
+      const to = rows.get(edge.to)
+      if (to === undefined) continue
+      const next = { ...to, ...letGo(to, now, edge) }
+      rows.set(to.s, next)
+      if (next.needs === 0) line.push(next)
+    }
+  }
+  return rows
 }
 
 /** What the step came to by the jobs that stay. */

@@ -26,7 +26,7 @@ export function jobEnded(step: StepRow, outcome: StepOutcome): Partial<StepRow> 
   return { openJobs, outcome: graver(step.outcome, outcome), ...(openJobs === 0 ? { state: 'done' } : {}) }
 }
 
-function graver(a: StepOutcome | null, b: StepOutcome): StepOutcome {
+export function graver(a: StepOutcome | null, b: StepOutcome): StepOutcome {
   return a === null || STEP_OUTCOMES.indexOf(b) > STEP_OUTCOMES.indexOf(a) ? b : a
 }
 
@@ -64,6 +64,7 @@ export function ready(step: StepRow): Partial<StepRow> & Pick<StepRow, 'state'> 
     case 'block':
       return step.isBroken ? { state: 'done', outcome: 'broken' } : { state: 'blocked' }
     case 'command':
+    case 'trigger': // its builds are started by whoever stores this
       return step.isBroken ? { state: 'done', outcome: 'broken', openJobs: 0 } : { state: 'running' }
     default:
       return step.kind satisfies never

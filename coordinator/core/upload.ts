@@ -8,7 +8,7 @@
  */
 import type { Graph, Node } from '../../schema/pipeline/graph.ts'
 import type { CommandStep, Concurrency, Step } from '../../schema/pipeline/steps.ts'
-import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep } from './decision.ts'
+import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep, StoredTrigger } from './decision.ts'
 import type { Offered } from './matching.ts'
 import { joinQueue, turnOf } from './gate.ts'
 import { blankJob, BROKEN, order, type StoredSpec } from './plan.ts'
@@ -30,6 +30,8 @@ export interface PlannedStep {
   /** Why it does not run; null: it does. */
   readonly skipped: string | null
   readonly jobs: readonly PlannedJob[]
+  /** Of a trigger. */
+  readonly trigger?: StoredTrigger
 }
 
 export interface Upload {
@@ -142,7 +144,7 @@ class Draft {
 
   #row({ step, group, waitsFor, waitsForKnown }: Node, index: number, opened: StepRow, inGroup: Map<number, number>): StepRow {
     const { build, planned } = this.#upload
-    const { jobs = [], skipped = null } = planned[index] ?? {}
+    const { jobs = [], skipped = null, trigger } = planned[index] ?? {}
     const at = group === null ? index + 1 : (inGroup.get(group) ?? 0) + 1
     if (group !== null) inGroup.set(group, at)
     const firstJob = this.#upload.lastJob + this.jobs.length + 1
@@ -164,7 +166,7 @@ class Draft {
       firstJob: jobs.length === 0 ? 0 : firstJob,
       jobs: jobs.length,
       openJobs: jobs.length,
-      spec: storedOf(step, skipped),
+      spec: { ...storedOf(step, skipped), ...(trigger === undefined ? {} : { trigger }) },
     }
     for (const [nth, job] of jobs.entries()) this.jobs.push({ row: this.#jobRow(step, row, job, { n: firstJob + nth, concurrency, holds: this.#holders.has(index) }), requirement: job.requirement, concurrency })
     return row
@@ -186,6 +188,7 @@ class Draft {
       parallel: job.parallel,
       ...(job.plugins.length === 0 ? {} : { plugins: job.plugins }),
       ...(job.softFail === row.spec.softFail ? {} : { softFail: job.softFail }),
+      ...(own.triggeredFrom === undefined ? {} : { triggeredFrom: own.triggeredFrom }),
     }
     const ord = order(priority, now)
     const turn = concurrency === null ? null : turnOf({ method: concurrency.method, holds, build, place: row.place, ord })
@@ -241,15 +244,13 @@ function checkoutOf({ checkout: { skip, submodules, lfs, fresh } }: CommandStep,
 
 /** Inputs ask as blocks do; whom they hold up is in the graph. */
 function kindOf(step: Step): StepRow['kind'] {
-  if (step.kind === 'input') return 'block'
-  if (step.kind === 'trigger') throw new Error('a trigger step is refused before it is planned')
-  return step.kind
+  return step.kind === 'input' ? 'block' : step.kind
 }
 
 function storedOf(step: Step, skipped: string | null): StoredStep {
   const isAsking = step.kind === 'block' || step.kind === 'input'
   return {
-    softFail: step.kind === 'command' ? step.softFail : 'none',
+    softFail: step.kind === 'command' || step.kind === 'trigger' ? step.softFail : 'none',
     retry: step.kind === 'command' ? step.retry : null,
     continueOnFailure: step.kind === 'wait' && step.continueOnFailure,
     remembers: (step.kind === 'wait' || isAsking) && step.dependsOn === null,

@@ -7,28 +7,30 @@ import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildReques
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet, RemoveAnnotation } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
-import type { AgentRow, BuildRow, Change, Decision, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
+import type { AgentRow, BuildRow, Change, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { concernedGate } from '../core/gate.ts'
-import { cancel, retry, unblock } from '../core/intervene.ts'
+import { unblock } from '../core/intervene.ts'
 import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
 import type { Offered } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
-import { isCheckedOut, openBuild, specOf } from '../core/plan.ts'
-import type { Graph } from '../core/retry-steps.ts'
+import { openBuild, specOf, whyNoBuild } from '../core/plan.ts'
 import { apply } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
 import { annotate, annotationsOf, removeAnnotation } from './annotations.ts'
+import { cancelBuild } from './cancel.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { openGates } from './gates.ts'
 import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
 import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
+import { tellParents, type BuildKey } from './parents.ts'
 import { finishSteps } from './progress.ts'
+import { retryBuild } from './retry.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
 import { uploadPipeline } from './upload.ts'
 import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
@@ -96,6 +98,7 @@ export class Cluster {
     const { sql, numbers, sign } = this.#parts
     const effects: Effect[] = []
     const gates = new Set<number>()
+    const turned: BuildKey[] = []
     try {
       const memory = this.memory
       const event: Event = {
@@ -111,6 +114,7 @@ export class Cluster {
           memory.fold(change, now)
           const gate = concernedGate(change)
           if (gate !== null) gates.add(gate)
+          if (change.kind === 'build.set' && change.set.state !== undefined) turned.push(change)
         },
       }
       const value = this.#parts.transaction(() => {
@@ -118,9 +122,10 @@ export class Cluster {
           flushSeen(event)
           if (memory.grace !== null) event.apply({ kind: 'grace', grace: memory.grace })
         }
-        const done = steps(event)
+        const answer = steps(event)
+        tellParents(event, turned)
         openGates(event)
-        return done
+        return answer
       })
       return { value, effects, deadline: this.#expiry.next(memory) }
     } catch (error) {
@@ -250,7 +255,8 @@ export class Cluster {
         if (first.asked !== asked) return problem(422, 'idempotency-key-reused', 'The Idempotency-Key was used before', `This Idempotency-Key started build ${first.number} with another body. Use a new key for a new build.`)
         return this.#viewOfBuild(event, project, first.number, options.origin)
       }
-      if (request.command === undefined && project.command === null && !isCheckedOut(project)) return problem(422, 'command-missing', 'No command', `Project ${slug} has no command of its own, and no checkout that could hold a pipeline. Give "command" with the build, or set one for the project.`)
+      const why = request.command === undefined ? whyNoBuild(project) : null
+      if (why !== null) return problem(422, 'command-missing', 'No command', `${why} Give "command" with the build, or set one for the project.`)
       if (!project.checkout && (request.commit !== undefined || request.branch !== undefined)) return problem(422, 'checkout-off', 'The project has no checkout', `Project ${slug} runs without a checkout, so it cannot build a commit or branch. Leave both away.`)
       const number = load.lastBuildNumber(event.on, project.id) + 1
       const opened = openBuild({ project, number, class: classFor(event, request.agents), request, url: buildUrl(options.origin, slug, number) }, now)
@@ -263,11 +269,11 @@ export class Cluster {
   }
 
   cancelBuild(now: number, slug: string, number: number, origin: string): Outcome<Answer<BuildView>> {
-    return this.#change(now, slug, number, origin, (event, build, jobs) => cancel(build, jobs, graphOf(event, build).steps, event.now))
+    return this.#change(now, slug, number, origin, (event, build) => cancelBuild(event, build))
   }
 
   retryBuild(now: number, slug: string, number: number, request: RetryRequest, origin: string): Outcome<Answer<BuildView>> {
-    return this.#change(now, slug, number, origin, (event, build, jobs) => retry(build, jobs, graphOf(event, build), request, event.now))
+    return this.#change(now, slug, number, origin, (event, build) => retryBuild(event, build, request))
   }
 
   /** Lets a block of the build pass; the steps behind it go on. */
@@ -296,16 +302,14 @@ export class Cluster {
     })
   }
 
-  #change(now: number, slug: string, number: number, origin: string, decide: (event: Event, build: NonNullable<ReturnType<typeof load.build>>, jobs: ReturnType<typeof load.jobsOfBuild>) => Decision | Problem): Outcome<Answer<BuildView>> {
+  #change(now: number, slug: string, number: number, origin: string, change: (event: Event, build: BuildRow) => Problem | null | void): Outcome<Answer<BuildView>> {
     return this.#event(now, (event) => {
       const project = event.memory.projectBySlug(slug)
       if (!project) return this.#unknownProject(slug)
       const build = load.build(event.on, project.id, number)
       if (!build) return this.#unknownBuild(project, number)
-      const decision = decide(event, build, load.jobsOfBuild(event.on, project.id, number))
-      if ('detail' in decision) return { ok: false, problem: decision }
-      for (const change of decision.changes) event.apply(change)
-      event.effects.push(...decision.effects)
+      const refused = change(event, build)
+      if (refused) return { ok: false, problem: refused }
       openGates(event)
       return this.#viewOfBuild(event, project, number, origin)
     })
@@ -421,12 +425,6 @@ export class Cluster {
     const last = load.lastBuildNumber(this.#parts.sql, project.id)
     return problem(404, 'build-unknown', 'No such build', last === 0 ? `Project ${project.slug} has no builds yet.` : `Project ${project.slug} has no build ${number}; the newest is ${last}.`)
   }
-}
-
-/** All of a build's steps: what a person does to a build is done to all of it. */
-function graphOf(event: Event, build: BuildRow): Graph {
-  if (build.openSteps === null) return { steps: [], edges: [] }
-  return { steps: load.stepsOfBuild(event.on, build.project, build.number), edges: load.edgesOfBuild(event.on, build.project, build.number) }
 }
 
 function expire(event: Event, lease: Lease, why: LostWhy): void {

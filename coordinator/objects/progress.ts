@@ -10,6 +10,7 @@ import { BROKEN, settleBuild, succeed, type StoredSpec } from '../core/plan.ts'
 import { jobEnded, letGo, mayRetry, outcomeOf, ready, retryRule, stepDone } from '../core/step.ts'
 import * as load from '../store/load.ts'
 import type { Event } from './event.ts'
+import { startBuilds } from './triggered.ts'
 
 /** What a job's end tells its step. */
 export interface JobEnd {
@@ -60,7 +61,7 @@ export function finishSteps(event: Event, build: BuildRow, done: readonly StepRo
       const fewer = letGo(to, from, edge)
       const set = fewer.needs === 0 ? { ...fewer, ...ready({ ...to, ...fewer }) } : fewer
       event.apply({ kind: 'step.set', key: to, set })
-      const after = { ...to, ...set }
+      const after = startBuilds(event, build, { ...to, ...set })
       if (set.state !== undefined) moveJobs(event, after)
       if (after.state === 'done') line.push(after)
     }

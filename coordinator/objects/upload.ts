@@ -3,23 +3,29 @@
  * time: by its key within an attempt, and by what it brings when the job's next attempt has to do all of it again.
  */
 import type { Problem } from '../../schema/api.ts'
+import { buildUuid } from '../../schema/build-uuid.ts'
 import { jobId, type AttemptId } from '../../schema/job.ts'
 import { graphOf, pathOf } from '../../schema/pipeline/graph.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { leftOutOf } from '../../schema/pipeline/left-out.ts'
 import type { Mistake } from '../../schema/pipeline/steps.ts'
-import { contextOf } from '../core/condition-context.ts'
-import type { JobRow, StepRow } from '../core/decision.ts'
+import { contextOf, type Circumstances } from '../core/condition-context.ts'
+import type { BuildRow, JobRow, StepRow } from '../core/decision.ts'
 import { expand } from '../core/expand.ts'
+import type { StoredSpec } from '../core/plan.ts'
+import { unstarted } from '../core/trigger.ts'
 import { circlesAcross } from '../core/upload-circle.ts'
 import { planUpload } from '../core/upload.ts'
 import { pipelineInvalid } from '../pipeline-invalid.ts'
 import * as load from '../store/load.ts'
+import { sha256Hex } from '../trust/tokens.ts'
 import { classFor } from './classes.ts'
 import { currentJob } from './current-attempt.ts'
 import type { Event } from './event.ts'
 import { gatesFor } from './gates.ts'
+import { finishSteps } from './progress.ts'
 import { problem, type Answer, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
+import { startBuilds } from './triggered.ts'
 
 const REFUSED = 'The steps were not taken'
 
@@ -58,7 +64,7 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   const steps = build.openSteps === null ? [] : load.stepsOfBuild(on, job.project, job.build)
   const keys = new Set(steps.flatMap((step) => (step.key === null ? [] : [step.key])))
   const env = { ...pipeline.env, ...build.env }
-  const leftOut = leftOutOf(pipeline.steps, contextOf({ build, project, env }))
+  const leftOut = leftOutOf(pipeline.steps, contextOf({ build, project, triggeredFrom: triggeredFrom(first), env }))
   if (!leftOut.ok) return mistaken(leftOut.mistakes)
   const own = steps.find(({ s }) => s === job.step) ?? null
   const uploads = uploadsBefore(own, steps)
@@ -69,7 +75,7 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   if (twice.length > 0) return mistaken(twice)
   const lastJob = load.lastJobNumber(on, job.project, job.build)
   const queue = event.memory.classes.get(first.class)?.queue ?? 'default'
-  const expanded = expand({ graph: graph.graph, leftOut: leftOut.leftOut, env, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob })
+  const expanded = expand({ graph: graph.graph, leftOut: leftOut.leftOut, env, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob, projects: event.memory.allProjects(), depth: build.parent?.depth ?? 0 })
   if (!expanded.ok) return mistaken(expanded.mistakes)
 
   const namesKnown = graph.graph.nodes.some(({ waitsForKnown }) => waitsForKnown.length > 0)
@@ -88,10 +94,25 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
     event.apply({ kind: 'job.insert', row: { ...row, class: jobClass, gate: concurrency === null ? null : (gates.get(concurrency.group) ?? null) } })
     if (row.state === 'queued') queued.set(jobClass, (queued.get(jobClass) ?? 0) + 1)
   }
+  startTriggers(event, build, plan.changes.flatMap((change) => (change.kind === 'step.insert' ? [change.row] : [])))
   for (const [jobClass, count] of queued) event.effects.push({ kind: 'ring-class', class: jobClass, count })
   const value: Uploaded = { steps: plan.steps, jobs: plan.jobs.length }
   keep(value)
   return { ok: true, value }
+}
+
+/** Triggers that wait for nobody start their builds at once, and are done at once where they do not wait for those. */
+function startTriggers(event: Event, { project, number }: BuildRow, steps: readonly StepRow[]): void {
+  const ready = steps.filter((step) => unstarted(step) > 0)
+  const build = ready.length === 0 ? null : load.build(event.on, project, number)
+  if (build === null) return
+  const done = ready.map((step) => startBuilds(event, build, step)).filter(({ state }) => state === 'done')
+  if (done.length > 0) finishSteps(event, build, done)
+}
+
+function triggeredFrom(first: JobRow): Circumstances['triggeredFrom'] {
+  const { triggeredFrom: from } = JSON.parse(first.spec) as StoredSpec // written by `openBuild`
+  return from === undefined ? null : { buildId: buildUuid(sha256Hex(from.url)), buildNumber: from.build, pipelineSlug: from.project }
 }
 
 function kept(on: Event['on'], key: string): Kept | null {

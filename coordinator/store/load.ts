@@ -219,6 +219,19 @@ export function expiredTokens(on: Sql, now: number): void {
   tokens.remove(on, 'expired', () => and(lte(tables.token.expiresAt, sql.placeholder('now')), sql`${tables.token.kind} in ('login', 'session')`) ?? isNull(tables.token.id), { now })
 }
 
+/** How many builds triggers have started for a build that a person started, at whatever depth. */
+export function triggeredBuilds(on: Sql, root: { readonly project: number; readonly build: number }): number {
+  return Number(facts.get(on, { name: triggeredBy(root) })?.value ?? 0)
+}
+
+export function keepTriggeredBuilds(on: Sql, root: { readonly project: number; readonly build: number }, count: number): void {
+  facts.insert(on, { name: triggeredBy(root), value: String(count) }, { orReplace: true })
+}
+
+function triggeredBy({ project, build }: { readonly project: number; readonly build: number }): string {
+  return `builds triggered for ${project}-${build}`
+}
+
 export function dedup(on: Sql, key: string): string | null {
   return dedups.get(on, { key })?.answer ?? null
 }

@@ -1,24 +1,28 @@
 /** The steps of a build as people see them, and why one of them waits. Reads only. */
-import type { StepView, Waiting } from '../../schema/api.ts'
-import type { BuildRow, EdgeRow, StepRow } from '../core/decision.ts'
+import type { BuildLink, StepView, Waiting } from '../../schema/api.ts'
+import type { BuildRow, EdgeRow, ProjectRow, StepRow } from '../core/decision.ts'
 import * as load from './load.ts'
 import type { Sql } from './sql.ts'
 
 export interface StepsOfBuild {
   readonly rows: ReadonlyMap<number, StepRow>
   readonly edgesTo: ReadonlyMap<number, readonly EdgeRow[]>
+  /** Of each project. */
+  readonly slugs: ReadonlyMap<number, Pick<ProjectRow, 'slug'>>
 }
 
-export const NO_STEPS: StepsOfBuild = { rows: new Map(), edgesTo: new Map() }
+export const NO_STEPS: StepsOfBuild = { rows: new Map(), edgesTo: new Map(), slugs: new Map() }
 
-export function readSteps(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): StepsOfBuild {
+export function readSteps(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>, slugs: StepsOfBuild['slugs']): StepsOfBuild {
   return {
+    slugs,
     rows: new Map(load.stepsOfBuild(on, project, number).map((row) => [row.s, row])),
     edgesTo: Map.groupBy(load.edgesOfBuild(on, project, number), ({ to }) => to),
   }
 }
 
-export function stepViews(steps: StepsOfBuild): readonly StepView[] {
+/** `link` shows a build that a trigger of theirs started. */
+export function stepViews(steps: StepsOfBuild, link: (project: number, build: number) => BuildLink | null): readonly StepView[] {
   return [...steps.rows.values()]
     .sort((a, b) => (a.place < b.place ? -1 : 1))
     .map((row) => ({
@@ -34,8 +38,15 @@ export function stepViews(steps: StepsOfBuild): readonly StepView[] {
       prompt: row.spec.block?.prompt ?? null,
       submit: row.spec.block?.submit ?? null,
       fields: row.spec.block?.fields ?? [],
+      trigger: triggerView(steps, row, link),
       unblocked: row.spec.unblocked === null ? null : { by: row.spec.unblocked.by, at: new Date(row.spec.unblocked.at).toISOString(), answers: row.spec.unblocked.answers },
     }))
+}
+
+function triggerView({ slugs }: StepsOfBuild, { spec: { trigger } }: StepRow, link: (project: number, build: number) => BuildLink | null): StepView['trigger'] {
+  if (trigger === undefined) return null
+  const builds = trigger.builds.flatMap(({ number }) => (number === null ? [] : (link(trigger.project, number) ?? [])))
+  return { project: slugs.get(trigger.project)?.slug ?? '?', async: trigger.async, builds, refused: trigger.refused }
 }
 
 function awaited(steps: StepsOfBuild, row: StepRow): readonly StepRow[] {
@@ -56,9 +67,9 @@ export function whyStepWaits(steps: StepsOfBuild, s: number | null): Waiting {
   const block = found.find(({ state }) => state === 'blocked')
   const others = found.filter((step) => step !== block)
   if (block !== undefined && others.length === 0) return { code: 'block', reason: `waits until somebody lets it pass "${nameOf(block)}"` }
-  const names = others.slice(0, NAMED).map((step) => `"${nameOf(step)}"`)
+  const names = others.slice(0, NAMED).map((step) => `"${nameOf(step)}"${startedBy(steps, step)}`)
   const more = others.length - names.length
-  return { code: 'dependency', reason: `waits for ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}` }
+  return { code: others.every(({ kind }) => kind === 'trigger') && others.length > 0 ? 'trigger' : 'dependency', reason: `waits for ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}` }
 }
 
 /** The steps that are under way or asked about, on which this one depends in the end. */
@@ -75,6 +86,14 @@ function sources(steps: StepsOfBuild, row: StepRow): readonly StepRow[] {
     }
   }
   return found
+}
+
+/** Its builds that are not over: ` (deploy #3)`. */
+function startedBy({ slugs }: StepsOfBuild, { state, spec: { trigger } }: StepRow): string {
+  const open = state !== 'running' ? [] : (trigger?.builds ?? []).filter(({ outcome }) => outcome === null)
+  const [first] = open
+  if (trigger === undefined || first === undefined) return ''
+  return ` (${slugs.get(trigger.project)?.slug ?? '?'} #${first.number}${open.length > 1 ? ` and ${open.length - 1} more` : ''})`
 }
 
 export function nameOf(step: Pick<StepRow, 's' | 'key' | 'label' | 'kind'>): string {

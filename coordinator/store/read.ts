@@ -1,6 +1,6 @@
 /** Rows to the views that people see (`schema/api.ts`). Reads only; nothing here decides. */
-import type { AgentView, AttemptView, BuildPage, BuildSummary, BuildView, JobView, ProjectView, TokenView, Waiting } from '../../schema/api.ts'
-import { attemptId, isFinal, isFinalBuild, jobId, type AgentId } from '../../schema/job.ts'
+import type { AgentView, AttemptView, BuildLink, BuildPage, BuildSummary, BuildView, JobView, ProjectView, TokenView, Waiting } from '../../schema/api.ts'
+import { attemptId, isFinal, isFinalBuild, jobId, type AgentId, type BuildState } from '../../schema/job.ts'
 import { unfit } from '../core/assign.ts'
 import type { AgentRow, AttemptRow, BuildRow, JobRow, ProjectRow } from '../core/decision.ts'
 import type { Numbers } from '../core/numbers.ts'
@@ -38,18 +38,18 @@ export function projectView(row: ProjectRow): ProjectView {
 export function buildView(reading: Reading, project: ProjectRow, build: BuildRow): BuildView {
   const jobs = load.jobsOfBuild(reading.on, project.id, build.number)
   const lost = load.attemptsOfBuild(reading.on, project.id, build.number)
-  const steps = build.openSteps === null ? NO_STEPS : readSteps(reading.on, build)
+  const steps = build.openSteps === null ? NO_STEPS : readSteps(reading.on, build, reading.memory.projects)
   const gates = new Gates(reading)
   return {
     ...summary(reading, project, build, jobs),
     jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit, { steps, gates })),
-    steps: stepViews(steps),
+    steps: stepViews(steps, (id, number) => linkTo(reading, id, number)),
     annotations: annotationSummaries(reading.on, build),
   }
 }
 
 function summary(reading: Reading, project: ProjectRow, build: BuildRow, jobs: readonly JobRow[]): BuildSummary {
-  const state = buildState(build.state, jobs)
+  const state = stateOf(reading, build, jobs)
   const starts = jobs.flatMap((job) => (job.assignedAt === null ? [] : [job.assignedAt]))
   const holders = new Set(jobs.flatMap((job) => (job.agent !== null && job.fence > 0 && job.state !== 'queued' ? [job.agent] : [])))
   return {
@@ -64,7 +64,27 @@ function summary(reading: Reading, project: ProjectRow, build: BuildRow, jobs: r
     finished_at: isFinalBuild(state) ? timeOrNull(build.finishedAt) : null,
     agents: [...holders].map((id) => agentName(reading, id)),
     url: buildUrl(reading.origin, project.slug, build.number),
+    triggered_from: startedBy(reading, build),
   }
+}
+
+/** One that waits for a build which it started is not blocked: that build goes on by itself. */
+function stateOf(reading: Reading, build: BuildRow, jobs: readonly JobRow[]): BuildState {
+  const state = buildState(build.state, jobs)
+  const isGoing = state === 'blocked' && load.stepsOfBuild(reading.on, build.project, build.number).some((step) => step.kind === 'trigger' && step.state === 'running')
+  return isGoing ? 'running' : state
+}
+
+function linkTo(reading: Reading, id: number, number: number): BuildLink | null {
+  const project = reading.memory.projects.get(id)
+  const build = project && load.build(reading.on, id, number)
+  if (!project || !build) return null
+  return { project: project.slug, number, state: build.state ?? stateOf(reading, build, load.jobsOfBuild(reading.on, id, number)), url: buildUrl(reading.origin, project.slug, number) }
+}
+
+function startedBy(reading: Reading, { parent }: BuildRow): BuildSummary['triggered_from'] {
+  const project = parent && reading.memory.projects.get(parent.project)
+  return parent && project ? { project: project.slug, number: parent.build, url: buildUrl(reading.origin, project.slug, parent.build) } : null
 }
 
 function agentName(reading: Reading, id: AgentId): string {

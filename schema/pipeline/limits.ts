@@ -17,6 +17,12 @@ export const PIPELINE_LIMITS = {
   skipReasonCharacters: 70,
   concurrencyGroupCharacters: 200,
   retries: 10,
+  /** Of one trigger step. */
+  buildsPerTrigger: 100,
+  /** How many triggers may stand between a build and the one that a person started. */
+  triggerDepth: 16,
+  /** Builds that triggers may start for one build that a person started, at whatever depth. */
+  triggeredBuilds: 1000,
   fields: 50,
   options: 200,
   /** Told at once; the rest is only counted. */

@@ -103,8 +103,8 @@ export class TestCluster {
     this.now = until
   }
 
-  project(slug = 'app'): void {
-    const made = this.#follow(this.cluster.createProject(this.now, createProjectRequest.parse({ slug, repository: 'https://example.com/app.git', command: 'make' })))
+  project(slug = 'app', over: Record<string, unknown> = {}): void {
+    const made = this.#follow(this.cluster.createProject(this.now, createProjectRequest.parse({ slug, repository: 'https://example.com/app.git', command: 'make', ...over })))
     if (!made.ok) throw new Error(made.problem.detail)
   }
 
@@ -120,8 +120,8 @@ export class TestCluster {
     return valueOf(this.#follow(this.cluster.cancelBuild(this.now, slug, number, ORIGIN)))
   }
 
-  retry(number: number, only?: 'failed'): Answer<BuildView> {
-    return this.#follow(this.cluster.retryBuild(this.now, 'app', number, only ? { only } : {}, ORIGIN))
+  retry(number: number, only?: 'failed', slug = 'app'): Answer<BuildView> {
+    return this.#follow(this.cluster.retryBuild(this.now, slug, number, only ? { only } : {}, ORIGIN))
   }
 
   /** Steps that the job of the attempt brings into its build. */

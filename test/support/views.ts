@@ -4,7 +4,7 @@ import type { AgentView, AttemptView, BuildSummary, BuildView, JobView, StepView
 const AT = '2026-11-24T10:00:00.000Z'
 
 export function buildSummary(over: Partial<BuildSummary> = {}): BuildSummary {
-  return { project: 'shop', number: 7, state: 'passed', commit: 'a3f29b1c0d4e5f60718293a4b5c6d7e8f9012345', branch: 'main', message: 'Count twice', created_at: AT, started_at: AT, finished_at: '2026-11-24T10:01:05.000Z', agents: ['box-1'], url: 'https://kedge.test/projects/shop/builds/7', ...over }
+  return { project: 'shop', number: 7, state: 'passed', commit: 'a3f29b1c0d4e5f60718293a4b5c6d7e8f9012345', branch: 'main', message: 'Count twice', created_at: AT, started_at: AT, finished_at: '2026-11-24T10:01:05.000Z', agents: ['box-1'], url: 'https://kedge.test/projects/shop/builds/7', triggered_from: null, ...over }
 }
 
 export function buildView(over: Partial<BuildView> = {}): BuildView {
@@ -16,7 +16,7 @@ export function jobView(over: Partial<JobView> = {}): JobView {
 }
 
 export function stepView(over: Partial<StepView> = {}): StepView {
-  return { step: 1, kind: 'command', key: null, label: null, group: null, state: 'running', outcome: null, waits_for: [], skipped: null, prompt: null, submit: null, fields: [], unblocked: null, ...over }
+  return { step: 1, kind: 'command', key: null, label: null, group: null, state: 'running', outcome: null, waits_for: [], skipped: null, prompt: null, submit: null, fields: [], trigger: null, unblocked: null, ...over }
 }
 
 export function attemptView(over: Partial<AttemptView> = {}): AttemptView {

@@ -13,7 +13,7 @@ const PLAIN: Build = { message: null, commit: 'HEAD', branch: null, metaData: {}
 export function triggerStep(attributes: Attributes, path: readonly number[]): TriggerStep {
   const slug = attributes.read('trigger', project, '')
   if (!attributes.has('trigger')) attributes.place.wrong('this does not say which project is to be built: give "trigger" its slug.')
-  const parallelism = attributes.read<number | null>('parallelism', wholeNumber(0, PIPELINE_LIMITS.jobsPerUpload, 'the number of builds'), null)
+  const parallelism = attributes.read<number | null>('parallelism', wholeNumber(0, PIPELINE_LIMITS.buildsPerTrigger, 'the number of builds'), null)
   const written = skip(attributes)
   return {
     ...common(attributes, path, ['label', 'name']),

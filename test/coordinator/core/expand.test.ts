@@ -9,7 +9,7 @@ function expanded(over: Partial<CommandStep>) {
   const steps = placed([commandStep('one', over)])
   const answer = graphOf(steps)
   if (!answer.ok) throw new Error('the graph is right')
-  const expansion = expand({ graph: answer.graph, leftOut: new Map(), env: {}, queue: 'default', mostJobs: 100 })
+  const expansion = expand({ graph: answer.graph, leftOut: new Map(), env: {}, queue: 'default', mostJobs: 100, projects: [], depth: 0 })
   return expansion.ok ? expansion.planned.flatMap(({ jobs }) => jobs) : expansion.mistakes.map(({ message }) => message)
 }
 

@@ -216,7 +216,7 @@ describe('words', () => {
 })
 
 describe('a build of steps', () => {
-  const step = { step: 1, kind: 'command', key: null, label: 'Pipeline upload', group: null, state: 'done', outcome: 'passed', waits_for: [], skipped: null, prompt: null, submit: null, fields: [], unblocked: null } as const
+  const step = { step: 1, kind: 'command', key: null, label: 'Pipeline upload', group: null, state: 'done', outcome: 'passed', waits_for: [], skipped: null, prompt: null, submit: null, fields: [], trigger: null, unblocked: null } as const
 
   it('calls its jobs as their steps are called', async () => {
     const html = await build(buildView({ state: 'failed', steps: [step], jobs: [jobView({ step: 1, label: null, command: 'true' }), jobView({ step: 2, label: 'Test <b>', parallel: { index: 1, count: 3 } }), jobView({ step: 3, label: null, command: 'make last' })] }))

@@ -1,0 +1,40 @@
+/**
+ * What becomes of a build is told to the step that started it: its end, and that it is tried again. It is called for every
+ * build whose state an event has set, at the end of that event and within its transaction (`cluster.ts`), so that no way
+ * in which a build ends can forget its parent.
+ */
+import type { BuildRow } from '../core/decision.ts'
+import { retrySteps } from '../core/retry-steps.ts'
+import { VERDICT } from '../core/step.ts'
+import { followBuild } from '../core/trigger.ts'
+import * as load from '../store/load.ts'
+import type { Event } from './event.ts'
+import { graphOf } from './graph.ts'
+import { finishSteps } from './progress.ts'
+
+export type BuildKey = Pick<BuildRow, 'project' | 'number'>
+
+/** `turned` grows meanwhile: the end of a parent is told to its own. */
+export function tellParents(event: Event, turned: readonly BuildKey[]): void {
+  for (let at = 0; at < turned.length; at += 1) {
+    const key = turned[at]
+    const child = key && load.build(event.on, key.project, key.number)
+    if (child?.parent) tellParent(event, child, child.parent)
+  }
+}
+
+function tellParent(event: Event, child: BuildRow, key: NonNullable<BuildRow['parent']>): void {
+  const step = load.step(event.on, key)
+  const build = load.build(event.on, key.project, key.build)
+  const set = step && followBuild(step, child)
+  if (!step || !build || !set) return
+  if (step.state === 'done') {
+    if (build.verdict & VERDICT.canceled) return // a person ended that build: only a person begins it again
+    const { changes, effects } = retrySteps(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), { jobs: [], triggers: new Map([[step.s, set]]) }, event.now)
+    for (const change of changes) event.apply(change)
+    event.effects.push(...effects)
+    return
+  }
+  event.apply({ kind: 'step.set', key: step, set })
+  if (set.state === 'done') finishSteps(event, build, [{ ...step, ...set }])
+}

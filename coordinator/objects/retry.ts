@@ -1,0 +1,26 @@
+/** A person has a build tried again, with the builds that its triggers start. */
+import type { Problem, RetryRequest } from '../../schema/api.ts'
+import type { BuildRow } from '../core/decision.ts'
+import { retry } from '../core/intervene.ts'
+import { unstarted } from '../core/trigger.ts'
+import * as load from '../store/load.ts'
+import type { Event } from './event.ts'
+import { graphOf } from './graph.ts'
+import { finishSteps } from './progress.ts'
+import { startBuilds } from './triggered.ts'
+
+/** Null: it was done. */
+export function retryBuild(event: Event, build: BuildRow, request: RetryRequest): Problem | null {
+  const decision = retry(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), request, event.now)
+  if ('detail' in decision) return decision
+  for (const change of decision.changes) event.apply(change)
+  event.effects.push(...decision.effects)
+  const after = load.build(event.on, build.project, build.number)
+  if (after === null) return null
+  const done = graphOf(event, after)
+    .steps.filter((step) => unstarted(step) > 0)
+    .map((step) => startBuilds(event, after, step))
+    .filter(({ state }) => state === 'done')
+  if (done.length > 0) finishSteps(event, after, done)
+  return null
+}

@@ -69,11 +69,21 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
 function verdict(build: BuildView): string {
   const current = build.jobs.filter(({ retried_by }) => retried_by === null)
   // What came to nothing because of another is told by that other.
-  const job = current.find(({ state }) => isFinal(state) && !['passed', 'skipped', 'broken', 'canceled'].includes(state)) ?? current.at(-1)
+  const failed = current.find(({ state }) => isFinal(state) && !['passed', 'skipped', 'broken', 'canceled'].includes(state))
+  const other = failed === undefined ? whyTriggerFailed(build) : null
+  if (other !== null) return `${build.project} #${build.number} ${build.state}: ${other}`
+  const job = failed ?? current.at(-1)
   const why = job?.reason?.message ?? (job?.signal ? `ended by ${job.signal}` : job?.exit_status ? `exit status ${job.exit_status}` : null)
   const adds = why !== null && why !== 'cancelled' // its state says that
   const whose = job?.label && current.length > 1 ? `${oneLine(job.label)}: ` : ''
   return `${build.project} #${build.number} ${build.state}${adds ? `: ${whose}${why}` : ''}`
+}
+
+/** Of a build that failed because of one that it started. */
+function whyTriggerFailed({ steps }: BuildView): string | null {
+  const trigger = steps?.find((step) => step.outcome === 'failed' && step.trigger)?.trigger // a coordinator of before steps names none
+  const build = trigger?.builds.find(({ state }) => state === 'failed' || state === 'canceled')
+  return build === undefined ? (trigger?.refused ?? null) : `${build.project} #${build.number}, which it started, ${build.state === 'failed' ? 'failed' : 'was canceled'}: ${build.url}`
 }
 
 interface Source {

@@ -43,9 +43,17 @@ export async function followBuild(client: Client, project: string, number: numbe
     }
     if (isFinalBuild(build.state)) return build
     const waiting = build.jobs.find((job) => job.retried_by === null && job.waiting)?.waiting
-    if (waiting && waiting.code !== 'assigned' && waiting.code !== 'next_in_line') say(`waits: ${waiting.reason}`)
+    const started = buildsOf(build)
+    if (started !== null) say(`waits for ${started}`)
+    else if (waiting && waiting.code !== 'assigned' && waiting.code !== 'next_in_line') say(`waits: ${waiting.reason}`)
     await pause(looks < EAGER_LOOKS ? LOOK_MS : SELDOM_LOOK_MS)
   }
+}
+
+/** The builds that it waits for and that a trigger of its own started; null: none. */
+function buildsOf({ steps }: BuildView): string | null {
+  const open = (steps ?? []).flatMap(({ state, trigger }) => (state === 'running' ? (trigger?.builds ?? []) : [])).filter(({ state }) => !isFinalBuild(state)) // a coordinator of before steps names none
+  return open.length === 0 ? null : open.map(({ project, number, state, url }) => `${project} #${number} (${state})  ${url}`).join(', ')
 }
 
 function nextAttempt(jobs: readonly JobView[], printed: ReadonlySet<string>) {

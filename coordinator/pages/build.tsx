@@ -8,6 +8,7 @@ import { Crumbs, Page, type PageFrame } from './layout.tsx'
 import { Log, type LogText } from './log.tsx'
 import { mayBuild } from './may.ts'
 import { ansiCss } from './style.ts'
+import { Triggered, TriggeredFrom } from './triggered.tsx'
 import { Ago, Commit, ending, inWords, State, stateIcon, Took } from './state.tsx'
 
 /** The job and attempt whose log is shown; attempts may be none. */
@@ -74,9 +75,11 @@ export function BuildDetails({ frame, build, selection, log, annotations, form, 
             {build.started_at === null ? 'asked for ' : 'started '}
             <Ago at={build.started_at ?? build.created_at} now={frame.now} />
           </span>
+          <TriggeredFrom build={build} />
         </p>
       </div>
       <Asks build={build} form={form} mayAnswer={mayBuild(frame.principal)} />
+      <Triggered build={build} />
       {annotated(null)}
       {build.jobs.length > 1 && <Jobs build={build} selected={job} now={frame.now} />}
       {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} />}
@@ -90,7 +93,8 @@ function Actions({ build }: { readonly build: BuildView }) {
   const path = buildPath(build)
   const isEnded = isFinalBuild(build.state)
   const current = build.jobs.filter(({ retried_by }) => retried_by === null)
-  const someFailed = current.some(wentWrong) && (build.steps.length > 0 || !current.every(wentWrong))
+  const failedTrigger = build.steps.some(({ trigger, outcome }) => trigger !== null && (outcome === 'failed' || outcome === 'soft_failed' || outcome === 'canceled'))
+  const someFailed = (current.some(wentWrong) || failedTrigger) && (build.steps.length > 0 || !current.every(wentWrong))
   return (
     <div class="actions">
       {!isEnded && (

@@ -57,7 +57,7 @@ export class Gates {
 
   #stepsOf({ project, build }: JobRow): StepsOfBuild {
     const id = `${project}-${build}`
-    const steps = this.#steps.get(id) ?? readSteps(this.#on, { project, number: build })
+    const steps = this.#steps.get(id) ?? readSteps(this.#on, { project, number: build }, this.#memory.projects)
     this.#steps.set(id, steps)
     return steps
   }

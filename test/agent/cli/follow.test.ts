@@ -60,3 +60,16 @@ test('a log that its agent sends again from the start is printed again, and that
   expect(log).toBe('bad\ngood\n')
   expect(notes).toContain('J1-1-1: its agent sends the log again, from the start')
 })
+
+test('says which build, started by a trigger, is waited for, as it gets on', async () => {
+  let looks = 0
+  const states = ['scheduled', 'running', 'passed']
+  const { notes } = await followed(({ path }, response) => {
+    if (path.startsWith('/api/v1/jobs/')) return void response.end(END)
+    const state = states[looks++] ?? 'passed'
+    const build = { project: 'deploy', number: 4, state, url: 'http://x/4' }
+    const { body } = view(state === 'passed' ? 'passed' : 'running', 0)
+    return { body: { ...body, steps: [{ state: state === 'passed' ? 'done' : 'running', trigger: { project: 'deploy', async: false, builds: [build], refused: null } }] } }
+  })
+  expect(notes).toEqual(['waits for deploy #4 (scheduled)  http://x/4', 'waits for deploy #4 (running)  http://x/4'])
+})

@@ -229,3 +229,24 @@ describe('a build of steps', () => {
     expect(html).not.toContain('Retry all')
   })
 })
+
+describe('a build that started others', () => {
+  const link = { project: 'deploy', number: 4, state: 'running', url: 'https://kedge.test/projects/deploy/builds/4' } as const
+  const trigger = (over: Partial<NonNullable<StepView['trigger']>> = {}) => stepView({ step: 2, kind: 'trigger', label: 'Ship <b>it</b>', trigger: { project: 'deploy', async: false, builds: [link], refused: null, ...over } })
+
+  it('links to each, with its state, and that one back', async () => {
+    const html = await build(buildView({ state: 'running', steps: [trigger()] }))
+    expect(html).toContain('<a class="title" href="/projects/deploy/builds/4">Ship &lt;b&gt;it&lt;/b&gt;: deploy #4</a>')
+    expect(html).not.toContain('not waited for')
+    expect(await build(buildView({ project: 'deploy', triggered_from: { project: 'app', number: 3, url: 'x' } }))).toContain('started by <a href="/projects/app/builds/3">app #3</a>')
+  })
+
+  it('says why it could start none, and which it does not wait for', async () => {
+    expect(await build(buildView({ steps: [trigger({ builds: [], refused: 'not started: too many' })] }))).toContain('not started: too many')
+    expect(await build(buildView({ steps: [trigger({ async: true })] }))).toContain('not waited for')
+  })
+
+  it('offers to try a failed one again', async () => {
+    expect(await build(buildView({ state: 'failed', steps: [{ ...trigger(), state: 'done', outcome: 'failed' }] }))).toContain('Retry failed')
+  })
+})

@@ -38,45 +38,38 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     if (next.job.state === 'queued') effects.push({ kind: 'ring-class', class: old.class, count: 1 })
   }
 
-  const line: number[] = []
+  const isChosen = (s: number): boolean => again.has(s) || triggers.has(s)
+  const reset = whoWaits(steps, edgesFrom, isChosen)
   for (const [s, old] of again) {
     const step = after.get(s)
-    if (step === undefined || step.outcome === 'broken' || neverBegan(step)) continue
+    if (step === undefined || reset.has(s) || step.outcome === 'broken') continue
     for (const job of old) follow(job, 'queued')
     const rest = jobs.filter((job) => job.step === s && job.retriedBy === null && isFinal(job.state) && !old.includes(job))
     set(step, { state: 'running', openJobs: (step.state === 'done' ? 0 : step.openJobs) + old.length, outcome: outcomeOfAll(step, rest) })
-    line.push(s)
-  }
-  // A cancel says of every step that it was cancelled; the jobs of some ended well meanwhile.
-  for (const step of steps) {
-    if (step.kind !== 'command' || step.state !== 'done' || step.outcome !== 'canceled' || neverBegan(step) || again.has(step.s)) continue
-    set(step, { outcome: outcomeOfAll(step, jobs.filter((job) => job.step === step.s && job.retriedBy === null)) })
   }
   for (const [s, change] of triggers) {
     const step = after.get(s)
-    if (step === undefined || neverBegan(step)) continue
-    set(step, change)
-    line.push(s)
+    if (step !== undefined && !reset.has(s)) set(step, change)
   }
-  const reset = new Set(steps.flatMap((step) => (neverBegan(step) ? [step.s] : [])))
-  line.push(...reset)
-  for (let from = line.shift(); from !== undefined; from = line.shift()) {
-    for (const edge of edgesFrom.get(from) ?? []) {
-      const to = after.get(edge.to)
-      if (to === undefined || reset.has(to.s) || !(to.outcome === 'broken' || (to.state === 'done' && to.isBroken && to.kind !== 'command'))) continue
-      reset.add(to.s)
-      line.push(to.s)
-    }
+  // A cancel says of every step that it was cancelled; the jobs of some ended well meanwhile.
+  for (const step of steps) {
+    if (step.kind !== 'command' || step.state !== 'done' || step.outcome !== 'canceled' || isChosen(step.s) || reset.has(step.s)) continue
+    set(step, { outcome: outcomeOfAll(step, jobs.filter((job) => job.step === step.s && job.retriedBy === null)) })
   }
   for (const [s, row] of asIfUnended(reset, after, edges)) {
     const step = after.get(s)
     if (step === undefined) continue
-    const unrun = row.state === 'done' ? [] : jobs.filter((job) => job.step === s && job.retriedBy === null && (job.state === 'broken' || job.state === 'canceled'))
-    const firstJob = n + 1
-    for (const job of unrun) follow(job, row.state === 'running' ? 'queued' : 'waiting')
     const { state, outcome, needs, isBroken } = row
-    const openJobs = row.kind === 'trigger' && state === 'running' ? step.spec.trigger?.builds.length ?? 0 : unrun.length
-    set(step, { state, outcome, needs, isBroken, openJobs, ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
+    if (step.state === 'waiting') {
+      set(step, { needs, isBroken })
+      continue
+    }
+    const unrun = state === 'done' ? [] : (again.get(s) ?? jobs.filter((job) => job.step === s && job.retriedBy === null && (job.state === 'broken' || job.state === 'canceled')))
+    const firstJob = n + 1
+    for (const job of unrun) follow(job, state === 'running' ? 'queued' : 'waiting')
+    const spec = triggers.get(s)?.spec ?? step.spec
+    const openBuilds = state === 'running' ? (spec.trigger?.builds ?? []).filter((one) => one.outcome === null).length : 0
+    set(step, { state, outcome, needs, isBroken, openJobs: unrun.length + openBuilds, ...(spec === step.spec ? {} : { spec }), ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
   }
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => (step.state === 'done' ? bits | verdictOf(step) : bits), 0)
@@ -87,6 +80,25 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
 /** It was cancelled while it waited for others or for a person: that is where it goes on. */
 function neverBegan({ outcome, kind, needs }: StepRow): boolean {
   return outcome === 'canceled' && (needs > 0 || (kind !== 'command' && kind !== 'trigger'))
+}
+
+/** Numbers of the steps that are to wait again: those that never began, and those behind a step that runs again which ended because of it or run again themselves. */
+function whoWaits(steps: readonly StepRow[], edgesFrom: ReadonlyMap<number, readonly EdgeRow[]>, isChosen: (s: number) => boolean): ReadonlySet<number> {
+  const of = new Map(steps.map((step) => [step.s, step]))
+  const waits = new Set(steps.filter(neverBegan).map(({ s }) => s))
+  const line = [...waits, ...steps.filter(({ s, outcome }) => isChosen(s) && outcome !== 'broken').map(({ s }) => s)]
+  for (let from = line.shift(); from !== undefined; from = line.shift()) {
+    for (const edge of edgesFrom.get(from) ?? []) {
+      const to = of.get(edge.to)
+      if (to === undefined || waits.has(to.s)) continue
+      if (to.state === 'waiting') waits.add(to.s) // it was let go by what runs again, and has that before it again
+      if (to.state !== 'done') continue
+      if (!(to.outcome === 'broken' || (to.isBroken && to.kind !== 'command') || isChosen(to.s))) continue
+      waits.add(to.s)
+      line.push(to.s)
+    }
+  }
+  return waits
 }
 
 /** These steps as if they had not ended yet, but for what waits for nobody by now: that goes on at once. */

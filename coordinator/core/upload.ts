@@ -275,7 +275,7 @@ function holders({ graph: { nodes }, steps }: Upload): ReadonlySet<number> {
   /** Members stand behind the node of their group. */
   const isBefore = (from: number, index: number): boolean => {
     const node = nodes[from]
-    if (node === undefined || from >= index || node.step.kind === 'block' || node.step.kind === 'input') return false
+    if (node === undefined || from >= index || node.step.kind === 'block' || node.step.kind === 'input' || node.step.kind === 'trigger') return false
     return node.step.kind === 'group' ? node.waitsFor.every((member) => member.node < index && isBefore(member.node, index)) : found.has(from)
   }
   for (const [index, { step, waitsFor, waitsForKnown }] of nodes.entries()) {

@@ -451,3 +451,30 @@ describe('a retry of a build that was cancelled', () => {
     expect(c.view(1).state).toBe('passed')
   })
 })
+
+describe('a retry of a step', () => {
+  it('is waited for again by what had not begun when the step failed', () => {
+    begin([commandStep('a'), commandStep('b'), waitStep('w'), commandStep('c')])
+    end(UPLOAD)
+    end('a', 1)
+    expect(c.retry(1, 'failed').ok).toBe(true)
+    agent.join()
+    end('b')
+    expect(jobs()).toMatchObject({ a: 'running', c: 'waiting' })
+    end('a')
+    expect(jobs()).toMatchObject({ c: 'running' })
+  })
+
+  it('is waited for by a step behind it that runs again too', () => {
+    begin([commandStep('a'), commandStep('b', { dependsOn: on('a?') })])
+    end(UPLOAD)
+    end('a', 1)
+    end('b', 1)
+    expect(c.retry(1, 'failed').ok).toBe(true)
+    agent.join()
+    expect(jobs()).toMatchObject({ a: 'running', b: 'waiting' })
+    end('a')
+    end('b')
+    expect(c.view(1).state).toBe('passed')
+  })
+})

@@ -11,7 +11,7 @@ import type { Sql } from '../../coordinator/store/sql.ts'
 export interface RowsOnlooker {
   /** `before` is null for a new one. */
   jobChanged(before: readonly unknown[] | null, after: readonly unknown[]): void
-  buildChanged(before: readonly unknown[], after: readonly unknown[]): void
+  buildChanged(before: readonly unknown[] | null, after: readonly unknown[]): void
   attemptLost(row: readonly unknown[]): void
 }
 
@@ -72,11 +72,13 @@ export class WatchedDatabase {
     const columns = (row: string, names: readonly string[]) => names.map((name) => `${row}.${name}`).join(', ')
     this.#database.function('job_inserted', { varargs: true }, (...after) => told(onlooker.jobChanged(null, after)))
     this.#database.function('job_updated', { varargs: true }, (...both) => told(onlooker.jobChanged(both.slice(0, JOB.length), both.slice(JOB.length))))
+    this.#database.function('build_inserted', { varargs: true }, (...after) => told(onlooker.buildChanged(null, after)))
     this.#database.function('build_updated', { varargs: true }, (...both) => told(onlooker.buildChanged(both.slice(0, BUILD.length), both.slice(BUILD.length))))
     this.#database.function('attempt_inserted', { varargs: true }, (...row) => told(onlooker.attemptLost(row)))
     this.#database.exec(`
       create temp trigger job_inserted after insert on job begin select job_inserted(${columns('new', JOB)}); end;
       create temp trigger job_updated after update on job begin select job_updated(${columns('old', JOB)}, ${columns('new', JOB)}); end;
+      create temp trigger build_inserted after insert on build begin select build_inserted(${columns('new', BUILD)}); end;
       create temp trigger build_updated after update on build begin select build_updated(${columns('old', BUILD)}, ${columns('new', BUILD)}); end;
       create temp trigger attempt_inserted after insert on attempt begin select attempt_inserted(${columns('new', ATTEMPT)}); end;
     `)

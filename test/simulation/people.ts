@@ -2,7 +2,7 @@
 import type { SimCoordinator } from './coordinator.ts'
 import type { JobPlan } from './job-plan.ts'
 import type { BuildPlan } from './script.ts'
-import { commandOf, pipelineOf, type StepPlan } from './steps.ts'
+import { commandOf, pipelineOf, projectOf, type StepPlan } from './steps.ts'
 import type { VirtualTime } from './time.ts'
 import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'
 import { isFinalBuild, type AttemptId } from '../../schema/job.ts'
@@ -36,6 +36,8 @@ export class People {
   readonly #steps = new Map<string, StepPlace>()
   /** Blocks that somebody has asked to let pass, as `BUILD/KEY`. */
   readonly #unblocked = new Set<string>()
+  /** Builds that somebody has asked to cancel. */
+  readonly #canceled = new Set<string>()
   /** By agent. */
   readonly #wishes = new Map<string, 'drain' | 'resume' | 'revoke'>()
   readonly #time: VirtualTime
@@ -131,22 +133,52 @@ export class People {
       if (answer !== null && answer.ok) asked.numbers.add(answer.value.number)
       if (answer === null || (repeats -= 1) >= 0) this.#time.after(PATIENCE_MS, ask)
     }
-    void this.#time.after(0, ask)
+    void this.#time.after(0, () => this.#makeProjects(plan, ask))
+  }
+
+  /** Those whose builds its triggers start; then goes on. */
+  #makeProjects(plan: BuildPlan, then: () => Promise<void>): void {
+    const slugs = plan.steps.filter(({ kind }) => kind === 'trigger').map((step) => ({ slug: projectOf(plan.key, step), command: commandOf(plan.key, step) }))
+    const make = async (): Promise<void> => {
+      const [next] = slugs
+      if (next === undefined) return await then()
+      const answer = await this.#coordinator.ask((cluster, now) => cluster.createProject(now, createProjectRequest.parse({ ...next, checkout: false })))
+      if (answer !== null) slugs.shift() // made, now or when nobody heard of it
+      if (answer === null) this.#time.after(PATIENCE_MS, make)
+      else await make()
+    }
+    void make()
+  }
+
+  hasCanceled(build: string): boolean {
+    return this.#canceled.has(build)
   }
 
   /** Whoever clicks sees a page that says it worked, or clicks again. */
   change(kind: 'cancel' | 'retry' | 'watch', key: string): void {
     const asked = this.builds.get(key)
-    const [number] = asked?.numbers ?? []
-    if (asked === undefined || number === undefined) return
-    const slug = asked.plan.project
+    if (kind === 'cancel') this.#canceled.add(key)
+    const known = asked === undefined ? this.#triggeredBy(key) : { slug: asked.plan.project, number: [...asked.numbers][0], onlyFailed: asked.plan.steps.length > 0 }
     const ask = async (): Promise<void> => {
+      const slug = known?.slug
+      const number = known?.number ?? (slug === undefined ? undefined : await this.#newestOf(slug))
+      if (slug === undefined || number === undefined) return
       const answer = await this.#coordinator.ask((cluster, now) =>
-        kind === 'cancel' ? cluster.cancelBuild(now, slug, number, ORIGIN) : kind === 'retry' ? cluster.retryBuild(now, slug, number, asked.plan.steps.length > 0 ? { only: 'failed' } : {}, ORIGIN) : this.#watch(now, slug, number, cluster),
+        kind === 'cancel' ? cluster.cancelBuild(now, slug, number, ORIGIN) : kind === 'retry' ? cluster.retryBuild(now, slug, number, known?.onlyFailed === true ? { only: 'failed' } : {}, ORIGIN) : this.#watch(now, slug, number, cluster),
       )
       if (answer === null && kind !== 'watch') this.#time.after(PATIENCE_MS, ask)
     }
     void this.#time.after(0, ask)
+  }
+
+  /** The newest build that the trigger step `BUILD/KEY` has started. */
+  #triggeredBy(key: string): { readonly slug: string; readonly number: undefined; readonly onlyFailed: true } | null {
+    return this.#steps.has(key) ? { slug: key.replace('/', '-'), number: undefined, onlyFailed: true } : null
+  }
+
+  async #newestOf(project: string): Promise<number | undefined> {
+    const page = await this.#coordinator.event((upkeep) => upkeep.cluster.builds(this.#coordinator.now(), { project, limit: 1 }, ORIGIN))
+    return page?.ok === true ? page.value.builds[0]?.number : undefined
   }
 
   #watch(now: number, slug: string, number: number, cluster: Parameters<Parameters<SimCoordinator['ask']>[0]>[0]) {

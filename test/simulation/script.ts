@@ -110,7 +110,7 @@ export const PROFILES = {
   copies: { says: 'state folders are copied, rolled back and used twice, also while the coordinator is away', weights: { clone: 6, 'roll back': 3, 'second process': 3, kill: 3, outage: 2 }, faults: [4, 10], builds: [20, 35], long: 0.3 },
   deaf: { says: 'requests arrive and replies do not', weights: { link: 20, kill: 2, evict: 2 }, faults: [4, 10], builds: [30, 60], agents: [1, 3] },
   flood: { says: 'a thousand jobs at once', weights: ANY, faults: [2, 8], builds: [1000, 1000], agents: [4, 8] },
-  pipelines: { says: 'builds have steps, and all else goes wrong too', weights: ANY, faults: [4, 18], builds: [6, 14], pipelines: 0.8 },
+  pipelines: { says: 'builds have steps, and all else goes wrong too', weights: { ...ANY, cancel: 20, retry: 30 }, faults: [6, 24], builds: [6, 14], pipelines: 0.8 },
   day: { says: 'the coordinator is away for a day', weights: { outage: 1 }, faults: [1, 1], builds: [10, 20], agents: [1, 2], outages: [0.5 * 24 * 60 * MINUTE, 24 * 60 * MINUTE] },
 } as const satisfies Record<string, Profile>
 
@@ -146,7 +146,10 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   for (let n = 1; n <= builds; n += 1) {
     const key = `b${n}`
     keys.push(key)
-    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: planBuild(key, dice, { ...profile, groups: haveGroups ? groups : null }) })
+    const plan = planBuild(key, dice, { ...profile, groups: haveGroups ? groups : null })
+    // People also change their minds about builds that a trigger started.
+    keys.push(...plan.steps.flatMap((step) => (step.kind === 'trigger' ? [`${key}/${step.key}`] : [])))
+    happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: plan })
   }
   const weights = Object.entries(profile.weights) as [Happening['kind'], number][] // the keys are kinds
   const sum = weights.reduce((all, [, weight]) => all + weight, 0)

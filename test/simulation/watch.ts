@@ -39,11 +39,12 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
   constructor({ time, machines, coordinator, people }: Watched) {
     this.truth = new Truth(time, machines, coordinator)
     this.#gates = new Gates(this.truth, people)
-    this.#rows = new Rows(this.truth, { steps: new Steps(this.truth, people), gates: this.#gates })
+    const steps = new Steps(this.truth, people)
+    this.#rows = new Rows(this.truth, { steps, gates: this.#gates })
     this.messages = new Messages(this.truth)
     this.machines = new Machines(this.truth)
     this.times = new Times(this.truth)
-    this.end = new End(this.truth, people)
+    this.end = new End(this.truth, people, steps)
   }
 
   get lost(): number {
@@ -54,7 +55,7 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
     this.#rows.jobChanged(before, after)
   }
 
-  buildChanged(before: readonly unknown[], after: readonly unknown[]): void {
+  buildChanged(before: readonly unknown[] | null, after: readonly unknown[]): void {
     this.#rows.buildChanged(before, after)
   }
 

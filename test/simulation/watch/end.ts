@@ -5,6 +5,7 @@
 import { parseJson } from '../../../schema/parse-json.ts'
 import { STATE } from '../machine.ts'
 import type { People } from '../people.ts'
+import type { Steps } from './steps.ts'
 import { isFinal, type Truth } from './truth.ts'
 
 const SECRET = /kdg_(sec|att)_[\w.-]+/
@@ -17,9 +18,12 @@ export class End {
   readonly #printed = new Map<string, string>()
   readonly #forgotten = new Set<string>()
 
-  constructor(truth: Truth, people: () => People) {
+  readonly #steps: Steps
+
+  constructor(truth: Truth, people: () => People, steps: Steps) {
     this.#truth = truth
     this.#people = people
+    this.#steps = steps
   }
 
   /** The agent took these bytes of the attempt's output. */
@@ -36,6 +40,7 @@ export class End {
   whatIsLeft(): string {
     for (const { plan, numbers } of this.#people().builds.values()) if (numbers.size === 0) return `build ${plan.key} was never answered`
     for (const job of this.#truth.jobs.values()) if (!isFinal(job)) return `${job.id} is ${job.state} for ever, with fence ${job.fence} at ${job.agent}`
+    for (const [build, state] of this.#truth.builds) if (state === null) return `build ${build} is not over for ever, and each of its jobs is`
     for (const { plan, disk, table, isWanted } of this.#truth.machines()) {
       if (!isWanted) continue
       const left = disk.below(`${STATE}/spool`)
@@ -50,6 +55,7 @@ export class End {
     const truth = this.#truth
     const left = this.whatIsLeft()
     if (left !== '') return truth.violate('I8', left)
+    this.#steps.judge()
     for (const { plan, numbers } of this.#people().builds.values()) if (numbers.size > 1) truth.violate('once', `${plan.key} was asked for once and is builds ${[...numbers].join(' and ')}`)
     for (const [id, { attempt }] of truth.accepted) this.#judgeLog(id, attempt)
     for (const { plan, disk } of truth.machines()) {

@@ -84,10 +84,11 @@ export class Rows {
     if (held > most) truth.violate('I15', `${job.agent} has ${most} slots and holds ${held} attempts`)
   }
 
-  buildChanged(before: readonly unknown[], after: readonly unknown[]): void {
+  buildChanged(before: readonly unknown[] | null, after: readonly unknown[]): void {
     const truth = this.#truth
-    const [project, number, was] = before as [number, number, string | null] // as `database.ts` lists them
-    const is = after[2] as string | null
+    const [project, number, is, state] = after as [number, number, string | null, string | null] // as `database.ts` lists them
+    const was = (before?.[2] ?? null) as string | null // likewise
+    truth.learn(truth.builds, `${project}-${number}`, state)
     if (was !== null && is !== was) truth.violate('I29', `build ${project}-${number} was of ${was} and is of ${is}`)
     if (is !== null) truth.learn(truth.pins, `${project}-${number}`, is)
   }

@@ -63,6 +63,8 @@ export interface Spoken {
 export class Truth {
   readonly violations: Violation[] = []
   readonly jobs = new Map<string, Job>()
+  /** By build: its state once that is final; null before. */
+  readonly builds = new Map<string, string | null>()
   /** By build: its commit. */
   readonly pins = new Map<string, string>()
   /** Of each attempt, once it was given: `agent/boot`. */

@@ -10,6 +10,7 @@ import { may } from './http/auth.ts'
 import type { HttpEnvironment } from './http/context.ts'
 import { jobRoutes } from './http/job.ts'
 import { jobAnnotationRoutes } from './http/job-annotations.ts'
+import { jobStepRoutes } from './http/job-steps.ts'
 import { logRoutes } from './http/log.ts'
 import { sessionRoutes } from './http/session.ts'
 import { createShell } from './http/shell.ts'
@@ -25,6 +26,7 @@ app.route('/', agentRoutes)
 app.route('/', attemptRoutes)
 app.route('/', jobRoutes)
 app.route('/', jobAnnotationRoutes)
+app.route('/', jobStepRoutes)
 
 // People.
 app.route('/', sessionRoutes)

@@ -64,6 +64,44 @@ export type RemoveAnnotation = z.infer<typeof removeAnnotation>
 export const removeAnnotationReply = z.object({ removed: z.boolean() })
 export type RemoveAnnotationReply = z.infer<typeof removeAnnotationReply>
 
+/** Its key or id; null: the step of the job that asks. */
+const step = z.string().min(1).max(200).nullable()
+
+/** `POST /v1/attempts/{id}/steps/get`. */
+export const stepGet = z.strictObject({ step })
+export type StepGet = z.infer<typeof stepGet>
+
+/** In the words of Buildkite, since scripts compare with them. */
+export const stepAttributes = z.object({
+  id: z.string(),
+  key: z.string().nullable(),
+  label: z.string().nullable(),
+  type: z.enum(['command', 'wait', 'input', 'trigger', 'group']),
+  state: z.enum(['ignored', 'waiting_for_dependencies', 'ready', 'running', 'failing', 'finished']),
+  outcome: z.enum(['neutral', 'passed', 'soft_failed', 'hard_failed', 'errored']),
+})
+export type StepAttributes = z.infer<typeof stepAttributes>
+export const stepReply = z.object({ step: stepAttributes })
+export type StepReply = z.infer<typeof stepReply>
+
+/** `POST /v1/attempts/{id}/steps/update`, with an `Idempotency-Key`. */
+export const stepUpdate = z.strictObject({ step, attribute: z.string(), value: z.string(), append: z.boolean().default(false) })
+export type StepUpdate = z.infer<typeof stepUpdate>
+export const stepUpdateReply = z.object({ updated: z.literal(true) })
+export type StepUpdateReply = z.infer<typeof stepUpdateReply>
+
+/** `POST /v1/attempts/{id}/steps/cancel`: all its unfinished jobs, or builds. The same again changes nothing. */
+export const stepCancel = z.strictObject({ step })
+export type StepCancel = z.infer<typeof stepCancel>
+export const stepCancelReply = z.object({ id: z.string() })
+export type StepCancelReply = z.infer<typeof stepCancelReply>
+
+/** `POST /v1/attempts/{id}/build/cancel`: the build that the job is of. The same again changes nothing. */
+export const buildCancel = z.strictObject({})
+/** Its number. */
+export const buildCancelReply = z.object({ build: z.number().int() })
+export type BuildCancelReply = z.infer<typeof buildCancelReply>
+
 function judgedBy(mistakeIn: (text: string) => string | null) {
   return (text: string, context: z.RefinementCtx<string>) => {
     const message = mistakeIn(text)

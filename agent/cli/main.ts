@@ -16,11 +16,12 @@ import { registerMetaData } from './meta-data.ts'
 import { registerPeople } from './people.ts'
 import { registerPipeline } from './pipeline.ts'
 import { registerRedactor } from './redactor.ts'
+import { registerStep } from './step.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerAnnotate, registerEnv, registerLock, registerRedactor, registerLater]
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerStep, registerAnnotate, registerEnv, registerLock, registerRedactor, registerLater]
 
 const surroundings: Surroundings = {
   environment: process.env,

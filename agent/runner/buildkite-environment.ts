@@ -42,6 +42,7 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ac
     ...(checkout === null ? {} : { BUILDKITE_REPO: checkout.repository }),
     BUILDKITE_BUILD_CHECKOUT_PATH: folders.workspace,
     BUILDKITE_JOB_ID: spec.job,
+    ...(step?.id === undefined ? {} : { BUILDKITE_STEP_ID: step.id }),
     BUILDKITE_STEP_KEY: step?.key ?? '',
     BUILDKITE_LABEL: step?.label ?? '',
     BUILDKITE_COMMAND: command,

@@ -131,6 +131,8 @@ export interface StoredStep {
   readonly skipped: string | null
   /** Of a trigger. */
   readonly trigger?: StoredTrigger
+  /** Why it alone was cancelled, and not its build. */
+  readonly canceled?: string | null
 }
 
 export interface StoredTrigger {

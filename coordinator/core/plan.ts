@@ -8,7 +8,7 @@ import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, t
 import type { Plugin, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
 import type { BuildRow, Change, JobRow, Parent, ProjectRow } from './decision.ts'
-import { VERDICT } from './step.ts'
+import { stepId, VERDICT } from './step.ts'
 
 /** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
 export interface StoredSpec {
@@ -152,7 +152,7 @@ export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
     url: stored.url,
     ...(build.message === null ? {} : { message: build.message }),
     ...(stored.pipeline === undefined ? {} : { pipeline: stored.pipeline }),
-    ...(job.step === null ? {} : { step: { key: stored.key ?? null, label: stored.label ?? null, parallel: stored.parallel ?? null } }),
+    ...(job.step === null ? {} : { step: { id: stepId({ ...job, s: job.step }), key: stored.key ?? null, label: stored.label ?? null, parallel: stored.parallel ?? null } }),
     ...(stored.retries === undefined ? {} : { retries: stored.retries }),
     ...(stored.plugins === undefined ? {} : { plugins: [...stored.plugins] }),
     ...(stored.triggeredFrom === undefined ? {} : { triggered_from: stored.triggeredFrom }),

@@ -45,7 +45,7 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     if (step === undefined || reset.has(s) || step.outcome === 'broken') continue
     for (const job of old) follow(job, 'queued')
     const rest = jobs.filter((job) => job.step === s && job.retriedBy === null && isFinal(job.state) && !old.includes(job))
-    set(step, { state: 'running', openJobs: (step.state === 'done' ? 0 : step.openJobs) + old.length, outcome: outcomeOfAll(step, rest) })
+    set(step, { spec: uncanceled(step), state: 'running', openJobs: (step.state === 'done' ? 0 : step.openJobs) + old.length, outcome: outcomeOfAll(step, rest) })
   }
   for (const [s, change] of triggers) {
     const step = after.get(s)
@@ -67,14 +67,19 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     const unrun = state === 'done' ? [] : (again.get(s) ?? jobs.filter((job) => job.step === s && job.retriedBy === null && (job.state === 'broken' || job.state === 'canceled')))
     const firstJob = n + 1
     for (const job of unrun) follow(job, state === 'running' ? 'queued' : 'waiting')
-    const spec = triggers.get(s)?.spec ?? step.spec
+    const spec = triggers.get(s)?.spec ?? uncanceled(step)
     const openBuilds = state === 'running' ? (spec.trigger?.builds ?? []).filter((one) => one.outcome === null).length : 0
-    set(step, { state, outcome, needs, isBroken, openJobs: unrun.length + openBuilds, ...(spec === step.spec ? {} : { spec }), ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
+    set(step, { state, outcome, needs, isBroken, openJobs: unrun.length + openBuilds, spec, ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
   }
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => (step.state === 'done' ? bits | verdictOf(step) : bits), 0)
   changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { state: null, finishedAt: null, openSteps: all.filter(({ state }) => state !== 'done').length, verdict } })
   return { changes, effects }
+}
+
+/** Why it was cancelled is over too. */
+function uncanceled({ spec }: StepRow): StepRow['spec'] {
+  return spec.canceled === undefined ? spec : { ...spec, canceled: null }
 }
 
 /** It was cancelled while it waited for others or for a person: that is where it goes on. */

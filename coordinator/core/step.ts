@@ -8,7 +8,12 @@
  */
 import type { FinalJobState } from '../../schema/job.ts'
 import type { AutomaticRetry, SoftFail } from '../../schema/pipeline/steps.ts'
-import { STEP_OUTCOMES, type BuildRow, type EdgeRow, type JobRow, type StepOutcome, type StepRow } from './decision.ts'
+import { STEP_OUTCOMES, type BuildRow, type EdgeRow, type JobRow, type StepKey, type StepOutcome, type StepRow } from './decision.ts'
+
+/** As jobs know it, in BUILDKITE_STEP_ID. */
+export function stepId({ project, build, s }: StepKey): string {
+  return `S${project}-${build}-${s}`
+}
 
 /** Bits of a build's `verdict`. */
 export const VERDICT = { failed: 1, canceled: 2, ran: 4 } as const

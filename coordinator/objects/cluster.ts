@@ -5,7 +5,7 @@
  */
 import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
-import type { MetaDataSet, RemoveAnnotation } from '../../schema/job-calls.ts'
+import type { MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
 import type { AgentRow, BuildRow, Change, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { concernedGate } from '../core/gate.ts'
@@ -26,6 +26,7 @@ import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { openGates } from './gates.ts'
+import { cancelOwnBuild, cancelStepOf, changeStep, stepOf } from './job-steps.ts'
 import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
 import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 import { tellParents, type BuildKey } from './parents.ts'
@@ -345,6 +346,22 @@ export class Cluster {
     if (!project) return this.#unknownProject(slug)
     const build = load.build(this.#parts.sql, project.id, number)
     return build ? { ok: true, value: annotationsOf(this.#parts.sql, build) } : this.#unknownBuild(project, number)
+  }
+
+  step(attempt: AttemptId, named: string | null): Answer<StepAttributes> {
+    return stepOf(this.#parts.sql, attempt, named)
+  }
+
+  updateStep(now: number, attempt: AttemptId, update: StepUpdate & { readonly key: string }): Outcome<Answer<null>> {
+    return this.#event(now, (event) => changeStep(event, attempt, update))
+  }
+
+  cancelStep(now: number, attempt: AttemptId, named: string | null): Outcome<Answer<string>> {
+    return this.#event(now, (event) => cancelStepOf(event, attempt, named))
+  }
+
+  cancelOwnBuild(now: number, attempt: AttemptId): Outcome<Answer<number>> {
+    return this.#event(now, (event) => cancelOwnBuild(event, attempt))
   }
 
   build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {

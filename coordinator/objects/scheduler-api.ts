@@ -7,7 +7,7 @@
  */
 import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, FieldAnswer, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
 import type { AttemptId, JobId } from '../../schema/job.ts'
-import type { Annotate, MetaDataSet, RemoveAnnotation } from '../../schema/job-calls.ts'
+import type { Annotate, MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
 import type { Pipeline } from '../../schema/pipeline/steps.ts'
 import type { RegisterReply, RegisterRequest } from '../../schema/sync.ts'
 import type { Refusal } from '../refusal.ts'
@@ -133,6 +133,14 @@ export interface SchedulerApi {
   /** Likewise; answers with whether there was one. */
   removeAnnotation(attempt: AttemptId, asked: RemoveAnnotation): Promise<Answer<boolean>>
   annotations(slug: string, number: number): Promise<Answer<readonly AnnotationView[]>>
+  /** A step of the build, by its key or id; null: the job's own. */
+  step(attempt: AttemptId, named: string | null): Promise<Answer<StepAttributes>>
+  /** Only of a current attempt, as the next two; `key` is sent again with each repetition of one change. */
+  updateStep(attempt: AttemptId, update: StepUpdate & { readonly key: string }): Promise<Answer<null>>
+  /** Answers with the id of the step. */
+  cancelStep(attempt: AttemptId, named: string | null): Promise<Answer<string>>
+  /** Answers with the number of the build. */
+  cancelOwnBuild(attempt: AttemptId): Promise<Answer<number>>
   job(id: string): Promise<Answer<JobLogs>>
   agents(): Promise<readonly AgentView[]>
   /** `action`: `drain` takes no more work, `resume` takes it again, `revoke` ends its credential for good. */

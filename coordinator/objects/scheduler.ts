@@ -6,7 +6,7 @@ import { DurableObject } from 'cloudflare:workers'
 import migrations from '../../schema/migrations/migrations.js'
 import type { CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, RetryRequest } from '../../schema/api.ts'
 import type { AttemptId } from '../../schema/job.ts'
-import type { MetaDataSet, RemoveAnnotation } from '../../schema/job-calls.ts'
+import type { MetaDataSet, RemoveAnnotation, StepUpdate } from '../../schema/job-calls.ts'
 import type { RegisterRequest } from '../../schema/sync.ts'
 import { numbers } from '../core/numbers.ts'
 import type { Environment } from '../environment.ts'
@@ -188,6 +188,22 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
 
   async annotations(slug: string, number: number) {
     return this.#cluster.annotations(slug, number)
+  }
+
+  async step(attempt: AttemptId, named: string | null) {
+    return this.#cluster.step(attempt, named)
+  }
+
+  async updateStep(attempt: AttemptId, update: StepUpdate & { readonly key: string }) {
+    return this.#follow(this.#cluster.updateStep(Date.now(), attempt, update))
+  }
+
+  async cancelStep(attempt: AttemptId, named: string | null) {
+    return this.#follow(this.#cluster.cancelStep(Date.now(), attempt, named))
+  }
+
+  async cancelOwnBuild(attempt: AttemptId) {
+    return this.#follow(this.#cluster.cancelOwnBuild(Date.now(), attempt))
   }
 
   async job(id: string) {

@@ -114,7 +114,7 @@ function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], com
     cancel_requested: job.cancel,
     exit_status: end.exit_status ?? null,
     signal: end.signal ?? null,
-    reason: end.reason ?? null,
+    reason: reasonOf(end, steps, job),
     retried_by: job.retriedBy === null ? null : jobId({ ...job, n: job.retriedBy }),
     retry_of: job.retryOf === null ? null : jobId({ ...job, n: job.retryOf }),
     step: job.step,
@@ -125,6 +125,13 @@ function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], com
     finished_at: timeOrNull(job.finishedAt),
     attempts: attemptViews(reading, job, lost, end, commit),
   }
+}
+
+/** A job in an agent's hands that was cancelled with its step says no more than that itself. */
+function reasonOf(end: Ending, steps: StepsOfBuild, job: JobRow): JobView['reason'] {
+  const why = job.cancel && job.step !== null ? steps.rows.get(job.step)?.spec.canceled : undefined
+  if (typeof why !== 'string' || (isFinal(job.state) && job.state !== 'canceled')) return end.reason ?? null
+  return { code: 'canceled', message: why }
 }
 
 function attemptViews(reading: Reading, job: JobRow, lost: readonly AttemptRow[], end: Ending, commit: string | null): readonly AttemptView[] {

@@ -34,7 +34,8 @@ async function running() {
     const query = method === 'DELETE' ? `?${new URLSearchParams(given as Record<string, string>)}` : ''
     return ask(`/v1/attempts/${of}/annotations${query}`, { method, token: jobTokenOf(token), headers: key === null ? {} : { 'idempotency-key': key }, ...(method === 'POST' ? { json: given } : {}) })
   }
-  return { name, attempt, token, upload, build, metaData, annotation, unblock }
+  const post = (what: string, body: unknown, { of = attempt as string, as = jobTokenOf(token) as string | null, key = null as string | null } = {}) => ask(`/v1/attempts/${of}/${what}`, { token: as, json: body, headers: key === null ? {} : { 'idempotency-key': key } })
+  return { name, attempt, token, upload, build, metaData, annotation, unblock, post }
 }
 
 async function refusal(response: Response, status: number): Promise<Problem> {
@@ -243,5 +244,48 @@ describe("a job's token", () => {
     const { attempt, token } = await running()
     const response = await ask(`/v1/attempts/${attempt}/log?offset=0`, { method: 'PUT', token: jobTokenOf(token), body: 'x' })
     expect(response.status).toBe(401)
+  })
+})
+
+describe('steps of the build', () => {
+  it('are told, changed and cancelled', async () => {
+    const { upload, post, build } = await running()
+    await upload(STEPS)
+    expect(await json(await post('steps/get', { step: 'test' }))).toMatchObject({ step: { key: 'test', state: 'ready', outcome: 'neutral' } })
+    expect(await json(await post('steps/get', { step: null }))).toMatchObject({ step: { label: 'Pipeline upload' } })
+    expect(await json(await post('steps/update', { step: 'test', attribute: 'label', value: 'Test' }, { key: 'one' }))).toEqual({ updated: true })
+    expect(await json(await post('steps/cancel', { step: 'test' }))).toMatchObject({ id: expect.stringMatching(/^S\d+-1-2$/) })
+    expect((await build()).steps.find(({ key }) => key === 'test')).toMatchObject({ label: 'Test', outcome: 'canceled' })
+    expect(await json(await post('build/cancel', {}))).toEqual({ build: 1 })
+    expect((await build()).state).toBe('canceling')
+  })
+
+  it('are not for the token of another job', async () => {
+    const [{ attempt }, other] = [await running(), await running()]
+    for (const [what, body] of [['steps/get', { step: null }], ['steps/update', { step: null, attribute: 'label', value: 'a' }], ['steps/cancel', { step: null }], ['build/cancel', {}]] as const) {
+      await refusal(await other.post(what, body, { of: attempt, key: 'k' }), 403)
+      await refusal(await other.post(what, body, { of: attempt, key: 'k', as: null }), 401)
+    }
+  })
+
+  it.each<[string, unknown, string]>([
+    ['steps/get', {}, 'step'],
+    ['steps/get', { step: 7 }, 'step'],
+    ['steps/get', { step: 'x'.repeat(201) }, 'step'],
+    ['steps/update', { step: null, attribute: 'label' }, 'value'],
+    ['steps/cancel', { step: null, force: true }, 'force'],
+    ['build/cancel', { build: 2 }, 'build'],
+  ])('%s takes no %j', async (what, body, path) => {
+    const { post } = await running()
+    expect((await refusal(await post(what, body, { key: 'k' }), 422)).errors?.map((error) => error.path)).toEqual([path])
+  })
+
+  it('are changed under a key alone', async () => {
+    const { post, upload } = await running()
+    await upload(STEPS)
+    const change = (value: string, key: string | null) => post('steps/update', { step: 'test', attribute: 'label', value, append: true }, { key })
+    expect(await refusal(await change('a', null), 400)).toMatchObject({ code: 'idempotency-key-missing' })
+    expect((await change('a', 'one')).status).toBe(200)
+    expect(await refusal(await change('b', 'one'), 422)).toMatchObject({ code: 'idempotency-key-reused' })
   })
 })

@@ -1,0 +1,102 @@
+/** What a running job asks of the steps of its build: to tell about one, to change it, to cancel it or all of them. */
+import type { Problem } from '../../schema/api.ts'
+import type { StepAttributes } from '../../schema/job-calls.ts'
+import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import { nearest } from '../../schema/nearest.ts'
+import { cancelStep } from '../core/cancel-step.ts'
+import type { BuildRow, JobRow, StepRow } from '../core/decision.ts'
+import { attributesOf, updateStep, type StepUpdate } from '../core/step-attributes.ts'
+import { stepId } from '../core/step.ts'
+import * as load from '../store/load.ts'
+import { nameOf } from '../store/read-steps.ts'
+import type { Sql } from '../store/sql.ts'
+import { cancelBuild, cancelTriggered } from './cancel.ts'
+import { currentJob } from './current-attempt.ts'
+import type { Event } from './event.ts'
+import { finishSteps } from './progress.ts'
+import { problem, type Answer } from './scheduler-api.ts'
+
+/** `named`: its key or id; null: the job's own. Whoever had an attempt of the build may ask. */
+export function stepOf(on: Sql, attempt: AttemptId, named: string | null): Answer<StepAttributes> {
+  const key = parseAttemptId(attempt)
+  const job = key && load.job(on, key)
+  if (!job) return problem(404, 'attempt_unknown', 'No such attempt', `There is no attempt ${attempt}.`)
+  const step = find(on, job, named)
+  return step.ok ? { ok: true, value: attributesOf(step.value, jobsOf(on, step.value)) } : step
+}
+
+/** A repetition by its key changes nothing more: what is appended is appended once. */
+export function changeStep(event: Event, attempt: AttemptId, { step: named, key, ...update }: StepUpdate & { readonly step: string | null; readonly key: string }): Answer<null> {
+  const current = currentJob(event, attempt, { title: 'The step was not changed', noMore: 'changes nothing any more' })
+  if (!current.ok) return current
+  const done = `step update ${attempt} ${key}`
+  const asked = JSON.stringify([named, update.attribute, update.value, update.append])
+  const before = load.dedup(event.on, done)
+  if (before !== null && before !== asked) return problem(422, 'idempotency-key-reused', 'The step was not changed', 'This Idempotency-Key changed something else before. Use a new key for a new change.')
+  const step = find(event.on, current.job, named)
+  if (!step.ok) return step
+  if (before !== null) return { ok: true, value: null }
+  const changes = updateStep(step.value, jobsOf(event.on, step.value), update)
+  if ('detail' in changes) return { ok: false, problem: changes }
+  for (const change of changes) event.apply(change)
+  if (update.append) load.dedups.insert(event.on, { key: done, answer: asked, at: event.now })
+  return { ok: true, value: null }
+}
+
+/** The id of the step. The same again changes nothing. */
+export function cancelStepOf(event: Event, attempt: AttemptId, named: string | null): Answer<string> {
+  const current = currentJob(event, attempt, { title: 'The step was not cancelled', noMore: 'cancels nothing any more' })
+  if (!current.ok) return current
+  const step = find(event.on, current.job, named)
+  if (!step.ok) return step
+  if (step.value.kind !== 'command' && step.value.kind !== 'trigger') return problem(409, 'step-without-jobs', 'The step was not cancelled', `"${nameOf(step.value)}" is a ${step.value.kind} step: it has no jobs that could be cancelled. Cancel the steps that do.`)
+  const build = load.build(event.on, current.job.project, current.job.build)
+  const own = current.job.step === null ? null : load.step(event.on, { ...current.job, s: current.job.step })
+  if (build !== null) cancelSteps(event, build, [step.value], `cancelled by ${own === null ? 'a job of the build' : own.s === step.value.s ? 'a job of the step itself' : `"${nameOf(own)}"`}`)
+  return { ok: true, value: stepId(step.value) }
+}
+
+/** Cancels the build that the job is of, and so the job itself. */
+export function cancelOwnBuild(event: Event, attempt: AttemptId): Answer<number> {
+  const current = currentJob(event, attempt, { title: 'The build was not cancelled', noMore: 'cancels nothing any more' })
+  if (!current.ok) return current
+  const build = load.build(event.on, current.job.project, current.job.build)
+  if (build !== null) cancelBuild(event, build)
+  return { ok: true, value: current.job.build }
+}
+
+/** Steps that are not done; `build` as it is now. */
+export function cancelSteps(event: Event, build: BuildRow, steps: readonly StepRow[], why: string): void {
+  const done: StepRow[] = []
+  for (const step of steps) {
+    const decided = cancelStep(step, jobsOf(event.on, step), { why, now: event.now })
+    if (decided === null) continue
+    for (const change of decided.changes) event.apply(change)
+    event.effects.push(...decided.effects)
+    cancelTriggered(event, step)
+    if (decided.step.state === 'done') done.push(decided.step)
+  }
+  if (done.length > 0) finishSteps(event, build, done)
+}
+
+/** Those that speak for the step: no other has succeeded them. */
+function jobsOf(on: Sql, step: StepRow): readonly JobRow[] {
+  return load.jobsOfBuild(on, step.project, step.build).filter((job) => job.step === step.s && job.retriedBy === null)
+}
+
+function find(on: Sql, { project, build, step: own }: JobRow, named: string | null): Answer<StepRow> {
+  if (named === null) {
+    const row = own === null ? null : load.step(on, { project, build, s: own })
+    return row === null ? problem(404, 'step-unknown', 'No such step', 'This job belongs to no step: its build has none yet. Name one with --step once there are some.') : { ok: true, value: row }
+  }
+  const steps = load.stepsOfBuild(on, project, build)
+  const found = steps.find(({ key }) => key === named) ?? steps.find((step) => stepId(step) === named)
+  return found === undefined ? unknown(named, steps) : { ok: true, value: found }
+}
+
+function unknown(named: string, steps: readonly StepRow[]): { readonly ok: false; readonly problem: Problem } {
+  const keys = steps.flatMap(({ key }) => (key === null ? [] : [key]))
+  const close = nearest(named, keys)
+  const advice = close !== null ? `Did you mean "${close}"?` : keys.length === 0 ? 'None of its steps has a key.' : `The keys are: ${keys.slice(0, 10).join(', ')}${keys.length > 10 ? ', …' : ''}.`
+  return problem(404, 'step-unknown', 'No such step', `This build has no step with the key or id ${JSON.stringify(named.slice(0, 100))}. ${advice}`)
+}

@@ -37,7 +37,7 @@ export const build = sqliteTable(
     env: text(),
     /** Steps that are not done; null while nobody uploaded any, and its jobs alone make the build. */
     openSteps: integer('open_steps'),
-    /** What its steps came to so far: 1 one failed, 2 one was cancelled, 4 one ran. */
+    /** What its steps came to so far: 1 one failed, 2 one was cancelled, 4 one ran, 8 one is to end when another fails. */
     verdict: integer().notNull().default(0),
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),

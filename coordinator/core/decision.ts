@@ -129,6 +129,8 @@ export interface StoredStep {
   readonly unblocked: { readonly by: string; readonly at: number; readonly answers: Readonly<Record<string, string>> } | null
   /** Why it was skipped. */
   readonly skipped: string | null
+  /** It ends as soon as another has failed the build. */
+  readonly cancelOnBuildFailing?: true
   /** Of a trigger. */
   readonly trigger?: StoredTrigger
   /** Why it alone was cancelled, and not its build. */

@@ -74,7 +74,6 @@ function notYet(step: Step): readonly Mistake[] {
       ['artifact_paths', step.artifactPaths.length > 0, later('artifact_paths', 'upload from the command')],
       ['notify', step.notify.length > 0, later('notify', 'tell others from the command')],
       ['secrets', Object.keys(step.secrets).length > 0, later('secrets', "keep them in the environment of the agent's user")],
-      ['cancel_on_build_failing', step.cancelOnBuildFailing, later('cancel_on_build_failing', 'take it away')],
       ['command', (step.command === null || step.command === '') && step.plugins.length === 0, 'the step has no command and no plugins; give one: a step without both has nothing to do.'],
     )
   }

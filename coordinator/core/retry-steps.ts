@@ -6,7 +6,7 @@ import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { joinQueue, waitAgain } from './gate.ts'
 import { succeed } from './plan.ts'
-import { jobEnded, letGo, outcomeOf, ready, verdictOf } from './step.ts'
+import { jobEnded, letGo, outcomeOf, pendingBits, ready, verdictOf } from './step.ts'
 
 export interface Graph {
   readonly steps: readonly StepRow[]
@@ -72,7 +72,7 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     set(step, { state, outcome, needs, isBroken, openJobs: unrun.length + openBuilds, spec, ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
   }
   const all = [...after.values()]
-  const verdict = all.reduce((bits, step) => (step.state === 'done' ? bits | verdictOf(step) : bits), 0)
+  const verdict = all.reduce((bits, step) => bits | (step.state === 'done' ? verdictOf(step) : pendingBits(step)), 0)
   changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { state: null, finishedAt: null, openSteps: all.filter(({ state }) => state !== 'done').length, verdict } })
   return { changes, effects }
 }

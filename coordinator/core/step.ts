@@ -15,8 +15,8 @@ export function stepId({ project, build, s }: StepKey): string {
   return `S${project}-${build}-${s}`
 }
 
-/** Bits of a build's `verdict`. */
-export const VERDICT = { failed: 1, canceled: 2, ran: 4 } as const
+/** Bits of a build's `verdict`. `stops`: a step that is not done is cancelled as soon as one has failed. */
+export const VERDICT = { failed: 1, canceled: 2, ran: 4, stops: 8 } as const
 
 /** What a job's end means to its step. */
 export function outcomeOf(state: FinalJobState, exitStatus: number | null, softFail: SoftFail): StepOutcome {
@@ -95,6 +95,16 @@ export function verdictOf(step: StepRow): number {
     default:
       return 0
   }
+}
+
+/** The build has failed, whatever else comes, and steps of it are to be cancelled for that. */
+export function mustStop({ verdict }: Pick<BuildRow, 'verdict'>): boolean {
+  return (verdict & VERDICT.failed) !== 0 && (verdict & VERDICT.stops) !== 0
+}
+
+/** What a step that is not done adds. */
+export function pendingBits(step: StepRow): number {
+  return step.spec.cancelOnBuildFailing === true ? VERDICT.stops : 0
 }
 
 /** How often a step's job was tried before this one, by a rule or a person. */

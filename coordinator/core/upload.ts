@@ -12,7 +12,7 @@ import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep, StoredTrig
 import type { Offered } from './matching.ts'
 import { joinQueue, turnOf } from './gate.ts'
 import { blankJob, BROKEN, order, type StoredSpec } from './plan.ts'
-import { breaks, letGo, ready, stepDone } from './step.ts'
+import { breaks, letGo, pendingBits, ready, stepDone } from './step.ts'
 
 /** One job that a command step is executed as. */
 export interface PlannedJob {
@@ -77,7 +77,8 @@ export function planUpload(upload: Upload): UploadPlan {
   for (const row of rows) changes.push({ kind: 'step.insert', row })
   for (const row of drafts.edges) changes.push({ kind: 'edge.insert', row })
   for (const [s, set] of drafts.waiting) changes.push({ kind: 'step.set', key: { project: build.project, build: build.number, s }, set })
-  const counts = rows.filter(({ state }) => state === 'done').reduce(stepDone, { openSteps: (build.openSteps ?? 1) + rows.length, verdict: build.verdict })
+  const pending = rows.reduce((bits, row) => (row.state === 'done' ? bits : bits | pendingBits(row)), build.verdict)
+  const counts = rows.filter(({ state }) => state === 'done').reduce(stepDone, { openSteps: (build.openSteps ?? 1) + rows.length, verdict: pending })
   changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { ...counts, startedAt: build.startedAt ?? uploader.assignedAt ?? now } })
   return { changes, jobs: drafts.jobs, steps: rows.length }
 }
@@ -257,6 +258,7 @@ function storedOf(step: Step, skipped: string | null): StoredStep {
     block: isAsking ? { prompt: step.prompt, submit: step.submit, fields: step.fields, state: step.blockedState } : null,
     unblocked: null,
     skipped,
+    ...(step.kind === 'command' && step.cancelOnBuildFailing ? { cancelOnBuildFailing: true as const } : {}),
   }
 }
 

@@ -22,7 +22,7 @@ export function stepOf(on: Sql, attempt: AttemptId, named: string | null): Answe
   const job = key && load.job(on, key)
   if (!job) return problem(404, 'attempt_unknown', 'No such attempt', `There is no attempt ${attempt}.`)
   const step = find(on, job, named)
-  return step.ok ? { ok: true, value: attributesOf(step.value, jobsOf(on, step.value)) } : step
+  return step.ok ? { ok: true, value: attributesOf(step.value, load.currentJobsOfStep(on, step.value)) } : step
 }
 
 /** A repetition by its key changes nothing more: what is appended is appended once. */
@@ -36,7 +36,7 @@ export function changeStep(event: Event, attempt: AttemptId, { step: named, key,
   const step = find(event.on, current.job, named)
   if (!step.ok) return step
   if (before !== null) return { ok: true, value: null }
-  const changes = updateStep(step.value, jobsOf(event.on, step.value), update)
+  const changes = updateStep(step.value, load.currentJobsOfStep(event.on, step.value), update)
   if ('detail' in changes) return { ok: false, problem: changes }
   for (const change of changes) event.apply(change)
   if (update.append) load.dedups.insert(event.on, { key: done, answer: asked, at: event.now })
@@ -69,7 +69,7 @@ export function cancelOwnBuild(event: Event, attempt: AttemptId): Answer<number>
 export function cancelSteps(event: Event, build: BuildRow, steps: readonly StepRow[], why: string): void {
   const done: StepRow[] = []
   for (const step of steps) {
-    const decided = cancelStep(step, jobsOf(event.on, step), { why, now: event.now })
+    const decided = cancelStep(step, load.currentJobsOfStep(event.on, step), { why, now: event.now })
     if (decided === null) continue
     for (const change of decided.changes) event.apply(change)
     event.effects.push(...decided.effects)
@@ -77,11 +77,6 @@ export function cancelSteps(event: Event, build: BuildRow, steps: readonly StepR
     if (decided.step.state === 'done') done.push(decided.step)
   }
   if (done.length > 0) finishSteps(event, build, done)
-}
-
-/** Those that speak for the step: no other has succeeded them. */
-function jobsOf(on: Sql, step: StepRow): readonly JobRow[] {
-  return load.jobsOfBuild(on, step.project, step.build).filter((job) => job.step === step.s && job.retriedBy === null)
 }
 
 function find(on: Sql, { project, build, step: own }: JobRow, named: string | null): Answer<StepRow> {

@@ -3,12 +3,14 @@
  * build. Each row is loaded by key, decided on by `core/step.ts`, and applied before the next is loaded.
  */
 import type { FinalJobState } from '../../schema/job.ts'
+import { cancelStep } from '../core/cancel-step.ts'
 import { changed, type BuildRow, type JobRow, type StepRow } from '../core/decision.ts'
 import type { ReadResult } from '../core/judge.ts'
 import { joinQueue } from '../core/gate.ts'
 import { BROKEN, settleBuild, succeed, type StoredSpec } from '../core/plan.ts'
-import { jobEnded, letGo, mayRetry, outcomeOf, ready, retryRule, stepDone } from '../core/step.ts'
+import { jobEnded, letGo, mayRetry, mustStop, outcomeOf, ready, retryRule, stepDone, VERDICT } from '../core/step.ts'
 import * as load from '../store/load.ts'
+import { nameOf } from '../store/read-steps.ts'
 import type { Event } from './event.ts'
 import { startBuilds } from './triggered.ts'
 
@@ -37,7 +39,9 @@ export function followEnd(event: Event, build: BuildRow, job: JobRow, end: JobEn
   const { softFail = step.spec.softFail } = JSON.parse(job.spec) as StoredSpec // written by an upload
   const set = jobEnded(step, outcomeOf(state, end.exitStatus, softFail))
   event.apply({ kind: 'step.set', key: step, set })
-  if (set.state === 'done') finishSteps(event, build, [{ ...step, ...set }])
+  if (set.state === 'done') return finishSteps(event, build, [{ ...step, ...set }])
+  const failing = { ...build, verdict: build.verdict | VERDICT.failed }
+  if (set.outcome === 'failed' && mustStop(failing)) finishSteps(event, failing, [], { failed: step }) // its other jobs do not make that good
 }
 
 function tryAgain(event: Event, step: StepRow, job: JobRow, end: JobEnd): boolean {
@@ -49,11 +53,18 @@ function tryAgain(event: Event, step: StepRow, job: JobRow, end: JobEnd): boolea
   return true
 }
 
-/** These steps are done and stored so; the build's own row follows at the end, once. */
-export function finishSteps(event: Event, build: BuildRow, done: readonly StepRow[]): void {
+/** These steps are done and stored so; the build's own row follows at the end, once. `failed`: the one for which others are cancelled. */
+export function finishSteps(event: Event, build: BuildRow, done: readonly StepRow[], { failed = done.find(({ outcome }) => outcome === 'failed') ?? null }: { readonly failed?: StepRow | null } = {}): void {
   const line = [...done]
   let counts: Pick<BuildRow, 'openSteps' | 'verdict'> = build
-  for (let from = line.shift(); from !== undefined; from = line.shift()) {
+  for (;;) {
+    const from = line.shift()
+    if (from === undefined) {
+      if (!mustStop(counts)) break
+      counts = { ...counts, verdict: counts.verdict & ~VERDICT.stops }
+      line.push(...stopFailing(event, build, failed))
+      continue
+    }
     counts = stepDone(counts, from)
     for (const edge of load.edgesFrom(event.on, from)) {
       const to = load.step(event.on, { ...from, s: edge.to })
@@ -69,6 +80,17 @@ export function finishSteps(event: Event, build: BuildRow, done: readonly StepRo
   const { openSteps, verdict } = counts
   event.apply({ kind: 'build.set', project: build.project, number: build.number, set: { openSteps, verdict } })
   for (const change of settleBuild({ ...build, openSteps, verdict }, [], event.now)) event.apply(change)
+}
+
+/** Cancels whatever is to end with a failing build; of those steps the ones that are done. `cause`: the step that failed. */
+function stopFailing(event: Event, build: BuildRow, cause: StepRow | null): readonly StepRow[] {
+  const why = `cancelled, because the build is failing${cause === null ? '' : `: "${nameOf(cause)}" failed`}`
+  return load.stepsOfBuild(event.on, build.project, build.number).flatMap((step) => {
+    const decided = step.spec.cancelOnBuildFailing === true ? cancelStep(step, load.currentJobsOfStep(event.on, step), { why, now: event.now }) : null
+    for (const change of decided?.changes ?? []) event.apply(change)
+    event.effects.push(...(decided?.effects ?? []))
+    return decided?.step.state === 'done' ? [decided.step] : []
+  })
 }
 
 /** The step's jobs join the queue with it, or end unrun with it. */

@@ -13,6 +13,7 @@ import { contextOf, type Circumstances } from '../core/condition-context.ts'
 import type { BuildRow, JobRow, StepRow } from '../core/decision.ts'
 import { expand } from '../core/expand.ts'
 import type { StoredSpec } from '../core/plan.ts'
+import { mustStop, pendingBits } from '../core/step.ts'
 import { unstarted } from '../core/trigger.ts'
 import { circlesAcross } from '../core/upload-circle.ts'
 import { planUpload } from '../core/upload.ts'
@@ -94,20 +95,21 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
     event.apply({ kind: 'job.insert', row: { ...row, class: jobClass, gate: concurrency === null ? null : (gates.get(concurrency.group) ?? null) } })
     if (row.state === 'queued') queued.set(jobClass, (queued.get(jobClass) ?? 0) + 1)
   }
-  startTriggers(event, build, plan.changes.flatMap((change) => (change.kind === 'step.insert' ? [change.row] : [])))
+  goOn(event, build, plan.changes.flatMap((change) => (change.kind === 'step.insert' ? [change.row] : [])))
   for (const [jobClass, count] of queued) event.effects.push({ kind: 'ring-class', class: jobClass, count })
   const value: Uploaded = { steps: plan.steps, jobs: plan.jobs.length }
   keep(value)
   return { ok: true, value }
 }
 
-/** Triggers that wait for nobody start their builds at once, and are done at once where they do not wait for those. */
-function startTriggers(event: Event, { project, number }: BuildRow, steps: readonly StepRow[]): void {
+/** Triggers that wait for nobody start their builds at once, and are done at once where they do not wait for those; what ends with a failing build ends in one that is failing. */
+function goOn(event: Event, { project, number }: BuildRow, steps: readonly StepRow[]): void {
   const ready = steps.filter((step) => unstarted(step) > 0)
-  const build = ready.length === 0 ? null : load.build(event.on, project, number)
+  const isStopping = steps.some((step) => step.state !== 'done' && pendingBits(step) !== 0)
+  const build = ready.length === 0 && !isStopping ? null : load.build(event.on, project, number)
   if (build === null) return
   const done = ready.map((step) => startBuilds(event, build, step)).filter(({ state }) => state === 'done')
-  if (done.length > 0) finishSteps(event, build, done)
+  if (done.length > 0 || mustStop(build)) finishSteps(event, build, done)
 }
 
 function triggeredFrom(first: JobRow): Circumstances['triggeredFrom'] {

@@ -112,6 +112,11 @@ export function jobsOfStep(on: Sql, { project, build, firstJob, jobs: count }: S
   return jobs.select(on, 'of step', () => ({ where: and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build')), between(tables.job.n, sql.placeholder('first'), sql.placeholder('last'))), orderBy: [asc(tables.job.n)] }), { project, build, first: firstJob, last: firstJob + count - 1 })
 }
 
+/** The jobs that speak for a step: those that no other has succeeded. */
+export function currentJobsOfStep(on: Sql, { project, build, s }: StepKey): readonly JobRow[] {
+  return jobsOfBuild(on, project, build).filter((job) => job.step === s && job.retriedBy === null)
+}
+
 export function attemptsOfBuild(on: Sql, project: number, build: number): readonly AttemptRow[] {
   return attempts.select(on, 'of build', () => ({ where: and(eq(tables.attempt.project, sql.placeholder('project')), eq(tables.attempt.build, sql.placeholder('build'))), orderBy: [asc(tables.attempt.n), asc(tables.attempt.fence)] }), { project, build })
 }

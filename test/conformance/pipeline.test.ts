@@ -478,3 +478,46 @@ describe('a retry of a step', () => {
     expect(c.view(1).state).toBe('passed')
   })
 })
+
+describe('a step that ends with a failing build', () => {
+  const ends = { cancelOnBuildFailing: true } as const
+
+  it('is cancelled when another has failed, whether it runs or waits, and says why', () => {
+    begin([commandStep('a'), commandStep('b', ends), commandStep('c'), waitStep('w'), commandStep('d', { ...ends, allowDependencyFailure: true })])
+    end('a', 1)
+    expect(jobs()).toMatchObject({ a: 'failed', b: 'running', c: 'running', d: 'canceled' })
+    const job = c.view(1).jobs.find(({ id }) => id === 'J1-1-3')
+    expect(job).toMatchObject({ cancel_requested: true, reason: { code: 'canceled', message: 'cancelled, because the build is failing: "a" failed' } })
+    expect(agent.sync().directives).toMatchObject([{ directive: 'cancel' }])
+    agent.finish(attemptOf('b'), 'canceled')
+    agent.join()
+    end('c')
+    end(UPLOAD)
+    expect(c.view(1).state).toBe('failed')
+    expect(outcomes()).toMatchObject({ b: 'canceled', c: 'passed', d: 'canceled' })
+  })
+
+  it('is cancelled by the first of several jobs that fails, and by no failure that is soft or tried again', () => {
+    begin([commandStep('soft', { softFail: 'any' }), commandStep('again', { retry: { automatic: [{ exitStatus: 'any', signal: 'any', signalReason: 'any', limit: 1 }], manual: { allowed: true, reason: null, permitOnPassed: true } } }), commandStep('many', { parallelism: 2 }), commandStep('b', ends)])
+    end('soft', 1)
+    end('again', 1)
+    expect(agent.sync().directives).toEqual([])
+    end('many', 1, 0)
+    expect(jobs()).toMatchObject({ many1: 'running' })
+    expect(agent.sync().directives).toMatchObject([{ directive: 'cancel' }])
+    expect(c.view(1).steps.find(({ key }) => key === 'b')).toMatchObject({ state: 'running' })
+  })
+
+  it('does not begin in a build that is failing when it is uploaded, and begins again with a retry', () => {
+    begin([commandStep('a')])
+    end('a', 1)
+    expect(c.upload(uploader(), [commandStep('late', ends)]).ok).toBe(true)
+    expect(jobs()).toMatchObject({ late: 'canceled' })
+    end(UPLOAD)
+    expect(c.retry(1, 'failed').ok).toBe(true)
+    agent.join()
+    expect(jobs()).toMatchObject({ a: 'running', late: 'running' })
+    end('a', 1)
+    expect(agent.sync().directives).toMatchObject([{ directive: 'cancel' }])
+  })
+})

@@ -16,6 +16,8 @@ export interface StepPlan {
   readonly continueOnFailure: boolean
   readonly softFail: boolean
   readonly isLeftOut: boolean
+  /** It ends when another step fails. */
+  readonly endsWithFailing: boolean
   /** Of a trigger: nobody waits for its build. */
   readonly isAsync: boolean
   readonly retries: number
@@ -38,6 +40,7 @@ export function planSteps(dice: Dice, { planJob, groups }: { readonly planJob: (
       continueOnFailure: kind === 'wait' && dice.chance(0.25),
       softFail: runs && dice.chance(0.2),
       isLeftOut: dice.chance(0.12),
+      endsWithFailing: kind === 'command' && dice.chance(0.2),
       isAsync: kind === 'trigger' && dice.chance(0.25),
       retries: kind === 'command' && dice.chance(0.2) ? dice.whole(1, 2) : 0,
       concurrency: kind === 'command' && groups?.chance(0.45) === true ? { group: groups.pick(['staging', 'production']), limit: groups.pick([1, 1, 1, 2, 3]), method: groups.chance(0.7) ? 'ordered' : 'eager' } : null,
@@ -67,6 +70,7 @@ export function pipelineOf(build: string, plans: readonly StepPlan[]): Pipeline 
       command: commandOf(build, plan),
       softFail: plan.softFail ? 'any' : 'none',
       concurrency: plan.concurrency,
+      cancelOnBuildFailing: plan.endsWithFailing,
       retry: { automatic: plan.retries === 0 ? [] : [{ exitStatus: 'any', signal: 'any', signalReason: 'any', limit: plan.retries }], manual: { allowed: true, reason: null, permitOnPassed: true } },
     })
   })

@@ -242,8 +242,11 @@ export async function cancelBuild(client: Client, named: string, options: { read
 }
 
 export async function retryBuild(client: Client, named: string, options: { readonly project?: string; readonly failed?: boolean; readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
-  const { build } = await find(client, named, options.project)
-  const after = await client.post(`/api/v1/projects/${build.project}/builds/${build.number}/retry`, BUILD, options.failed ? { only: 'failed' } : {})
+  const { build, job: n } = await find(client, named, options.project)
+  const job = n === null ? null : build.jobs.find(({ id }) => id.endsWith(`-${n}`))
+  if (job === undefined) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${n}; it has ${build.jobs.length}`)
+  if (job !== null && options.failed) throw new Failure(EXIT.usage, '--failed is about all jobs of a build: leave it away, or name the build without a job')
+  const after = job === null ? await client.post(`/api/v1/projects/${build.project}/builds/${build.number}/retry`, BUILD, options.failed ? { only: 'failed' } : {}) : await client.post(`/api/v1/jobs/${job.id}/retry`, BUILD)
   if (options.json) output.json(after)
   else output.line(`${after.project} #${after.number} ${after.state}`)
   return EXIT.ok

@@ -66,8 +66,8 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
     .option('--project <slug>', 'project, when only a number is given')
     .action(async (build, flags) => end(await (await import('./builds.ts')).cancelBuild(await client(flags), build, flags, output)))
 
-  reaching(program.command('retry').argument('<build>', 'PROJECT#NUMBER'))
-    .description('run the finished jobs of a build again')
+  reaching(program.command('retry').argument('<build>', 'PROJECT#NUMBER, optionally /JOB'))
+    .description('run the finished jobs of a build again, or one of them')
     .option('--project <slug>', 'project, when only a number is given')
     .option('--failed', 'only those that did not pass')
     .action(async (build, flags) => end(await (await import('./builds.ts')).retryBuild(await client(flags), build, flags, output)))

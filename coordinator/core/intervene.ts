@@ -1,9 +1,10 @@
 /** What a person may do to a build: cancel it, retry its jobs, let a block pass. */
 import type { FieldAnswer, Problem, RetryRequest } from '../../schema/api.ts'
-import { isFinal } from '../../schema/job.ts'
+import { isFinal, jobId } from '../../schema/job.ts'
 import { judgeAnswers } from './answers.ts'
 import type { BuildRow, Change, Decision, Effect, JobRow, StepRow } from './decision.ts'
 import { settleBuild, succeed } from './plan.ts'
+import { whyNoRetry } from './retry-by-hand.ts'
 import { retrySteps, type Graph } from './retry-steps.ts'
 import { stepDone } from './step.ts'
 import { triggerAgain } from './trigger.ts'
@@ -56,8 +57,15 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }
     return { title: 'Not all of it can be retried', status: 409, code: 'retry-only-failed', detail: `Build ${build.number} has steps, and a step that passed is not run again: retry only what failed, or start a new build of the commit.` }
   }
   const current = jobs.filter((job) => job.retriedBy === null && isFinal(job.state))
-  const chosen = request.only === 'failed' ? current.filter((job) => FAILED.has(job.state)) : current
+  const wanted = request.only === 'failed' ? current.filter((job) => FAILED.has(job.state)) : current
+  const refusals = new Map(wanted.map((job) => [job, whyNoRetry(job, steps.find(({ s }) => s === job.step))]))
+  const chosen = wanted.filter((job) => job.state === 'broken' || refusals.get(job) === null)
+  const [refused] = wanted.filter((job) => job.state !== 'broken' && refusals.get(job) !== null)
   const triggers = new Map(steps.flatMap((step) => (step.state === 'done' && step.spec.trigger !== undefined && NOT_PASSED.has(step.outcome ?? '') ? [[step.s, triggerAgain(step, step.spec.trigger)] as const] : [])))
+  // What is broken runs only when something else does.
+  if (refused !== undefined && chosen.every(({ state }) => state === 'broken') && triggers.size === 0) {
+    return { title: 'Nothing may be retried', status: 409, code: 'job-retry-refused', detail: `Job ${jobId(refused)} cannot be retried: ${refusals.get(refused)}.` }
+  }
   if (chosen.length === 0 && triggers.size === 0) {
     const unfinished = jobs.some((job) => !isFinal(job.state))
     const detail = unfinished
@@ -65,7 +73,7 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }
       : `No job of build ${build.number} failed. Leave "only" away to retry all of them.`
     return { title: 'Nothing to retry', status: 409, code: 'nothing-to-retry', detail }
   }
-  if (build.openSteps !== null) return retrySteps(build, jobs, { steps, edges }, { jobs: chosen, triggers }, now)
+  if (build.openSteps !== null) return retrySteps(build, jobs, { steps, edges }, { jobs: chosen, triggers, neverBegan: 'again' }, now)
   const changes: Change[] = []
   const effects: Effect[] = []
   let n = Math.max(...jobs.map((job) => job.n))

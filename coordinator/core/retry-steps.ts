@@ -18,9 +18,11 @@ export interface Chosen {
   readonly jobs: readonly JobRow[]
   /** By number: triggers that are done and run again, and what they become. */
   readonly triggers: ReadonlyMap<number, Partial<StepRow>>
+  /** Steps that were cancelled before they began. */
+  readonly neverBegan: 'again' | 'stay'
 }
 
-export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, edges }: Graph, { jobs: chosen, triggers }: Chosen, now: number): Decision {
+export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, edges }: Graph, { jobs: chosen, triggers, neverBegan: revived }: Chosen, now: number): Decision {
   const changes: Change[] = []
   const effects: Effect[] = []
   const after = new Map(steps.map((step) => [step.s, step]))
@@ -39,7 +41,7 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
   }
 
   const isChosen = (s: number): boolean => again.has(s) || triggers.has(s)
-  const reset = whoWaits(steps, edgesFrom, isChosen)
+  const reset = whoWaits(steps, edgesFrom, { isChosen, revived })
   for (const [s, old] of again) {
     const step = after.get(s)
     if (step === undefined || reset.has(s) || step.outcome === 'broken') continue
@@ -87,10 +89,10 @@ function neverBegan({ outcome, kind, needs }: StepRow): boolean {
   return outcome === 'canceled' && (needs > 0 || (kind !== 'command' && kind !== 'trigger'))
 }
 
-/** Numbers of the steps that are to wait again: those that never began, and those behind a step that runs again which ended because of it or run again themselves. */
-function whoWaits(steps: readonly StepRow[], edgesFrom: ReadonlyMap<number, readonly EdgeRow[]>, isChosen: (s: number) => boolean): ReadonlySet<number> {
+/** Numbers of the steps that are to wait again: those that never began, and what stands behind a step that runs again, as far as it ran no command yet or runs again too. */
+function whoWaits(steps: readonly StepRow[], edgesFrom: ReadonlyMap<number, readonly EdgeRow[]>, { isChosen, revived }: { readonly isChosen: (s: number) => boolean; readonly revived: Chosen['neverBegan'] }): ReadonlySet<number> {
   const of = new Map(steps.map((step) => [step.s, step]))
-  const waits = new Set(steps.filter(neverBegan).map(({ s }) => s))
+  const waits = new Set(revived === 'stay' ? [] : steps.filter(neverBegan).map(({ s }) => s))
   const line = [...waits, ...steps.filter(({ s, outcome }) => isChosen(s) && outcome !== 'broken').map(({ s }) => s)]
   for (let from = line.shift(); from !== undefined; from = line.shift()) {
     for (const edge of edgesFrom.get(from) ?? []) {
@@ -98,7 +100,9 @@ function whoWaits(steps: readonly StepRow[], edgesFrom: ReadonlyMap<number, read
       if (to === undefined || waits.has(to.s)) continue
       if (to.state === 'waiting') waits.add(to.s) // it was let go by what runs again, and has that before it again
       if (to.state !== 'done') continue
-      if (!(to.outcome === 'broken' || (to.isBroken && to.kind !== 'command') || isChosen(to.s))) continue
+      const passesOn = to.kind === 'wait' || to.kind === 'block' || to.kind === 'group'
+      if (revived === 'stay' && neverBegan(to)) continue
+      if (!(to.outcome === 'broken' || (passesOn && to.outcome !== 'skipped') || isChosen(to.s))) continue
       waits.add(to.s)
       line.push(to.s)
     }

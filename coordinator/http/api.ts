@@ -16,6 +16,7 @@ import { LOGIN_LINK_SECONDS } from './session.ts'
 
 const DEFAULT_PAGE = 30
 const AGENT = { pattern: AGENT_ID, code: 'agent-unknown', means: 'an agent: an agent id is "a_" and 20 characters of a-z and 0-9; GET /api/v1/agents lists them' }
+const JOB = { pattern: /^J\d{1,9}-\d{1,9}-\d{1,6}$/, code: 'job-unknown', means: 'a job: a job id looks like J1-82-1; a build shows those of its jobs' }
 const TOKEN = { pattern: /^[\w-]{1,64}$/, code: 'token-unknown', means: "a token's id; GET /api/v1/tokens lists them" }
 
 const projectBuildsQuery = z.strictObject({
@@ -88,6 +89,10 @@ route(apiRoutes, 'POST /projects/:slug/builds/:number/retry', {
   answer: async ({ c, body, scheduler, origin }) => c.json(valueOf(await scheduler.retryBuild(slugOf(c), buildNumberOf(c), body, origin))),
 })
 
+route(apiRoutes, 'POST /jobs/:id/retry', {
+  scope: 'build',
+  answer: async ({ c, scheduler, origin }) => c.json(valueOf(await scheduler.retryJob(idOf(c, JOB), origin))),
+})
 route(apiRoutes, 'POST /projects/:slug/builds/:number/steps/:id/unblock', {
   scope: 'build',
   body: unblockRequest,

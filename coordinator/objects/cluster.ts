@@ -31,7 +31,7 @@ import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-da
 import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 import { tellParents, type BuildKey } from './parents.ts'
 import { finishSteps } from './progress.ts'
-import { retryBuild } from './retry.ts'
+import { retryBuild, retryOneJob } from './retry.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
 import { uploadPipeline } from './upload.ts'
 import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
@@ -275,6 +275,18 @@ export class Cluster {
 
   retryBuild(now: number, slug: string, number: number, request: RetryRequest, origin: string): Outcome<Answer<BuildView>> {
     return this.#change(now, slug, number, origin, (event, build) => retryBuild(event, build, request))
+  }
+
+  retryJob(now: number, id: string, origin: string): Outcome<Answer<BuildView>> {
+    return this.#event(now, (event) => {
+      const key = parseJobId(id)
+      const job = key && load.job(event.on, key)
+      const project = job && event.memory.projects.get(job.project)
+      const build = job && load.build(event.on, job.project, job.build)
+      if (!job || !project || !build) return problem(404, 'job-unknown', 'No such job', `There is no job ${id}.`)
+      const refused = retryOneJob(event, build, job)
+      return refused === null ? this.#viewOfBuild(event, project, build.number, origin) : { ok: false, problem: refused }
+    })
   }
 
   /** Lets a block of the build pass; the steps behind it go on. */

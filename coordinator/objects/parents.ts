@@ -30,7 +30,7 @@ function tellParent(event: Event, child: BuildRow, key: NonNullable<BuildRow['pa
   if (!step || !build || !set) return
   if (step.state === 'done') {
     if (build.verdict & VERDICT.canceled) return // a person ended that build: only a person begins it again
-    const { changes, effects } = retrySteps(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), { jobs: [], triggers: new Map([[step.s, set]]) }, event.now)
+    const { changes, effects } = retrySteps(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), { jobs: [], triggers: new Map([[step.s, set]]), neverBegan: 'stay' }, event.now)
     for (const change of changes) event.apply(change)
     event.effects.push(...effects)
     return

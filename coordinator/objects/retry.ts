@@ -1,7 +1,8 @@
-/** A person has a build tried again, with the builds that its triggers start. */
+/** A person has a build, or a job of it, tried again, with the builds that its triggers start. */
 import type { Problem, RetryRequest } from '../../schema/api.ts'
-import type { BuildRow } from '../core/decision.ts'
+import type { BuildRow, Decision, JobRow } from '../core/decision.ts'
 import { retry } from '../core/intervene.ts'
+import { retryJob } from '../core/retry-by-hand.ts'
 import { unstarted } from '../core/trigger.ts'
 import * as load from '../store/load.ts'
 import type { Event } from './event.ts'
@@ -11,7 +12,15 @@ import { startBuilds } from './triggered.ts'
 
 /** Null: it was done. */
 export function retryBuild(event: Event, build: BuildRow, request: RetryRequest): Problem | null {
-  const decision = retry(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), request, event.now)
+  return follow(event, build, retry(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), request, event.now))
+}
+
+/** Null: it was done. */
+export function retryOneJob(event: Event, build: BuildRow, job: JobRow): Problem | null {
+  return follow(event, build, retryJob(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), job, event.now))
+}
+
+function follow(event: Event, build: BuildRow, decision: Decision | Problem): Problem | null {
   if ('detail' in decision) return decision
   for (const change of decision.changes) event.apply(change)
   event.effects.push(...decision.effects)

@@ -119,6 +119,8 @@ export interface SchedulerApi {
   build(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
   cancelBuild(slug: string, number: number, origin: string): Promise<Answer<BuildView>>
   retryBuild(slug: string, number: number, request: RetryRequest, origin: string): Promise<Answer<BuildView>>
+  /** One job alone, where its step allows it. */
+  retryJob(id: string, origin: string): Promise<Answer<BuildView>>
   /** Lets a block pass, named by its key or number. */
   unblock(slug: string, number: number, step: string, answered: Answered, origin: string): Promise<Answer<BuildView>>
   /** Steps that the job of a current attempt brings into its build; a repetition by its key answers as the first time. */

@@ -158,6 +158,10 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     return this.#follow(this.#cluster.retryBuild(Date.now(), slug, number, request, origin))
   }
 
+  async retryJob(id: string, origin: string) {
+    return this.#follow(this.#cluster.retryJob(Date.now(), id, origin))
+  }
+
   async unblock(slug: string, number: number, step: string, answered: Answered, origin: string) {
     return this.#follow(this.#cluster.unblock(Date.now(), slug, number, step, answered, origin))
   }

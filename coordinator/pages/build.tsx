@@ -82,7 +82,7 @@ export function BuildDetails({ frame, build, selection, log, annotations, form, 
       <Triggered build={build} />
       {annotated(null)}
       {build.jobs.length > 1 && <Jobs build={build} selected={job} now={frame.now} />}
-      {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} />}
+      {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} mayRetry={build.steps.length > 0 && mayBuild(frame.principal)} />}
       {job !== null && annotated(job.id)}
       {job !== null && attempt !== null && <Log job={job.id} attempt={attempt} text={log} />}
     </Page>
@@ -136,7 +136,7 @@ function Jobs({ build, selected, now }: { readonly build: BuildView; readonly se
   )
 }
 
-function JobDetails({ build, job, attempt, now }: { readonly build: BuildView; readonly job: JobView; readonly attempt: AttemptView | null; readonly now: number }) {
+function JobDetails({ build, job, attempt, now, mayRetry }: { readonly build: BuildView; readonly job: JobView; readonly attempt: AttemptView | null; readonly now: number; readonly mayRetry: boolean }) {
   return (
     <section class="job" aria-label={`Job ${job.id}`}>
       <Command text={job.command.trim()} />
@@ -150,6 +150,11 @@ function JobDetails({ build, job, attempt, now }: { readonly build: BuildView; r
       )}
       {job.waiting && <p class="waiting"><strong>{job.waiting.code === 'canceling' ? 'Ending' : 'Waiting'}:</strong> {job.waiting.reason}</p>}
       {job.reason && <p class="problem">{job.reason.message}</p>}
+      {mayRetry && canRun(job) && (
+        <form method="post" action={`${buildPath(build)}/jobs/${job.id}/retry`}>
+          <button>Retry this job</button>
+        </form>
+      )}
       {job.attempts.length > 0 && (
         <table class="attempts">
           <thead>
@@ -164,6 +169,11 @@ function JobDetails({ build, job, attempt, now }: { readonly build: BuildView; r
       )}
     </section>
   )
+}
+
+/** Of those that have: a build without steps has a button of its own for its one job. */
+function canRun({ state, retried_by }: JobView): boolean {
+  return isFinal(state) && retried_by === null && state !== 'broken' && state !== 'skipped'
 }
 
 /** Scripts of more than some lines are folded: the log below is what most people came for. */

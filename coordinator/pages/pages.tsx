@@ -74,6 +74,11 @@ pageRoutes.post('/projects/:slug/builds/:number/retry', async (c) => {
   return c.redirect(buildPath(build), 303)
 })
 
+pageRoutes.post('/projects/:slug/builds/:number/jobs/:id/retry', async (c) => {
+  const build = valueOf(await scheduler(c.env).retryJob(c.req.param('id'), ownOrigin(c)))
+  return c.redirect(buildPath(build), 303)
+})
+
 pageRoutes.post('/projects/:slug/builds/:number/steps/:id/unblock', async (c) => {
   const given = answersOf(await readForm(c, 1024 * 1024))
   const [slug, number, step] = [slugOf(c), buildNumberOf(c), stepOf(c)]

@@ -465,6 +465,23 @@ describe('a retry of a step', () => {
     expect(jobs()).toMatchObject({ c: 'running' })
   })
 
+  it('is waited for behind waits and blocks that had passed, by what runs again too; nobody is asked twice', () => {
+    begin([commandStep('a', { softFail: 'any' }), blockStep('ok'), commandStep('b'), commandStep('c')])
+    end(UPLOAD)
+    end('a', 1)
+    expect(c.unblock(1, 'ok').ok).toBe(true)
+    agent.join()
+    end('b', 1)
+    end('c')
+    expect(c.retry(1, 'failed').ok).toBe(true)
+    agent.join()
+    expect(jobs()).toMatchObject({ a: 'running', b: 'waiting', c: 'passed' })
+    end('a')
+    expect(jobs()).toMatchObject({ b: 'running' })
+    end('b')
+    expect(c.view(1).state).toBe('passed')
+  })
+
   it('is waited for by a step behind it that runs again too', () => {
     begin([commandStep('a'), commandStep('b', { dependsOn: on('a?') })])
     end(UPLOAD)

@@ -250,3 +250,10 @@ describe('a build that started others', () => {
     expect(await build(buildView({ state: 'failed', steps: [{ ...trigger(), state: 'done', outcome: 'failed' }] }))).toContain('Retry failed')
   })
 })
+
+it('one job of a build of steps can be retried by whoever may, unless it did not run or was retried', async () => {
+  const steps = [stepView()]
+  const offers = async (job: Parameters<typeof jobView>[0], of = frame) => (await build(buildView({ state: 'failed', steps, jobs: [jobView(job)] }), { frame: of })).includes('action="/projects/shop/builds/7/jobs/J1-7-1/retry"')
+  expect([await offers({ state: 'failed' }), await offers({ state: 'passed' })]).toEqual([true, true])
+  expect([await offers({ state: 'broken' }), await offers({ state: 'running' }), await offers({ state: 'failed', retried_by: 'J1-7-2' }), await offers({ state: 'failed' }, reader)]).toEqual([false, false, false, false])
+})

@@ -6,7 +6,7 @@ import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { joinQueue, waitAgain } from './gate.ts'
 import { succeed } from './plan.ts'
-import { jobEnded, letGo, outcomeOf, pendingBits, ready, verdictOf } from './step.ts'
+import { jobEnded, letGo, outcomeOf, pendingBits, ready, standing, verdictOf } from './step.ts'
 
 export interface Graph {
   readonly steps: readonly StepRow[]
@@ -118,13 +118,11 @@ function asIfUnended(reset: ReadonlySet<number>, after: ReadonlyMap<number, Step
   for (const s of reset) {
     const step = after.get(s)
     if (step === undefined) continue
-    const before = edgesTo.get(s) ?? []
-    let row: StepRow = { ...step, state: 'waiting', outcome: null, needs: before.length, isBroken: false }
-    for (const edge of before) {
+    const before = (edgesTo.get(s) ?? []).flatMap((edge) => {
       const from = after.get(edge.from)
-      if (from === undefined || (from.state === 'done' && !reset.has(from.s))) row = { ...row, ...(from === undefined ? { needs: row.needs - 1 } : letGo(row, from, edge)) }
-    }
-    rows.set(s, row)
+      return from === undefined ? [] : [{ edge, from: reset.has(from.s) ? { ...from, state: 'waiting' as const } : from }]
+    })
+    rows.set(s, { ...step, state: 'waiting', outcome: null, ...standing(step, before) })
   }
   const line = [...rows.values()].filter(({ needs }) => needs === 0)
   for (let row = line.shift(); row !== undefined; row = line.shift()) {

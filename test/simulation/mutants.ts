@@ -90,8 +90,8 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'an upload whose answer was lost is planned again', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (repeated !== null) return {', to: "if (repeated?.digest === 'never') return {", profile: 'pipelines' },
   { name: 'a later attempt uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (before === null || before.attempt !== attempt) return', to: 'if (before === null) return', profile: 'pipelines' },
   { name: 'a first job that is retried uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'jobId(rootOf(event, job))', to: 'jobId(job)', profile: 'pipelines' },
-  { name: 'a retry holds back nobody who still waits', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "else if (step.state === 'waiting' && (edgesTo", to: "else if (step.state === 'blocked' && (edgesTo", profile: 'pipelines' },
-  { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: 'const held = needs > 0 ?', to: 'const held = needs < 0 ?', profile: 'pipelines' },
+  { name: 'a retry holds back nobody who still waits', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "if (to.state === 'waiting') waits.add(to.s)", to: '', profile: 'pipelines' },
+  { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: '|| isChosen(to.s))) continue', to: ')) continue', profile: 'pipelines' },
 
   // Concurrency groups.
   { name: 'a gate lets everybody in', rule: 'I28', file: 'coordinator/core/gate.ts', from: "if (turn === null) return { state: 'queued' }", to: "if (turn !== '') return { state: 'queued' }", profile: 'pipelines' },

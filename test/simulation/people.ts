@@ -133,7 +133,7 @@ export class People {
       if (answer !== null && answer.ok) asked.numbers.add(answer.value.number)
       if (answer === null || (repeats -= 1) >= 0) this.#time.after(PATIENCE_MS, ask)
     }
-    void this.#time.after(0, () => this.#makeProjects(plan, ask))
+    void this.#time.after(0, plan.steps.some(({ kind }) => kind === 'trigger') ? () => this.#makeProjects(plan, ask) : ask)
   }
 
   /** Those whose builds its triggers start; then goes on. */

@@ -193,24 +193,22 @@ export const annotation = sqliteTable(
   (table) => [primaryKey({ columns: [table.project, table.build, table.n, table.context] })],
 )
 
-/** A file that a job uploaded, once all its bytes are in R2. */
+/** A file that an attempt uploaded, once all its bytes are in R2. By its path, so that registering it twice is once. */
 export const artifact = sqliteTable(
   'artifact',
   {
     project: integer().notNull(),
     build: integer().notNull(),
-    /** Number of the artifact within its build, from 1, in the order of uploading. */
-    a: integer().notNull(),
-    /** The attempt that uploaded it. */
     n: integer().notNull(),
     fence: integer().notNull(),
     path: text().notNull(),
     bytes: integer().notNull(),
     sha256: text().notNull(),
+    sha1: text().notNull(),
     contentType: text('content_type').notNull(),
     createdAt: integer('created_at').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.project, table.build, table.a] })],
+  (table) => [primaryKey({ columns: [table.project, table.build, table.n, table.fence, table.path] })],
 )
 
 /** An attempt that ended without being its job's accepted one (lost), or the accepted one's own record. */

@@ -193,11 +193,10 @@ export interface AnnotationRow {
 
 /** A file that an attempt uploaded; its bytes are in R2. */
 export interface ArtifactRow extends AttemptKey {
-  /** Number of the artifact within its build, from 1. */
-  readonly a: number
   readonly path: string
   readonly bytes: number
   readonly sha256: string
+  readonly sha1: string
   readonly contentType: string
   readonly createdAt: number
 }
@@ -257,7 +256,8 @@ export type Change =
   /** In the place of the one that the context had before. */
   | { readonly kind: 'annotation.put'; readonly row: AnnotationRow }
   | { readonly kind: 'annotation.delete'; readonly key: Pick<AnnotationRow, 'project' | 'build' | 'n' | 'context'> }
-  | { readonly kind: 'artifact.insert'; readonly row: ArtifactRow }
+  /** In the place of the one that the attempt had under this path before. */
+  | { readonly kind: 'artifact.put'; readonly row: ArtifactRow }
   /** `was` lets memory follow without reading: the row as the decision saw it. */
   | { readonly kind: 'job.set'; readonly was: JobRow; readonly set: Partial<JobRow> }
   | { readonly kind: 'attempt.insert'; readonly row: AttemptRow }

@@ -4,6 +4,7 @@
  * tests and under simulation; `scheduler.ts` is the shell that gives it both.
  */
 import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
+import type { ArtifactPage, ArtifactView, SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
 import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
@@ -21,6 +22,7 @@ import { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
 import { annotate, annotationsOf, removeAnnotation } from './annotations.ts'
+import { addArtifacts, artifactOf, artifactsOf, searchArtifacts } from './artifacts.ts'
 import { cancelBuild } from './cancel.ts'
 import { classFor } from './classes.ts'
 import type { Event } from './event.ts'
@@ -28,7 +30,7 @@ import { Expiry } from './expiry.ts'
 import { openGates } from './gates.ts'
 import { cancelOwnBuild, cancelStepOf, changeStep, stepOf } from './job-steps.ts'
 import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
-import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
+import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded, type WantedArtifacts } from './scheduler-api.ts'
 import { tellParents, type BuildKey } from './parents.ts'
 import { finishSteps } from './progress.ts'
 import { retryBuild, retryOneJob } from './retry.ts'
@@ -374,6 +376,26 @@ export class Cluster {
 
   cancelOwnBuild(now: number, attempt: AttemptId): Outcome<Answer<number>> {
     return this.#event(now, (event) => cancelOwnBuild(event, attempt))
+  }
+
+  addArtifacts(now: number, attempt: AttemptId, files: readonly UploadedFile[]): Outcome<Answer<number>> {
+    return this.#event(now, (event) => addArtifacts(event, attempt, files))
+  }
+
+  searchArtifacts(attempt: AttemptId, search: SearchArtifacts, origin: string): Answer<ArtifactPage> {
+    return searchArtifacts(this.#artifacts(origin), attempt, search)
+  }
+
+  artifacts(slug: string, number: number, wanted: WantedArtifacts, origin: string): Answer<ArtifactPage> {
+    return artifactsOf(this.#artifacts(origin), slug, number, wanted)
+  }
+
+  artifact(slug: string, number: number, id: string, origin: string): Answer<ArtifactView> {
+    return artifactOf(this.#artifacts(origin), slug, number, id)
+  }
+
+  #artifacts(origin: string) {
+    return { on: this.#parts.sql, memory: this.memory, origin }
   }
 
   build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {

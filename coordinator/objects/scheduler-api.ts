@@ -6,6 +6,7 @@
  * its class on the way through RPC.
  */
 import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, FieldAnswer, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
+import type { ArtifactPage, ArtifactView, SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
 import type { AttemptId, JobId } from '../../schema/job.ts'
 import type { Annotate, MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
 import type { Pipeline } from '../../schema/pipeline/steps.ts'
@@ -94,6 +95,12 @@ export interface Uploaded {
   readonly jobs: number
 }
 
+/** Of one job alone; `after` is the cursor of the page before. */
+export interface WantedArtifacts {
+  readonly job?: string | undefined
+  readonly after?: string | undefined
+}
+
 /** Who lets a block pass, and what was answered to its fields. */
 export interface Answered {
   readonly by: string
@@ -143,6 +150,11 @@ export interface SchedulerApi {
   cancelStep(attempt: AttemptId, named: string | null): Promise<Answer<string>>
   /** Answers with the number of the build. */
   cancelOwnBuild(attempt: AttemptId): Promise<Answer<number>>
+  /** Only of a current attempt; files whose bytes are in R2. Answers with how many. */
+  addArtifacts(attempt: AttemptId, files: readonly UploadedFile[]): Promise<Answer<number>>
+  searchArtifacts(attempt: AttemptId, search: SearchArtifacts, origin: string): Promise<Answer<ArtifactPage>>
+  artifacts(slug: string, number: number, wanted: WantedArtifacts, origin: string): Promise<Answer<ArtifactPage>>
+  artifact(slug: string, number: number, id: string, origin: string): Promise<Answer<ArtifactView>>
   job(id: string): Promise<Answer<JobLogs>>
   agents(): Promise<readonly AgentView[]>
   /** `action`: `drain` takes no more work, `resume` takes it again, `revoke` ends its credential for good. */

@@ -5,6 +5,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import migrations from '../../schema/migrations/migrations.js'
 import type { CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, RetryRequest } from '../../schema/api.ts'
+import type { SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
 import type { AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet, RemoveAnnotation, StepUpdate } from '../../schema/job-calls.ts'
 import type { RegisterRequest } from '../../schema/sync.ts'
@@ -17,7 +18,7 @@ import { adminIdOf, sha256Hex } from '../trust/tokens.ts'
 import { Cluster, type Outcome } from './cluster.ts'
 import { admit, Doorbell, type Attached, type Attachment } from './doorbell.ts'
 import { sqlOf } from './object-sql.ts'
-import type { AnnotateCall, Answered, BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi } from './scheduler-api.ts'
+import type { AnnotateCall, Answered, BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi, WantedArtifacts } from './scheduler-api.ts'
 import type { ParsedSync } from './sync.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -208,6 +209,22 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
 
   async cancelOwnBuild(attempt: AttemptId) {
     return this.#follow(this.#cluster.cancelOwnBuild(Date.now(), attempt))
+  }
+
+  async addArtifacts(attempt: AttemptId, files: readonly UploadedFile[]) {
+    return this.#follow(this.#cluster.addArtifacts(Date.now(), attempt, files))
+  }
+
+  async searchArtifacts(attempt: AttemptId, search: SearchArtifacts, origin: string) {
+    return this.#cluster.searchArtifacts(attempt, search, origin)
+  }
+
+  async artifacts(slug: string, number: number, wanted: WantedArtifacts, origin: string) {
+    return this.#cluster.artifacts(slug, number, wanted, origin)
+  }
+
+  async artifact(slug: string, number: number, id: string, origin: string) {
+    return this.#cluster.artifact(slug, number, id, origin)
   }
 
   async job(id: string) {

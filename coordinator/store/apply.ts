@@ -25,8 +25,8 @@ export function apply(on: Sql, change: Change): void {
       return annotations.insert(on, change.row, { orReplace: true })
     case 'annotation.delete':
       return annotations.remove(on, 'by key', () => annotations.byKey(), { project: change.key.project, build: change.key.build, n: change.key.n, context: change.key.context })
-    case 'artifact.insert':
-      return artifacts.insert(on, change.row)
+    case 'artifact.put':
+      return artifacts.insert(on, change.row, { orReplace: true })
     case 'job.insert':
       return jobs.insert(on, change.row)
     case 'job.set':

@@ -1,6 +1,6 @@
 /** The rows that each decision reads: by key or by one index seek, never by scanning. */
 import { and, asc, between, desc, eq, isNull, lt, lte, sql } from 'drizzle-orm'
-import type { AgentId, JobKey } from '../../schema/job.ts'
+import type { AgentId, AttemptKey, JobKey } from '../../schema/job.ts'
 import * as tables from '../../schema/tables.ts'
 import type { AgentRow, AnnotationRow, ArtifactRow, AttemptRow, BuildRow, ClassRow, EdgeRow, GateRow, Grace, JobRow, MetaDataRow, ProjectRow, StepKey, StepRow } from '../core/decision.ts'
 import { Table, type Sql } from './sql.ts'
@@ -40,6 +40,7 @@ export const dedups = new Table<{ readonly key: string; readonly answer: string;
 // A partial index is used only when the query spells its condition as the index does; a bound value would not match it.
 const isLive = sql`${tables.job.state} = 'live'`
 const isQueued = sql`${tables.job.state} = 'queued'`
+const isOfBuildsArtifacts = and(eq(tables.artifact.project, sql.placeholder('project')), eq(tables.artifact.build, sql.placeholder('build')))
 const isOfBuild = and(eq(tables.metadata.project, sql.placeholder('project')), eq(tables.metadata.build, sql.placeholder('build')))
 
 export function job(on: Sql, key: JobKey): JobRow | null {
@@ -169,6 +170,23 @@ export function annotationsOfBuild(on: Sql, { project, number }: Pick<BuildRow, 
 
 export function annotationsWithoutBodies(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): readonly Omit<AnnotationRow, 'body'>[] {
   return annotations.selectWithout(on, 'of build', 'body', () => isAnnotationOfBuild, { project, build: number })
+}
+
+export function artifact(on: Sql, { project, build, n, fence }: AttemptKey, path: string): ArtifactRow | null {
+  return artifacts.get(on, { project, build, n, fence, path })
+}
+
+/** How many an attempt has, counted up to `most`. */
+export function artifactsHeld(on: Sql, { project, build, n, fence }: AttemptKey, most: number): number {
+  return artifacts.count(on, `of attempt ${most}`, () => and(isOfBuildsArtifacts, eq(tables.artifact.n, sql.placeholder('n')), eq(tables.artifact.fence, sql.placeholder('fence'))), most, { project, build, n, fence })
+}
+
+/** The next of a build, or of one job of it, by job, attempt and path. */
+export function artifactsAfter(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>, { n, fence, path }: Pick<ArtifactRow, 'n' | 'fence' | 'path'>, { job, limit }: { readonly job: number | undefined; readonly limit: number }): readonly ArtifactRow[] {
+  const place = sql`(${tables.artifact.n}, ${tables.artifact.fence}, ${tables.artifact.path}) > (${sql.placeholder('n')}, ${sql.placeholder('fence')}, ${sql.placeholder('path')})`
+  const orderBy = [asc(tables.artifact.n), asc(tables.artifact.fence), asc(tables.artifact.path)]
+  if (job === undefined) return artifacts.select(on, `of build ${limit}`, () => ({ where: and(isOfBuildsArtifacts, place), orderBy, limit }), { project, build: number, n, fence, path })
+  return artifacts.select(on, `of job ${limit}`, () => ({ where: and(isOfBuildsArtifacts, eq(tables.artifact.n, sql.placeholder('job')), place), orderBy, limit }), { project, build: number, job, n, fence, path })
 }
 
 export function build(on: Sql, project: number, number: number): BuildRow | null {

@@ -15,15 +15,15 @@ CREATE TABLE `annotation` (
 CREATE TABLE `artifact` (
 	`project` integer NOT NULL,
 	`build` integer NOT NULL,
-	`a` integer NOT NULL,
 	`n` integer NOT NULL,
 	`fence` integer NOT NULL,
 	`path` text NOT NULL,
 	`bytes` integer NOT NULL,
 	`sha256` text NOT NULL,
+	`sha1` text NOT NULL,
 	`content_type` text NOT NULL,
 	`created_at` integer NOT NULL,
-	PRIMARY KEY(`project`, `build`, `a`)
+	PRIMARY KEY(`project`, `build`, `n`, `fence`, `path`)
 ) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `gate` (

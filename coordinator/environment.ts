@@ -9,7 +9,7 @@ export interface Stub<Api> {
 export interface Environment {
   readonly SCHEDULER: Stub<SchedulerApi>
   readonly JOB_LOG: Stub<JobLogApi>
-  /** Finished logs; later also artifacts. */
+  /** Finished logs, and artifacts. */
   readonly BLOBS: R2Bucket
   /** Secret: the first token with scope `admin`. */
   readonly KEDGE_ADMIN_TOKEN?: string
@@ -17,6 +17,15 @@ export interface Environment {
   readonly KEDGE_SIGNING_KEY?: string
   /** Secret, optional: a registration token that never ends, for embedded use and fleets that are set up by machine. */
   readonly KEDGE_REGISTRATION_TOKEN?: string
+  /** For how many days artifacts are kept; absent: 90. */
+  readonly KEDGE_ARTIFACT_DAYS?: string
   /** Divides every time of `core/numbers.ts`, for tests and demonstrations only; absent: 1. */
   readonly KEDGE_TIME_SCALE?: string
+}
+
+const ARTIFACT_DAYS = 90
+
+/** What cannot be read as a number of days is the default: a typo must not delete anything. */
+export function artifactDays({ KEDGE_ARTIFACT_DAYS: text = '' }: Pick<Environment, 'KEDGE_ARTIFACT_DAYS'>): number {
+  return /^[1-9]\d{0,4}$/.test(text) ? Number(text) : ARTIFACT_DAYS
 }

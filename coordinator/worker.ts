@@ -3,11 +3,15 @@
  * in `http/shell.ts`. Order matters only where people are let in: `may(…)` stands before what it guards.
  */
 import { Hono } from 'hono'
+import { sweepArtifacts } from './artifact-store.ts'
+import { artifactDays, type Environment } from './environment.ts'
 import { agentRoutes } from './http/agent.ts'
 import { apiRoutes } from './http/api.ts'
+import { artifactRoutes } from './http/artifacts.ts'
 import { attemptRoutes } from './http/attempt.ts'
 import { may } from './http/auth.ts'
 import type { HttpEnvironment } from './http/context.ts'
+import { jobArtifactRoutes } from './http/job-artifacts.ts'
 import { jobRoutes } from './http/job.ts'
 import { jobAnnotationRoutes } from './http/job-annotations.ts'
 import { jobStepRoutes } from './http/job-steps.ts'
@@ -27,15 +31,23 @@ app.route('/', attemptRoutes)
 app.route('/', jobRoutes)
 app.route('/', jobAnnotationRoutes)
 app.route('/', jobStepRoutes)
+app.route('/', jobArtifactRoutes)
 
 // People.
 app.route('/', sessionRoutes)
 app.route('/', apiRoutes)
+app.route('/', artifactRoutes)
 app.use('/api/v1/jobs/*', may('read'))
 app.route('/', logRoutes)
 app.route('/', guarded(pageRoutes))
 
-export default app
+export default {
+  fetch: app.fetch,
+  /** Once a day (`triggers` of wrangler.toml; `agent/embedded.ts`): what has been kept for long enough is removed. */
+  scheduled: async (_: ScheduledController, env: Environment) => {
+    await sweepArtifacts(env, Date.now() - artifactDays(env) * 24 * 3600 * 1000)
+  },
+}
 
 /** Pages are read with `read`; their forms start, cancel and retry, which takes `build`. */
 function guarded(pages: Hono<HttpEnvironment>): Hono<HttpEnvironment> {

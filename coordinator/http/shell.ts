@@ -46,10 +46,8 @@ const securityHeaders = createMiddleware<HttpEnvironment>(async (c, next) => {
   headers.set('referrer-policy', 'same-origin')
   headers.set('cross-origin-opener-policy', 'same-origin')
   headers.set('cross-origin-resource-policy', 'same-origin')
-  headers.set(
-    'content-security-policy',
-    `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
-  )
+  const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`
+  if (!headers.has('content-security-policy')) headers.set('content-security-policy', policy) // what jobs uploaded has a stricter one
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
   // A failure of ours is "no answer" to an agent, whoever marked it on its way out [C2.1].
   if (response.status >= 500) headers.delete(PROTOCOL_HEADER)

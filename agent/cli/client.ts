@@ -80,13 +80,13 @@ export async function postOnce<T>(client: Client, path: string, reply: Reply<T>,
   return untilAnswered(() => client.post(path, reply, body, { 'idempotency-key': key }), pause)
 }
 
-/** Asks again while the network fails; only what may happen twice. */
-export async function untilAnswered<T>(ask: () => Promise<T>, pause: Posting['pause']): Promise<T> {
+/** Asks again while the network fails; only what may happen twice. The waits between double, from 0.4 s. */
+export async function untilAnswered<T>(ask: () => Promise<T>, pause: Posting['pause'], tries = TRIES): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await ask()
     } catch (error) {
-      if (!(error instanceof Failure) || error.exitCode !== EXIT.unreachable || attempt === TRIES) throw error
+      if (!(error instanceof Failure) || error.exitCode !== EXIT.unreachable || attempt >= tries) throw error
       await pause(200 * 2 ** attempt)
     }
   }

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../schema/version.ts'
 import { registerAgent } from './agent.ts'
 import { registerAnnotate } from './annotate.ts'
+import { registerArtifact } from './artifact.ts'
 import { registerDev } from './dev.ts'
 import { registerEnv } from './env.ts'
 import { registerLater } from './later.ts'
@@ -21,7 +22,7 @@ import { didYouMean } from '../../schema/nearest.ts'
 import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerStep, registerAnnotate, registerEnv, registerLock, registerRedactor, registerLater]
+const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerArtifact, registerStep, registerAnnotate, registerEnv, registerLock, registerRedactor, registerLater]
 
 const surroundings: Surroundings = {
   environment: process.env,

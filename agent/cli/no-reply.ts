@@ -25,7 +25,7 @@ export function refused(base: string, { response, text, token }: { readonly resp
   if (typeof problem?.detail !== 'string') return new Failure(EXIT.unreachable, `what answers at ${base} is not a coordinator of Kedge, or it is in trouble: it sent ${describe(response, text)}. Check --url.`)
   const isAboutTokens = response.status === 401 || response.status === 403
   const advice = response.status === 401 && token === null ? ' Give one with KEDGE_TOKEN or --token-file.' : ''
-  return new Failure(isAboutTokens ? EXIT.notAllowed : response.status >= 500 ? EXIT.unreachable : EXIT.usage, `${inFlags(problem) ?? problem.detail}${advice}`, { places: problem.errors ?? [] })
+  return new Failure(isAboutTokens ? EXIT.notAllowed : response.status >= 500 ? EXIT.unreachable : EXIT.usage, `${inFlags(problem) ?? problem.detail}${advice}`, { places: problem.errors ?? [], code: problem.code ?? null })
 }
 
 /** Fields of requests by the flags that fill them: who types `--tag` need not know of `agents.tags[0]`. */

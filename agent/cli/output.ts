@@ -11,13 +11,16 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 /** Ends the command; the message is one sentence or two for a person: what happened, and the way out. */
 export class Failure extends Error {
   readonly exitCode: ExitCode
+  /** By which the coordinator names its refusal; null: it is not the coordinator's. */
+  readonly code: string | null
   /** What the coordinator refused, by its own names; empty where it was not about parts of a request. */
   readonly places: readonly { readonly path: string; readonly message: string }[]
 
-  constructor(exitCode: ExitCode, message: string, { places = [], ...options }: ErrorOptions & { readonly places?: Failure['places'] } = {}) {
+  constructor(exitCode: ExitCode, message: string, { places = [], code = null, ...options }: ErrorOptions & { readonly places?: Failure['places']; readonly code?: Failure['code'] } = {}) {
     super(message, options)
     this.exitCode = exitCode
     this.places = places
+    this.code = code
   }
 }
 

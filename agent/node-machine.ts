@@ -100,7 +100,7 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, cac
       const plugins = pluginsOf.get(spec)
       if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
       const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })
-      const script = hooks.length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(handed, String(slot)), changes: local.envChanges })
+      const script = hooks.length === 0 && (spec.artifact_paths ?? []).length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(handed, String(slot)), changes: local.envChanges, kedge: join(tools, 'kedge') })
       const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
       const left = caches.enter(spec.project)
       void command.ended.catch(() => undefined).finally(() => {
@@ -117,7 +117,7 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, cac
 /** Hooks are written for bash; another shell would run half of them. Throws a `HookError`. */
 function bashFor(env: Readonly<Record<string, string>>): string {
   const shell = findShell(env['PATH'] ?? '')
-  if (!shell.endsWith('/bash')) throw new HookError('agent_no_bash', 'cannot run the hooks of this job: they need bash, and this machine has none. Install bash, or take the hooks away.')
+  if (!shell.endsWith('/bash')) throw new HookError('agent_no_bash', 'cannot run the hooks of this job, or upload its artifacts: both need bash, and this machine has none. Install bash, or take them away.')
   return shell
 }
 

@@ -147,6 +147,8 @@ export const jobSpec = z.object({
   plugins: z.array(z.object({ source: z.string(), configuration: z.unknown() })).optional(),
   /** Of a build that a trigger started: the build of that, and where a person sees it. */
   triggered_from: z.object({ project: z.string(), build: count, url: z.string() }).optional(),
+  /** What is uploaded after the command, as `kedge artifact upload` takes it; in this order. */
+  artifact_paths: z.array(z.string()).optional(),
 })
 export type JobSpec = z.infer<typeof jobSpec>
 

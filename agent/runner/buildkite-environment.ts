@@ -46,6 +46,7 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ac
     BUILDKITE_STEP_KEY: step?.key ?? '',
     BUILDKITE_LABEL: step?.label ?? '',
     BUILDKITE_COMMAND: command,
+    BUILDKITE_ARTIFACT_PATHS: (spec.artifact_paths ?? []).join(';'),
     BUILDKITE_TIMEOUT: spec.timeout_s % 60 === 0 ? String(spec.timeout_s / 60) : (spec.timeout_s / 60).toFixed(2),
     BUILDKITE_RETRY_COUNT: String(spec.retries ?? 0),
     ...(step?.parallel ? { BUILDKITE_PARALLEL_JOB: String(step.parallel.index), BUILDKITE_PARALLEL_JOB_COUNT: String(step.parallel.count) } : {}),

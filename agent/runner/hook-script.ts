@@ -1,5 +1,5 @@
 /**
- * A job with hooks, as one bash script: `startCommand` runs it like any command, so that one process tree, one time
+ * A job with hooks, or with artifacts to upload, as one bash script: `startCommand` runs it like any command, so that one process tree, one time
  * limit, one cancel and one log are for all of it.
  *
  * Each hook is sourced by a shell of its own, which writes down at its end what is exported and where it stands; this
@@ -14,7 +14,7 @@
  */
 import { shellWord } from '../shell-word.ts'
 
-export type HookName = 'environment' | 'pre-checkout' | 'post-checkout' | 'pre-command' | 'command' | 'post-command' | 'pre-exit'
+export type HookName = 'environment' | 'pre-checkout' | 'post-checkout' | 'pre-command' | 'command' | 'post-command' | 'pre-artifact' | 'post-artifact' | 'pre-exit'
 
 export interface Hook {
   readonly owner: 'agent' | 'repository' | 'plugin'
@@ -37,6 +37,8 @@ export interface HookScriptRequest {
   readonly handover: string
   /** Likewise: what `kedge env` wants of the phases to come (`env-changes.ts`). */
   readonly changes: string
+  /** Path of the command `kedge`, by which artifacts are uploaded. */
+  readonly kedge: string
 }
 
 /** In this order; a hook is looked for by owner and name. The checkout itself was made before. */
@@ -49,6 +51,9 @@ const BEFORE = [
 /** The first that is there replaces the command. */
 const INSTEAD = [['plugin', 'command'], ['repository', 'command'], ['agent', 'command']] as const
 const AFTER = [['agent', 'post-command'], ['repository', 'post-command'], ['plugin', 'post-command']] as const
+/** Around the upload of artifacts, where there are paths of any. */
+const BEFORE_UPLOAD = [['agent', 'pre-artifact'], ['repository', 'pre-artifact'], ['plugin', 'pre-artifact']] as const
+const AFTER_UPLOAD = [['agent', 'post-artifact'], ['repository', 'post-artifact'], ['plugin', 'post-artifact']] as const
 /** Whatever happened. */
 const FINALLY = [['agent', 'pre-exit'], ['repository', 'pre-exit'], ['plugin', 'pre-exit']] as const
 
@@ -56,7 +61,7 @@ const FINALLY = [['agent', 'pre-exit'], ['repository', 'pre-exit'], ['plugin', '
 const ARGUMENT_BYTES = 120_000
 
 /** Text for bash. `hooks` may be in any order, but for plugins: theirs run in the order of the step. */
-export function hookScript({ hooks, command, bash, handover, changes }: HookScriptRequest): string {
+export function hookScript({ hooks, command, bash, handover, changes, kedge }: HookScriptRequest): string {
   const chosen = (places: readonly (readonly [Hook['owner'], HookName])[]): readonly Hook[] => places.flatMap(([owner, name]) => hooks.filter((hook) => hook.owner === owner && hook.name === name))
   const line = (when: string) => ({ owner, name, path, runs, plugin }: Hook) => {
     const own = Object.entries(plugin?.env ?? {}).map(([key, value]) => shellWord(`${key}=${value}`))
@@ -72,6 +77,12 @@ export function hookScript({ hooks, command, bash, handover, changes }: HookScri
     ...chosen(BEFORE).map(line('__kedge_before')),
     instead === undefined ? `__kedge_command ${isNothing ? 'nothing' : Buffer.byteLength(command) > ARGUMENT_BYTES ? 'piped' : 'given'}` : line('__kedge_instead')(instead),
     ...chosen(AFTER).map(line('__kedge_after')),
+    'if [ -n "$BUILDKITE_ARTIFACT_PATHS" ]; then',
+    ...chosen(BEFORE_UPLOAD).map(line('__kedge_around')),
+    `__kedge_upload ${shellWord(kedge)}`,
+    ...chosen(AFTER_UPLOAD).map(line('__kedge_around')),
+    '__kedge_uploaded',
+    'fi',
     ...chosen(FINALLY).map(line('__kedge_finally')),
     '__kedge_end',
     '',
@@ -101,7 +112,7 @@ exit "$__kedge_status"
 const RUN = `
 set +eu +o posix
 exec 3>&2 2>/dev/null
-__kedge_status=0 __kedge_ran= __kedge_stopped=
+__kedge_status=0 __kedge_upload_status=0 __kedge_ran= __kedge_stopped=
 # A cancel asks the whole group at once, so the child that runs has heard of it too. Bash waits for that child, and then
 # does this; what is left of the grace is for pre-exit, which starts too late to be asked. Within that nobody is asked twice.
 trap '__kedge_stopped=1' TERM
@@ -182,6 +193,23 @@ __kedge_command() {
 
 __kedge_after() {
   if [ -n "$__kedge_ran" ] && [ -z "$__kedge_stopped" ]; then __kedge_hook "$@" || __kedge_status=$?; fi
+}
+
+# Also after a failure, and in the grace of a job that was stopped: that is when people want to see what there is. It is
+# the job's failure only where there is no other. A hook may have changed which paths.
+__kedge_around() {
+  if [ "$__kedge_upload_status" = 0 ]; then __kedge_hook "$@" || __kedge_upload_status=$?; fi
+}
+
+__kedge_upload() {
+  [ "$__kedge_upload_status" = 0 ] || return 0
+  printf '~~~ Uploading artifacts\\n'
+  "$1" artifact upload -- "$BUILDKITE_ARTIFACT_PATHS" 2>&3 3>&- || __kedge_upload_status=$?
+}
+
+__kedge_uploaded() {
+  [ "$__kedge_upload_status" != 0 ] || return 0
+  if [ "$__kedge_status" = 0 ]; then __kedge_status=$__kedge_upload_status; fi
 }
 
 __kedge_finally() { __kedge_hook "$@" || __kedge_status=$?; }

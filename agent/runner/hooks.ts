@@ -14,9 +14,9 @@ const REPOSITORY_FOLDERS = ['.kedge/hooks', '.buildkite/hooks']
 
 /** Names that count in a folder. What runs before the checkout cannot come out of it. */
 const NAMES = {
-  agent: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
-  plugin: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
-  repository: ['post-checkout', 'pre-command', 'command', 'post-command', 'pre-exit'],
+  agent: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
+  plugin: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
+  repository: ['post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
 } as const satisfies Readonly<Record<Hook['owner'], readonly HookName[]>>
 
 /** Shells whose language bash understands: such a hook can hand on its environment. */

@@ -28,6 +28,8 @@ export interface StoredSpec {
   readonly parallel?: { readonly index: number; readonly count: number } | null
   /** Of a step that has any. */
   readonly plugins?: readonly Plugin[]
+  /** Likewise. */
+  readonly artifactPaths?: readonly string[]
   /** Where one combination of a matrix differs from its step. */
   readonly softFail?: SoftFail
   /** Of a build that a trigger started: the build of that, and where people see it. */
@@ -156,6 +158,7 @@ export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
     ...(stored.retries === undefined ? {} : { retries: stored.retries }),
     ...(stored.plugins === undefined ? {} : { plugins: [...stored.plugins] }),
     ...(stored.triggeredFrom === undefined ? {} : { triggered_from: stored.triggeredFrom }),
+    ...(stored.artifactPaths === undefined ? {} : { artifact_paths: [...stored.artifactPaths] }),
   }
 }
 

@@ -23,6 +23,7 @@ export interface PlannedJob {
   readonly softFail: CommandStep['softFail']
   readonly parallel: { readonly index: number; readonly count: number } | null
   readonly plugins: CommandStep['plugins']
+  readonly artifactPaths: CommandStep['artifactPaths']
 }
 
 /** What becomes of a step at its upload; by the index of its node. */
@@ -188,6 +189,7 @@ class Draft {
       label: job.label,
       parallel: job.parallel,
       ...(job.plugins.length === 0 ? {} : { plugins: job.plugins }),
+      ...(job.artifactPaths.length === 0 ? {} : { artifactPaths: job.artifactPaths }),
       ...(job.softFail === row.spec.softFail ? {} : { softFail: job.softFail }),
       ...(own.triggeredFrom === undefined ? {} : { triggeredFrom: own.triggeredFrom }),
     }

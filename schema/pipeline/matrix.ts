@@ -77,7 +77,7 @@ function isWhole(of: Readonly<Record<string, MatrixValue>>, names: readonly stri
 const PLACEHOLDER = /\{\{\s*matrix(?:\.([\w-]+))?\s*\}\}/g
 
 /** The step as one job of the matrix has it. */
-export function withValues(step: CommandStep, { values }: Combination): Pick<CommandStep, 'command' | 'label' | 'env' | 'queue' | 'tags' | 'plugins'> {
+export function withValues(step: CommandStep, { values }: Combination): Pick<CommandStep, 'command' | 'label' | 'env' | 'queue' | 'tags' | 'plugins' | 'artifactPaths'> {
   const fill = (text: string): string => text.replace(PLACEHOLDER, (whole, name: string | undefined) => values[name ?? ''] ?? whole)
   const list = Object.values(values).join(', ')
   const label = step.label === null ? list : fill(step.label)
@@ -88,6 +88,7 @@ export function withValues(step: CommandStep, { values }: Combination): Pick<Com
     queue: step.queue === null ? null : fill(step.queue),
     tags: step.tags.map(fill),
     plugins: step.plugins.map(({ source, configuration }) => ({ source: fill(source), configuration: filled(configuration, fill) })),
+    artifactPaths: step.artifactPaths.map(fill),
   }
 }
 

@@ -10,7 +10,7 @@ export function judgeMatrixUse(step: CommandStep, place: Place): void {
   if (matrix === null) return
   const wrong = mistakesOf(matrix)
   for (const { path, message } of wrong) path.reduce((at: Place, name) => at.at(name), place.at('matrix')).wrong(message)
-  const texts = { command: [step.command ?? ''], label: [step.label ?? ''], env: Object.values(step.env), agents: [step.queue ?? '', ...step.tags], plugins: [JSON.stringify(step.plugins)] }
+  const texts = { command: [step.command ?? ''], label: [step.label ?? ''], env: Object.values(step.env), agents: [step.queue ?? '', ...step.tags], plugins: [JSON.stringify(step.plugins)], artifact_paths: step.artifactPaths }
   const unfilled = Object.entries(texts).flatMap(([name, all]) => all.flatMap((text) => placeholderMistake(text, matrix) ?? []).slice(0, 1).map((message) => ({ name, message })))
   for (const { name, message } of unfilled) place.at(name).wrong(message)
   if (wrong.length > 0 || unfilled.length > 0) return

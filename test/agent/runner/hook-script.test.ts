@@ -17,10 +17,12 @@ interface Tried {
   readonly graceMs?: number
   readonly programs?: readonly string[]
   readonly changes?: string
+  /** What stands in the place of the command `kedge`. */
+  readonly upload?: string
 }
 
 /** `hooks`: by `agent pre-command`. */
-async function start(hooks: Readonly<Record<string, string>>, { command = 'true', env = {}, graceMs = 10_000, programs = [], changes }: Tried = {}): Promise<TriedCommand & { readonly handover: string }> {
+async function start(hooks: Readonly<Record<string, string>>, { command = 'true', env = {}, graceMs = 10_000, programs = [], changes, upload = 'echo "uploads $*"' }: Tried = {}): Promise<TriedCommand & { readonly handover: string }> {
   const folder = await ownFolder()
   const made = Object.entries(hooks).map(([title, text]): Hook => {
     const [owner, name] = title.split(' ') as [Hook['owner'], HookName] // as the tests below write them
@@ -31,7 +33,11 @@ async function start(hooks: Readonly<Record<string, string>>, { command = 'true'
     return { owner, name, path, runs: programs.includes(title) ? 'program' : 'sourced' }
   })
   const handover = join(folder, 'handover')
-  const script = hookScript({ hooks: made.toReversed(), command, bash, handover, changes: changes ?? join(folder, 'changes') })
+  writeFileSync(handover, '') // as the machine has it before a job
+  const kedge = join(folder, 'kedge')
+  writeFileSync(kedge, `#!/bin/sh\n${upload}\n`)
+  chmodSync(kedge, 0o755)
+  const script = hookScript({ hooks: made.toReversed(), command, bash, handover, changes: changes ?? join(folder, 'changes'), kedge })
   return { ...(await tryCommand(script, { env: { PATH: process.env['PATH'] ?? '', ...env }, graceMs })), handover }
 }
 
@@ -167,7 +173,7 @@ describe('plugins', () => {
       if (plugin === 'agent') return { owner: 'agent', name, path, runs: 'sourced' }
       return { owner: 'plugin', name, path, runs: 'sourced', plugin: { name: plugin, env: { BUILDKITE_PLUGIN_NAME: plugin.toUpperCase(), [`BUILDKITE_PLUGIN_${plugin.toUpperCase()}_SAYS`]: `it's ${plugin}` } } }
     })
-    const running = await tryCommand(hookScript({ hooks: made, command, bash, handover: join(folder, 'handover'), changes: join(folder, 'changes') }))
+    const running = await tryCommand(hookScript({ hooks: made, command, bash, handover: join(folder, 'handover'), changes: join(folder, 'changes'), kedge: '/nowhere' }))
     const { exitStatus } = await running.ended
     return { printed: running.printed(), exitStatus }
   }
@@ -252,5 +258,56 @@ describe('a stop', () => {
     expect(await running.ended).toMatchObject({ signal: 'SIGKILL', stoppedBy: 'canceled', survivors: [] })
     expect(said(running.printed())).toEqual(['begun', 'last'])
     expect(pidsWith(token)).toEqual([])
+  })
+})
+
+describe('artifacts', () => {
+  const env = { BUILDKITE_ARTIFACT_PATHS: 'dist/*;-x' }
+
+  it('are uploaded after the command and its hooks, between hooks of their own', async () => {
+    const { printed, exitStatus } = await run({ 'agent post-command': 'echo after', 'repository pre-artifact': 'echo before; export ADDED=1', 'agent post-artifact': 'echo uploaded $ADDED', 'agent pre-exit': 'echo last' }, { command: 'echo made', env })
+    expect(said(printed)).toEqual(['made', 'after', 'before', 'uploads artifact upload -- dist/*;-x', 'uploaded 1', 'last'])
+    expect(printed).toContain('~~~ Uploading artifacts\n')
+    expect(exitStatus).toBe(0)
+  })
+
+  it('need no hooks, and without paths there are none of them', async () => {
+    expect(said((await run({}, { command: 'echo made', env })).printed)).toEqual(['made', 'uploads artifact upload -- dist/*;-x'])
+    expect(said((await run({ 'agent pre-artifact': 'echo never', 'agent pre-exit': 'echo last' }, { command: 'echo made' })).printed)).toEqual(['made', 'last'])
+  })
+
+  it('are those that a hook asks for', async () => {
+    expect(said((await run({ 'agent pre-command': 'export BUILDKITE_ARTIFACT_PATHS=mine' })).printed)).toEqual(['uploads artifact upload -- mine'])
+  })
+
+  it('of a command that failed are uploaded too, and its status stays', async () => {
+    const { printed, exitStatus } = await run({ 'agent post-artifact': 'exit 9' }, { command: 'exit 3', env })
+    expect(said(printed)).toEqual(['uploads artifact upload -- dist/*;-x', 'kedge: the agent post-artifact hook ended with status 9'])
+    expect(exitStatus).toBe(3)
+  })
+
+  it('that are not uploaded fail a job that has passed', async () => {
+    const { printed, exitStatus } = await run({ 'agent post-artifact': 'echo never', 'agent pre-exit': 'echo last' }, { env, upload: 'echo no; exit 4' })
+    expect(said(printed)).toEqual(['no', 'last'])
+    expect(exitStatus).toBe(4)
+    expect((await run({ 'agent pre-artifact': 'exit 8' }, { env, upload: 'echo never' })).exitStatus).toBe(8)
+  })
+
+  it('of a job that is stopped are uploaded in what is left of its grace', async () => {
+    const token = uniqueSeconds()
+    const running = await start({ 'agent pre-exit': 'echo last' }, { command: `sleep ${token}`, env })
+    await until(() => pidsWith(token).length > 0)
+    running.stop('timed_out')
+    expect(await running.ended).toMatchObject({ signal: 'SIGTERM', stoppedBy: 'timed_out', leftovers: [] })
+    expect(said(running.printed())).toEqual(['uploads artifact upload -- dist/*;-x', 'last'])
+  })
+
+  it('are left where they are by a stop that comes while they are uploaded', async () => {
+    const token = uniqueSeconds()
+    const running = await start({ 'agent pre-exit': 'echo last' }, { env, upload: `sleep ${token}` })
+    await until(() => pidsWith(token).length > 0)
+    running.stop('canceled')
+    expect(await running.ended).toMatchObject({ signal: 'SIGTERM', stoppedBy: 'canceled', leftovers: [], survivors: [] })
+    expect(said(running.printed())).toEqual(['last'])
   })
 })

@@ -46,6 +46,7 @@ describe('what does not fit', () => {
 
   it('is told at its place in the step', () => {
     expect(mistakesOfStep({ command: 'make {{matrix.oss}}', matrix: { setup: { os: ['linux'] } } })).toEqual([expect.stringContaining('command: "{{matrix.oss}}" has no value: the matrix has no dimension "oss"; did you mean "{{matrix.os}}"?')])
+    expect(mistakesOfStep({ command: 'make', artifact_paths: '{{matrix.x}}/*', matrix: { setup: { os: ['linux'] } } })).toEqual([expect.stringContaining('artifact_paths: "{{matrix.x}}" has no value')])
     expect(mistakesOfStep({ command: 'make', agents: { os: '{{matrix}}' }, matrix: ['a b'] })).toEqual([expect.stringMatching(/agents: with a value of the matrix this becomes "os=a b"/)])
     expect(mistakesOfStep({ command: 'make', matrix: [] })).toEqual([expect.stringContaining('no combination')])
   })
@@ -56,8 +57,8 @@ describe('values', () => {
   if (first === undefined) throw new Error('no combination')
 
   it('are filled in wherever a step may say so', () => {
-    const step = commandStep('t', { command: 'make {{ matrix.os }}-{{matrix.node}} {{other}}', label: 'On {{matrix.os}}', env: { OS: '{{matrix.os}}' }, queue: '{{matrix.os}}', tags: ['node={{matrix.node}}'], plugins: [{ source: 'x#{{matrix.node}}', configuration: { run: ['{{matrix.os}}', 1], '{{matrix.os}}': null } }] })
-    expect(withValues(step, first)).toEqual({ command: 'make linux-20 {{other}}', label: 'On linux', env: { OS: 'linux' }, queue: 'linux', tags: ['node=20'], plugins: [{ source: 'x#20', configuration: { run: ['linux', 1], linux: null } }] })
+    const step = commandStep('t', { command: 'make {{ matrix.os }}-{{matrix.node}} {{other}}', label: 'On {{matrix.os}}', env: { OS: '{{matrix.os}}' }, queue: '{{matrix.os}}', tags: ['node={{matrix.node}}'], plugins: [{ source: 'x#{{matrix.node}}', configuration: { run: ['{{matrix.os}}', 1], '{{matrix.os}}': null } }], artifactPaths: ['{{matrix.os}}/*'] })
+    expect(withValues(step, first)).toEqual({ command: 'make linux-20 {{other}}', label: 'On linux', env: { OS: 'linux' }, queue: 'linux', tags: ['node=20'], plugins: [{ source: 'x#20', configuration: { run: ['linux', 1], linux: null } }], artifactPaths: ['linux/*'] })
   })
 
   it('tell jobs apart that nothing else does', () => {

@@ -9,12 +9,10 @@ import { createUploader } from '../../agent/log/upload.ts'
 import { nodePlatform } from '../../agent/node-platform.ts'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import type { Network } from '../../agent/platform.ts'
-import { syncReply } from '../../schema/sync.ts'
 import { PROTOCOL_HEADERS } from '../../coordinator/refusal.ts'
-import { sha256Hex } from '../../coordinator/trust/tokens.ts'
-import { TestAgent, TestCluster } from '../support/cluster.ts'
+import { claim } from './claim.ts'
 import { percent, type Bar } from './row.ts'
-import { openBare, openCoordinator, ownFolder, poster, TO_THE_OBJECT, type Site } from './stage.ts'
+import { openBare, openCoordinator, ownFolder, TO_THE_OBJECT, type Site } from './stage.ts'
 
 const BYTES = 100_000_000
 const WARM_BYTES = 4_000_000
@@ -83,21 +81,6 @@ async function upload({ path, url, attempt, token, bytes, sha256 }: { readonly p
   const end = await uploader.done
   if (end !== 'sealed') throw new Error(`the log of ${attempt} was refused`)
   return bytes / 1000 / (last - since)
-}
-
-async function claim(site: Site, count: number): Promise<readonly { readonly attempt: AttemptId; readonly token: string }[]> {
-  const agent = new TestAgent(new TestCluster(), 'bench', { slots: count })
-  const { post } = poster(site.url, 1)
-  const project = await site.people.project({ command: 'true' })
-  for (let i = 0; i < count; i++) await project.build({})
-  await post('/v1/agents/register', site.registrationToken, JSON.stringify({ proto: 1, agent_id: agent.id, secret_sha256: sha256Hex(agent.secret), offer: agent.offer }))
-  const claimed: { attempt: AttemptId; token: string }[] = []
-  for (let syncs = 0; claimed.length < count && syncs < 2 * count; syncs++) {
-    const reply = syncReply.parse(JSON.parse(await post('/v1/agent/sync', agent.session ?? agent.secret, JSON.stringify(agent.request()))))
-    agent.hear(reply)
-    claimed.push(...reply.assignments)
-  }
-  return claimed
 }
 
 async function readBack(site: Site, attempt: AttemptId): Promise<string> {

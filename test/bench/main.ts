@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { availableParallelism, loadavg } from 'node:os'
+import { artifact } from './artifact.ts'
 import { cancel } from './cancel.ts'
 import { checkout } from './checkout.ts'
 import { dispatch } from './dispatch.ts'
@@ -22,7 +23,7 @@ import { throughput } from './throughput.ts'
 /** A bar that takes longer has failed. */
 const LIMIT_MS = 180_000
 
-const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, silence, checkout, rowsWritten, log, printed, queue, steps]
+const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, silence, checkout, rowsWritten, log, printed, artifact, queue, steps]
 
 const words = process.argv.slice(2).filter((word) => word !== '--')
 const isJson = words.includes('--json')

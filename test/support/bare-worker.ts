@@ -11,7 +11,7 @@ export interface BareWorker {
 export interface BareWorkerOptions {
   /** Of the Worker; with the class's it names the storage. */
   readonly name: string
-  /** `script` exports it, beside the Worker itself, which finds it in the binding `OBJECT`. */
+  /** `script` exports it, beside the Worker itself, which finds it in the binding `OBJECT`, and a bucket in `BLOBS`. */
   readonly className: string
   readonly script: string
   /** Where the storage lies. */
@@ -27,6 +27,7 @@ export async function startBareWorker({ name, className, script, folder }: BareW
       script,
       compatibilityDate: '2026-10-01',
       compatibilityFlags: ['nodejs_compat'],
+      r2Buckets: { BLOBS: 'bare' },
       durableObjects: { OBJECT: { className, useSQLite: true } },
       unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
       unsafeRegisterWorker: false,

@@ -26,6 +26,8 @@ export interface CoordinatorOptions {
   readonly state: string
   /** Divides every time of the coordinator; for tests only. */
   readonly timeScale?: number
+  /** For how many days artifacts are kept; absent: as the Worker has it. */
+  readonly artifactDays?: string
   /** A sentence that the coordinator wrote to its console. */
   note?(text: string): void
 }
@@ -34,6 +36,8 @@ export interface Coordinator {
   readonly url: string
   readonly adminToken: string
   readonly registrationToken: string
+  /** What is done once a day by itself: removes what was kept for long enough. */
+  sweep(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -54,11 +58,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   try {
     const secrets = await openSecrets(state)
     await assertFree(options)
-    const { miniflare, unwrap, leave } = await startMiniflare(options, secrets)
+    const { miniflare, sweep, unwrap, leave } = await startMiniflare(options, secrets)
     return {
       url: await urlOf(miniflare, options),
       adminToken: secrets.admin_token,
       registrationToken: secrets.registration_token,
+      sweep,
       stop: async () => {
         leave()
         await miniflare.dispose()
@@ -72,7 +77,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
 }
 
-async function startMiniflare({ host, port, state, timeScale, note }: CoordinatorOptions, secrets: Secrets): Promise<{ readonly miniflare: Miniflare; unwrap(): void; leave(): void }> {
+async function startMiniflare({ host, port, state, timeScale, artifactDays, note }: CoordinatorOptions, secrets: Secrets): Promise<{ readonly miniflare: Miniflare; sweep(): Promise<void>; unwrap(): void; leave(): void }> {
   const { convertV4MiniflareOptions, Miniflare, NoOpLog } = await import('miniflare').catch((error: unknown) => {
     throw new CoordinatorError('the package "miniflare", which runs a coordinator on this machine, is not installed. Install kedge without --omit=optional, or point --url at a coordinator that runs elsewhere.', { cause: error })
   })
@@ -95,6 +100,7 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
         KEDGE_SIGNING_KEY: secrets.signing_key,
         KEDGE_REGISTRATION_TOKEN: secrets.registration_token,
         ...(timeScale === undefined ? {} : { KEDGE_TIME_SCALE: String(timeScale) }),
+        ...(artifactDays === undefined ? {} : { KEDGE_ARTIFACT_DAYS: artifactDays }),
       },
       unsafeDirectSockets: [{ host, port }],
       unsafeRegisterWorker: false,
@@ -115,11 +121,39 @@ async function startMiniflare({ host, port, state, timeScale, note }: Coordinato
     isReady = true
     const { revive, leave } = reviving(miniflare, settings, note)
     log.error = revive
-    return { miniflare, unwrap, leave }
+    const sweep = async () => {
+      const { outcome } = await (await miniflare.getWorker('kedge')).scheduled()
+      if (outcome !== 'ok') throw new Error(`the Worker ended it as "${outcome}"`)
+    }
+    const endDays = daily(sweep, note)
+    return {
+      miniflare,
+      sweep,
+      unwrap,
+      leave: () => {
+        endDays()
+        leave()
+      },
+    }
   } catch (error) {
     await miniflare.dispose().catch(() => undefined) // the first error is the one that matters
     unwrap()
     throw new CoordinatorError(whyNotStarted(join(state, 'coordinator'), error, lastWords), { cause: error })
+  }
+}
+
+const DAY_MS = 24 * 3600 * 1000
+/** After a start, when nobody waits for anything any more. */
+const FIRST_MS = 10 * 60 * 1000
+
+/** What Cloudflare does by the cron of `wrangler.toml`. */
+function daily(act: () => Promise<void>, note?: (text: string) => void): () => void {
+  const once = () => void act().catch((error: unknown) => note?.(`old artifacts could not be removed (${error instanceof Error ? error.message : String(error)}); it is tried again tomorrow`))
+  const first = setTimeout(once, FIRST_MS).unref()
+  const rest = setInterval(once, DAY_MS).unref()
+  return () => {
+    clearTimeout(first)
+    clearInterval(rest)
   }
 }
 

@@ -26,6 +26,11 @@ export interface Environment {
 const ARTIFACT_DAYS = 90
 
 /** What cannot be read as a number of days is the default: a typo must not delete anything. */
-export function artifactDays({ KEDGE_ARTIFACT_DAYS: text = '' }: Pick<Environment, 'KEDGE_ARTIFACT_DAYS'>): number {
+export function artifactDays({ KEDGE_ARTIFACT_DAYS: text = '' }: Environment): number {
   return /^[1-9]\d{0,4}$/.test(text) ? Number(text) : ARTIFACT_DAYS
+}
+
+/** The same as a time. */
+export function artifactMs(env: Environment): number {
+  return (artifactDays(env) * 24 * 3600 * 1000) / Number(env.KEDGE_TIME_SCALE ?? '1')
 }

@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono'
 import { sweepArtifacts } from './artifact-store.ts'
-import { artifactDays, type Environment } from './environment.ts'
+import { artifactMs, type Environment } from './environment.ts'
 import { agentRoutes } from './http/agent.ts'
 import { apiRoutes } from './http/api.ts'
 import { artifactRoutes } from './http/artifacts.ts'
@@ -45,7 +45,7 @@ export default {
   fetch: app.fetch,
   /** Once a day (`triggers` of wrangler.toml; `agent/embedded.ts`): what has been kept for long enough is removed. */
   scheduled: async (_: ScheduledController, env: Environment) => {
-    await sweepArtifacts(env, Date.now() - artifactDays(env) * 24 * 3600 * 1000)
+    await sweepArtifacts(env, Date.now() - artifactMs(env))
   },
 }
 

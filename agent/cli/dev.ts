@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { MOST_SLOTS } from './agent.ts'
 import type { LocalAgents } from './local-agents.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
-import { stateFolder, timeScale, wholeNumber } from './settings.ts'
+import { artifactDays, stateFolder, timeScale, wholeNumber } from './settings.ts'
 
 interface DevFlags {
   readonly port: string
@@ -38,6 +38,7 @@ async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void
   const slots = wholeNumber({ text: flags.slots, from: '--slots' }, { from: 1, to: MOST_SLOTS })
   const state = stateFolder(flags.state, 'dev', surroundings)
   const scale = timeScale(surroundings)
+  const days = artifactDays(surroundings)
   if (count > 0 && surroundings.os === 'win32') throw new Failure(EXIT.usage, 'agents do not run on Windows itself yet. Start kedge in WSL (wsl --install), or a coordinator alone with --agents 0.')
   let stops = 0
   let stopped = () => {}
@@ -50,7 +51,7 @@ async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void
   })
 
   const { CoordinatorError, startCoordinator } = await import('../embedded.ts')
-  const coordinator = await startCoordinator({ host: flags.host, port, state, ...(scale === 1 ? {} : { timeScale: scale }), note: (text) => surroundings.note(text) }).catch((error: unknown) => {
+  const coordinator = await startCoordinator({ host: flags.host, port, state, ...(scale === 1 ? {} : { timeScale: scale }), ...(days === undefined ? {} : { artifactDays: days }), note: (text) => surroundings.note(text) }).catch((error: unknown) => {
     throw error instanceof CoordinatorError ? new Failure(EXIT.usage, error.message, { cause: error }) : error
   })
   const { url, adminToken, registrationToken } = coordinator

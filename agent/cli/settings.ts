@@ -159,6 +159,12 @@ export function timeScale({ environment }: Surroundings): number {
   return number
 }
 
+/** As the Worker reads it; absent: as it has it. */
+export function artifactDays({ environment }: Surroundings): string | undefined {
+  const text = present(environment['KEDGE_ARTIFACT_DAYS'])
+  return text === undefined ? undefined : String(wholeNumber({ text, from: 'KEDGE_ARTIFACT_DAYS' }, { from: 1, to: 99_999 }))
+}
+
 /** Absolute: `$XDG_STATE_HOME/kedge/NAME` where that is in use, else `~/.kedge/NAME`. */
 export function stateFolder(given: string | undefined, name: string, { environment, home, folder }: Surroundings): string {
   if (given !== undefined) return resolve(folder, given)

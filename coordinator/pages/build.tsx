@@ -2,6 +2,8 @@
 import type { AnnotationView, AttemptView, BuildView, JobView } from '../../schema/api.ts'
 import { isFinal, isFinalBuild } from '../../schema/job.ts'
 import { Annotations, annotationsKey } from './annotations.tsx'
+import type { ArtifactPage } from '../../schema/artifacts.ts'
+import { Artifacts } from './artifacts.tsx'
 import { Asks, type AskForm } from './ask.tsx'
 import { buildPath, titleOf } from './builds.tsx'
 import { Crumbs, Page, type PageFrame } from './layout.tsx'
@@ -36,12 +38,14 @@ interface BuildProps {
   readonly log: LogText | null
   /** Null when this answer is for a page that has them already. */
   readonly annotations: readonly AnnotationView[] | null
+  /** Of the selected job; null: they cannot be read now. */
+  readonly artifacts: ArtifactPage | null
   /** Answers that were refused; null: none. */
   readonly form: AskForm | null
   readonly islands: readonly string[]
 }
 
-export function BuildDetails({ frame, build, selection, log, annotations, form, islands }: BuildProps) {
+export function BuildDetails({ frame, build, selection, log, annotations, artifacts, form, islands }: BuildProps) {
   const { job, attempt } = selection
   const title = titleOf(build)
   const annotated = (of: string | null) => {
@@ -84,6 +88,7 @@ export function BuildDetails({ frame, build, selection, log, annotations, form, 
       {build.jobs.length > 1 && <Jobs build={build} selected={job} now={frame.now} />}
       {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} mayRetry={build.steps.length > 0 && mayBuild(frame.principal)} />}
       {job !== null && annotated(job.id)}
+      {artifacts !== null && <Artifacts page={artifacts} />}
       {job !== null && attempt !== null && <Log job={job.id} attempt={attempt} text={log} />}
     </Page>
   )

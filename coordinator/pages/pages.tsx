@@ -4,6 +4,7 @@
  */
 import { Hono } from 'hono'
 import { branchName, createBuildRequest, retryRequest, type AnnotationView, type AttemptView, type BuildView, type CreateBuildRequest } from '../../schema/api.ts'
+import type { ArtifactPage } from '../../schema/artifacts.ts'
 import { BUILD_STATES, type AttemptId } from '../../schema/job.ts'
 import buildIsland from '../../dist/islands/build.txt'
 import liveIsland from '../../dist/islands/live.txt'
@@ -17,7 +18,7 @@ import { sha256Hex } from '../trust/tokens.ts'
 import { AgentsPage } from './agents.tsx'
 import { annotationKeysOf } from './annotations.tsx'
 import { answersOf, type AskForm } from './ask.tsx'
-import { BuildDetails, select } from './build.tsx'
+import { BuildDetails, select, type Selection } from './build.tsx'
 import { buildPath, BuildsPage, type BuildsQuery } from './builds.tsx'
 import { document, type PageFrame } from './layout.tsx'
 import { LOG, type LogText } from './log.tsx'
@@ -94,8 +95,15 @@ pageRoutes.get('/projects/:slug/builds/:number/steps/:id/unblock', (c) => c.redi
 async function showBuild(c: HttpContext, build: BuildView, form: AskForm | null = null): Promise<Response> {
   const selection = select(build, { job: c.req.query('job'), attempt: c.req.query('attempt') })
   // A page that refreshes itself follows its log already.
-  const [log, annotations] = await Promise.all([selection.attempt === null || isRefresh(c) ? null : readTail(c, selection.attempt), readAnnotations(c, build, selection.job?.id ?? null)])
-  return show(c, <BuildDetails frame={frameOf(c)} build={build} selection={selection} log={log} annotations={annotations} form={form} islands={[liveIsland, buildIsland]} />, form === null ? 200 : 422)
+  const [log, annotations, artifacts] = await Promise.all([selection.attempt === null || isRefresh(c) ? null : readTail(c, selection.attempt), readAnnotations(c, build, selection.job?.id ?? null), readArtifacts(c, build, selection)])
+  return show(c, <BuildDetails frame={frameOf(c)} build={build} selection={selection} log={log} annotations={annotations} artifacts={artifacts} form={form} islands={[liveIsland, buildIsland]} />, form === null ? 200 : 422)
+}
+
+/** Of the selected job, once an agent had it. */
+async function readArtifacts(c: HttpContext, { project, number }: BuildView, { job, attempt }: Selection): Promise<ArtifactPage | null> {
+  if (job === null || attempt === null) return null
+  const found = await scheduler(c.env).artifacts(project, number, { job: job.id }, ownOrigin(c))
+  return found.ok ? found.value : null
 }
 
 async function showProject(c: HttpContext, form: BuildForm, status: 200 | 422 = 200): Promise<Response> {

@@ -89,6 +89,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .ask{background:var(--held-ground);border-left:3px solid var(--held);border-radius:0 8px 8px 0;padding:12px 14px;margin-bottom:16px;max-width:720px;overflow-wrap:anywhere}.ask h2{font-size:15px}.prompt{white-space:pre-line;margin-top:3px}
 .ask form{display:grid;gap:12px;margin-top:10px}.question{border:0;margin:0;padding:0;min-width:0;display:grid;gap:3px}.question>label,.question legend{padding:0;font-weight:550}.ask p.hint,.ask .error{font-size:13px}.ask button{justify-self:start}
 .question>.option{display:flex;gap:8px;align-items:baseline;font-weight:400}.option input{width:auto;flex:none}
+.artifacts{margin-bottom:16px}.artifacts h2{font-size:15px}.artifacts ul{list-style:none;margin:5px 0 0;padding:9px 14px;max-height:19em;overflow:auto;background:var(--sheet);border:1px solid var(--line);border-radius:8px}.artifacts li{display:flex;gap:4px 16px;justify-content:space-between;padding:1.5px 0}.artifacts li a{unicode-bidi:isolate;overflow-wrap:anywhere}.size{color:var(--soft);font-size:13px;white-space:nowrap}
 .offers{display:flex;flex-wrap:wrap;gap:3px 6px;color:var(--soft)}.tag{background:var(--code);border-radius:4px;padding:0 6px;color:var(--text);overflow-wrap:anywhere}
 .attempts{border-collapse:separate;border-spacing:0;width:100%}
 .attempts td{overflow-wrap:anywhere}.attempts th,.attempts td{text-align:left;padding:5px 14px;font-weight:400;vertical-align:baseline}.attempts thead th{color:var(--soft);font-size:12.5px}

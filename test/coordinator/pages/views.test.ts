@@ -19,7 +19,7 @@ async function builds(over: Partial<Parameters<typeof BuildsPage>[0]> = {}): Pro
 }
 
 async function build(view: BuildView, { frame: of = frame, form = null, annotations = [], ...asked }: { readonly frame?: PageFrame; readonly form?: AskForm | null; readonly annotations?: readonly AnnotationView[] | null; readonly job?: string; readonly attempt?: string } = {}): Promise<string> {
-  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, annotations, form, islands: [] }))
+  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, annotations, artifacts: null, form, islands: [] }))
 }
 
 describe('every page', () => {

@@ -79,7 +79,7 @@ interface Look extends Omit<FindOptions, 'root'> {
 }
 
 function* oneFile(look: Look, given: string): Generator<string> {
-  const stat = statSync(look.from, { throwIfNoEntry: false })
+  const stat = statOf(look.from, look)
   if (stat === undefined) return
   if (stat.isDirectory()) look.notes.push(`"${given}" is a folder, of which nothing is uploaded: "${given.replace(/\/+$/, '')}/**/*" means its files`)
   else if (isWanted(look, look.from, stat)) {
@@ -90,21 +90,23 @@ function* oneFile(look: Look, given: string): Generator<string> {
 
 function* walk(look: Look, relativeTo: string, { matches, depth }: NonNullable<Pattern['names']>): Generator<string> {
   const root = look.root ?? look.from
-  const line = [look.from]
-  const entered = new Set<string>()
-  for (let folder = line.pop(); folder !== undefined; folder = line.pop()) {
-    if (look.links.toFolders === 'entered') {
-      const real = realpathOf(folder)
-      if (real === null || entered.has(real)) continue // a link to a folder above would be entered for ever
-      entered.add(real)
-    }
-    const folders: string[] = []
+  /** With the real folders that links led to, on the way there. */
+  const line: { readonly folder: string; readonly linked: readonly string[] }[] = [{ folder: look.from, linked: [] }]
+  for (let next = line.pop(); next !== undefined; next = line.pop()) {
+    const { folder, linked } = next
+    const folders: (typeof line)[number][] = []
     for (const entry of entriesOf(folder, look)) {
       const file = join(folder, entry.name)
       const name = relativeTo === '/' ? file : relative(relativeTo, file)
-      const stat = entry.isSymbolicLink() ? statSync(file, { throwIfNoEntry: false }) : entry
+      const stat = entry.isSymbolicLink() ? statOf(file, look) : entry
       if (stat?.isDirectory() === true) {
-        if (name.split('/').length < depth && (!entry.isSymbolicLink() || look.links.toFolders === 'entered')) folders.push(file)
+        if (name.split('/').length >= depth) continue
+        if (!entry.isSymbolicLink()) folders.push({ folder: file, linked })
+        else if (look.links.toFolders === 'entered') {
+          const real = realpathOf(file)
+          // A link to where it stands, or to where one came from by links, would be entered for ever.
+          if (real !== null && !linked.includes(real) && !isWithin(realpathOf(folder) ?? folder, real)) folders.push({ folder: file, linked: [...linked, real] })
+        }
       } else if (stat !== undefined && matches(name) && isWanted(look, file, stat)) {
         assertWithin(file, root)
         yield file
@@ -121,6 +123,16 @@ function entriesOf(folder: string, { from, notes }: Look): readonly Dirent[] {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (folder !== from || !['ENOENT', 'ENOTDIR'].includes(code)) notes.push(`cannot look into ${folder} (${code || String(error)}), so nothing of it is uploaded`)
     return []
+  }
+}
+
+/** What it leads to. Undefined: nothing, be it that a link leads to itself or may not be followed. */
+function statOf(file: string, { notes }: Look): Stats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false })
+  } catch (error) {
+    notes.push(`cannot look at ${file} (${error instanceof Error && 'code' in error ? String(error.code) : String(error)}), so it is not uploaded`)
+    return undefined
   }
 }
 

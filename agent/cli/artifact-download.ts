@@ -77,6 +77,6 @@ export async function download(client: Client, { attempt, artifact, file }: Down
   } catch (error) {
     await into.close().catch(() => undefined) // closed already
     await rm(growing, { force: true })
-    throw error
+    throw error instanceof Failure && error.code === 'artifact-gone' ? new Failure(EXIT.failed, error.message.replace(sha256, artifact.path), { cause: error }) : error
   }
 }

@@ -99,9 +99,9 @@ async function showBuild(c: HttpContext, build: BuildView, form: AskForm | null 
   return show(c, <BuildDetails frame={frameOf(c)} build={build} selection={selection} log={log} annotations={annotations} artifacts={artifacts} form={form} islands={[liveIsland, buildIsland]} />, form === null ? 200 : 422)
 }
 
-/** Of the selected job, once an agent had it. */
+/** Of the selected job, once it has ended: until then the page asks every two seconds, and would ask the Scheduler twice. */
 async function readArtifacts(c: HttpContext, { project, number }: BuildView, { job, attempt }: Selection): Promise<ArtifactPage | null> {
-  if (job === null || attempt === null) return null
+  if (job === null || attempt === null || attempt.finished_at === null) return null
   const found = await scheduler(c.env).artifacts(project, number, { job: job.id }, ownOrigin(c))
   return found.ok ? found.value : null
 }

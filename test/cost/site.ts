@@ -194,6 +194,8 @@ export class Site implements LogHost {
   async buildPage(person: string, number: number): Promise<{ readonly build: BuildView; readonly againMs: number | null }> {
     await this.#letIn(person, 'session')
     const build = valueOf(await this.#event('people', (upkeep) => upkeep.cluster.build(this.timeline.now, PROJECT, number, ORIGIN)))
+    const job = build.jobs.at(-1)
+    if (job?.attempts.at(-1)?.finished_at) await this.#event('people', (upkeep) => upkeep.cluster.artifacts(PROJECT, number, { job: job.id }, ORIGIN))
     return { build, againMs: isFinalBuild(build.state) ? null : BUILD_REFRESH_MS }
   }
 

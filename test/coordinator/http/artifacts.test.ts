@@ -267,6 +267,7 @@ describe('a person', () => {
   it('sees them on the page of the build, by their names as text', async () => {
     const job = await running()
     await job.upload('<img src=x>.txt', 'hello')
+    await job.finish()
     const page = await (await ask(`/projects/${job.name}/builds/1`, { headers: { accept: 'text/html' } })).text()
     expect(page).toContain('1 artifact')
     expect(page).toContain('&lt;img src=x&gt;.txt</a>')

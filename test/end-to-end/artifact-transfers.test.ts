@@ -48,7 +48,7 @@ function largeFile(folder: string): Buffer {
 }
 
 describe('an upload', () => {
-  it('that broke off goes on where it was, and sends no piece twice that has arrived', async () => {
+  it('that broke off goes on where it was, and sends no piece twice that has arrived [D51]', async () => {
     const { proxy, folder, upload, take } = await setUp()
     const bytes = largeFile(folder)
     proxy.set((one) => (isPiece(one) && one.path.endsWith('/1') ? { kind: 'answer', status: 403, headers: { 'content-type': 'application/problem+json' }, body: '{"detail":"no"}' } : PASS))
@@ -60,14 +60,14 @@ describe('an upload', () => {
     expect(readFileSync(join(folder, 'taken/large')).equals(bytes)).toBe(true)
   })
 
-  it('lives through connections that are reset and answers that are lost', async () => {
+  it('lives through connections that are reset and answers that are lost [D51]', async () => {
     const { proxy, folder, upload } = await setUp()
     for (const name of ['a', 'b', 'c']) writeFileSync(join(folder, name), name)
     proxy.set(({ before, method }) => (before === 0 ? RESET : before === 1 && method !== 'GET' ? { kind: 'lose-reply', by: 'reset' } : PASS))
     expect(await upload('*')).toBe(EXIT.ok)
   })
 
-  it('that stalls is given up and sent again', async () => {
+  it('that stalls is given up and sent again [D51]', async () => {
     const { job, proxy, folder } = await setUp()
     writeFileSync(join(folder, 'a'), 'hello')
     proxy.set((one) => (isPiece(one) && one.before === 0 ? VANISH : PASS))
@@ -89,7 +89,7 @@ describe('an upload', () => {
 })
 
 describe('a download', () => {
-  it('that breaks off goes on from there', async () => {
+  it('that breaks off goes on from there [D51]', async () => {
     const { proxy, folder, upload, take, direct } = await setUp()
     const bytes = largeFile(folder)
     await upload('large', direct)
@@ -99,7 +99,7 @@ describe('a download', () => {
     expect(proxy.passages.filter(isRead).map(({ status }) => status)).toEqual([200, 206, 206])
   })
 
-  it('that stalls is given up and asked for again', async () => {
+  it('that stalls is given up and asked for again [D51]', async () => {
     const { job, proxy, folder, upload, direct } = await setUp()
     writeFileSync(join(folder, 'a'), 'hello')
     await upload('a', direct)
@@ -110,7 +110,7 @@ describe('a download', () => {
     expect(readFileSync(join(folder, 'taken'), 'utf8')).toBe('hello')
   })
 
-  it('of other bytes than were uploaded leaves what was there, and nothing else', async () => {
+  it('of other bytes than were uploaded leaves what was there, and nothing else [D51]', async () => {
     const { proxy, folder, upload, take, direct } = await setUp()
     writeFileSync(join(folder, 'a'), 'hello')
     await upload('a', direct)

@@ -125,7 +125,7 @@ export const ROWS: readonly FaultRow[] = [
   { id: 'D48', fault: 'An agent is replaced by another version while it builds: the old one finishes, or the new boot requeues', shown: [processes] },
   { id: 'D49', fault: 'Twenty restarts in two minutes: held back, its jobs run elsewhere, and it is taken back', shown: [processes] },
   { id: 'D50', fault: 'SIGTERM once, twice, three times, in each phase', shown: [processes] },
-  { id: 'D51', fault: 'An artifact stalls, fails, or differs from its checksum', shown: [{ by: 'later', why: 'there are no artifacts yet' }] },
+  { id: 'D51', fault: 'An artifact stalls, breaks off, or differs from its checksum: gone on with where it was, or said so, and nobody sees half of it', shown: [processes] },
   { id: 'D52', fault: 'The rows of a scripted day stay within the budget', shown: [{ by: 'bench', bar: 'rows', why: 'a count and no fault' }, { by: 'unit', file: 'test/conformance/cost.test.ts', test: 'an idle agent writes no row [I19]', why: 'the largest part of any day' }] },
   { id: 'D53', fault: 'The object is overloaded: 503 with Retry-After, and agents spread', shown: [{ by: 'workers', file: 'test/coordinator/http/overloaded.test.ts', test: 'an object that has too much to do is a 503 with a time to come back, for people and agents alike [D53]', why: 'workerd on a machine never says so; the refusal is planted' }] },
   { id: 'D54', fault: 'A hundred faults at once, for hours', shown: [{ by: 'simulation', why: 'hours of virtual time in seconds, replayable by seed: no machine could be made to fail the same way twice' }] },

@@ -15,6 +15,7 @@ import { signing } from '../../coordinator/trust/signing.ts'
 import { readSession, sha256Hex } from '../../coordinator/trust/tokens.ts'
 import { annotate, removeAnnotation } from '../../schema/job-calls.ts'
 import { createBuildRequest, createProjectRequest, type BuildView, type FieldAnswer } from '../../schema/api.ts'
+import type { UploadedFile } from '../../schema/artifacts.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
 import type { AttemptResult, Offer, SyncReply, SyncRequest } from '../../schema/sync.ts'
 import type { Pipeline, Step } from '../../schema/pipeline/steps.ts'
@@ -132,6 +133,10 @@ export class TestCluster {
 
   unblock(number: number, step: string, { given = [] as readonly FieldAnswer[], by = 'somebody' } = {}) {
     return this.#follow(this.cluster.unblock(this.now, 'app', number, step, { by, given }, ORIGIN))
+  }
+
+  addArtifacts(attempt: AttemptId, files: readonly UploadedFile[]) {
+    return this.#follow(this.cluster.addArtifacts(this.now, attempt, files))
   }
 
   setMetaData(attempt: AttemptId, key: string, value: string) {

@@ -26,6 +26,8 @@ const ROUTES = [
   '/', '/agents', '/sign-in', '/sign-out', '/healthz', '/projects/app', '/projects/app/builds', '/projects/app/builds/1', '/projects/app/builds/1/cancel', '/projects/app/builds/1/retry',
   '/api/v1/projects/app/builds/1/annotations', `/v1/attempts/${ATTEMPT}/annotations`, `/v1/attempts/${ATTEMPT}/pipeline`, `/v1/attempts/${ATTEMPT}/meta-data`,
   '/v1/proto', '/v1/agents/register', '/v1/agents/rotate', '/v1/agent/sync', '/v1/agent/doorbell', `/v1/attempts/${ATTEMPT}/spec`, `/v1/attempts/${ATTEMPT}/log`, `/v1/attempts/${ATTEMPT}/log/seal`,
+  `/v1/attempts/${ATTEMPT}/artifacts`, `/v1/attempts/${ATTEMPT}/artifacts/pieces`, `/v1/attempts/${ATTEMPT}/artifacts/search`, `/v1/attempts/${ATTEMPT}/artifacts/${SHA256}/pieces/0`, `/v1/attempts/${ATTEMPT}/artifacts/of/${ATTEMPT}/${SHA256}`,
+  '/api/v1/projects/app/builds/1/artifacts', `/api/v1/projects/app/builds/1/artifacts/${ATTEMPT}/a`,
   '/api/v1/projects', '/api/v1/projects/app', '/api/v1/projects/app/builds', '/api/v1/builds', '/api/v1/projects/app/builds/1', '/api/v1/projects/app/builds/1/cancel', '/api/v1/projects/app/builds/1/retry',
   '/api/v1/agents', `/api/v1/agents/${AGENT}/drain`, `/api/v1/agents/${AGENT}/revoke`, '/api/v1/tokens', '/api/v1/tokens/x', '/api/v1/login-links', '/api/v1/jobs/J1-1-1/log', '/api/v1/nothing', '/v1/nothing', '/nothing',
 ]
@@ -38,7 +40,7 @@ const path = fc.tuple(fc.constantFrom(...ROUTES), fc.option(fc.tuple(fc.nat(6), 
 })
 const query = fc.oneof(
   fc.constant(''),
-  fc.array(fc.tuple(fc.constantFrom('offset', 'epoch', 'attempt', 'state', 'branch', 'limit', 'cursor', 'project', 'job', 'token', 'context', 'scope', '__proto__'), fc.oneof(odd, fc.constantFrom('1', '2', 'passed', '1e9', '9'.repeat(15)))), { maxLength: 3 }).map((all) => `?${all.map(([name, value]) => `${name}=${value}`).join('&')}`),
+  fc.array(fc.tuple(fc.constantFrom('offset', 'epoch', 'attempt', 'state', 'branch', 'limit', 'cursor', 'project', 'job', 'token', 'context', 'scope', 'after', 'sha256', 'bytes', '__proto__'), fc.oneof(odd, fc.constantFrom('1', '2', 'passed', '1e9', '9'.repeat(15)))), { maxLength: 3 }).map((all) => `?${all.map(([name, value]) => `${name}=${value}`).join('&')}`),
 )
 const plain = (text: fc.Arbitrary<string>) => text.map((one) => one.replace(/[^\x20-\x7e]/g, '').trim())
 const headers = fc.dictionary(
@@ -54,6 +56,8 @@ const messages: readonly Json[] = [
   { bytes: 0, sha256: SHA256 },
   { proto: 1, agent_id: AGENT, secret_sha256: sha256Hex(SECRET), offer: { name: 'one', queue: 'default', tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } } },
   { proto: 1, agent: AGENT, boot_seq: 1, boot_id: 'boot-one', seq: 1, state: 'ready', slots: 1, offer_rev: 1, doorbell: false, running: [], finished: [] },
+  { files: [{ path: 'a', bytes: 0, sha256: SHA256, sha1: '0'.repeat(40), content_type: 'text/plain' }] },
+  { query: '*', build: 1, step: 'x', with_retried: true, after: `${ATTEMPT}/a` },
 ]
 const body = fc.oneof(hostileBytes, fc.constantFrom(...messages).chain((message) => fc.oneof(mutated(message), fc.constant(JSON.stringify(message)))), fc.constantFrom('token=x', 'command=make&command=x&branch=%00', 'only=failed', '%'))
 const headersOf = { json: { 'content-type': 'application/json' }, form: { 'content-type': 'application/x-www-form-urlencoded' } } as const
@@ -67,6 +71,13 @@ const near = fc.constantFrom<readonly [method: string, path: string, token: stri
   ['POST', '/v1/agents/register', REGISTRATION, messages[5] ?? null],
   ['POST', '/v1/agents/rotate', SECRET, messages[5] ?? null],
   ['POST', '/v1/agent/sync', SECRET, messages[6] ?? null],
+  ['POST', `/v1/attempts/${ATTEMPT}/artifacts`, JOB_TOKEN, messages[7] ?? null],
+  ['POST', `/v1/attempts/${ATTEMPT}/artifacts/search`, JOB_TOKEN, messages[8] ?? null],
+  ['PUT', `/v1/attempts/${ATTEMPT}/artifacts/${SHA256}/pieces/0?sha256=${SHA256}`, JOB_TOKEN, 'bytes'],
+  ['GET', `/v1/attempts/${ATTEMPT}/artifacts/pieces`, JOB_TOKEN, ''],
+  ['GET', `/v1/attempts/${ATTEMPT}/artifacts/of/${ATTEMPT}/${SHA256}?bytes=5`, JOB_TOKEN, ''],
+  ['GET', '/api/v1/projects/app/builds/1/artifacts', ADMIN_TOKEN, ''],
+  ['GET', `/api/v1/projects/app/builds/1/artifacts/${ATTEMPT}/a`, ADMIN_TOKEN, ''],
   ['GET', '/v1/agent/doorbell', SECRET, ''],
   ['GET', '/api/v1/builds', ADMIN_TOKEN, ''],
   ['GET', '/api/v1/projects/app/builds', ADMIN_TOKEN, ''],

@@ -8,6 +8,8 @@ import type { PageFrame } from '../../../coordinator/pages/layout.tsx'
 import { signInPage } from '../../../coordinator/pages/sign-in.tsx'
 import { duration, ending } from '../../../coordinator/pages/state.tsx'
 import type { AnnotationView, BuildView, StepView } from '../../../schema/api.ts'
+import type { ArtifactPage } from '../../../schema/artifacts.ts'
+import type { AttemptId } from '../../../schema/job.ts'
 import type { Field, SelectField, TextField } from '../../../schema/pipeline/steps.ts'
 import { agentView, attemptView, buildSummary, buildView, jobView, stepView } from '../../support/views.ts'
 
@@ -18,8 +20,8 @@ async function builds(over: Partial<Parameters<typeof BuildsPage>[0]> = {}): Pro
   return String(await BuildsPage({ frame, page: { builds: [buildSummary()], next_cursor: null }, query: {}, origin: 'https://kedge.test', islands: ['/*live*/'], ...over }))
 }
 
-async function build(view: BuildView, { frame: of = frame, form = null, annotations = [], ...asked }: { readonly frame?: PageFrame; readonly form?: AskForm | null; readonly annotations?: readonly AnnotationView[] | null; readonly job?: string; readonly attempt?: string } = {}): Promise<string> {
-  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, annotations, artifacts: null, form, islands: [] }))
+async function build(view: BuildView, { frame: of = frame, form = null, annotations = [], artifacts = null, ...asked }: { readonly frame?: PageFrame; readonly form?: AskForm | null; readonly annotations?: readonly AnnotationView[] | null; readonly artifacts?: ArtifactPage | null; readonly job?: string; readonly attempt?: string } = {}): Promise<string> {
+  return String(await BuildDetails({ frame: of, build: view, selection: select(view, asked), log: null, annotations, artifacts, form, islands: [] }))
 }
 
 describe('every page', () => {
@@ -256,4 +258,24 @@ it('one job of a build of steps can be retried by whoever may, unless it did not
   const offers = async (job: Parameters<typeof jobView>[0], of = frame) => (await build(buildView({ state: 'failed', steps, jobs: [jobView(job)] }), { frame: of })).includes('action="/projects/shop/builds/7/jobs/J1-7-1/retry"')
   expect([await offers({ state: 'failed' }), await offers({ state: 'passed' })]).toEqual([true, true])
   expect([await offers({ state: 'broken' }), await offers({ state: 'running' }), await offers({ state: 'failed', retried_by: 'J1-7-2' }), await offers({ state: 'failed' }, reader)]).toEqual([false, false, false, false])
+})
+
+describe('artifacts of a job', () => {
+  const artifact = (path: string, bytes: number) => ({ id: `J1-1-1.1/${path}`, job: 'J1-1-1', attempt: 'J1-1-1.1' as AttemptId, path, bytes, sha256: 'a'.repeat(64), sha1: 'b'.repeat(40), content_type: 'text/html', created_at: '2026-11-24T10:00:00.000Z', url: `https://kedge.test/api/v1/projects/app/builds/1/artifacts/J1-1-1.1/${encodeURIComponent(path)}` })
+
+  it('are links that save, by their names as text, with their sizes', async () => {
+    const html = await build(buildView(), { artifacts: { artifacts: [artifact('<b>.html', 0), artifact('one', 1), artifact('large', 1536), artifact('larger', 3 * 2 ** 20), artifact('largest', 2 ** 31)], next_cursor: null } })
+    expect(html).toContain('5 artifacts')
+    expect(html).toContain('<a href="/api/v1/projects/app/builds/1/artifacts/J1-1-1.1/%3Cb%3E.html" download="&lt;b&gt;.html">&lt;b&gt;.html</a>')
+    expect([...html.matchAll(/class="size">([^<]*)</g)].map(([, size]) => size)).toEqual(['0 bytes', '1 byte', '1.5 KiB', '3.0 MiB', '2.0 GiB'])
+  })
+
+  it('are shown up to a hundred, and where the rest is', async () => {
+    const many = Array.from({ length: 120 }, (_, n) => artifact(`f${n}`, 1))
+    const html = await build(buildView(), { artifacts: { artifacts: many, next_cursor: 'x' } })
+    expect(html).toContain('120 or more artifacts')
+    expect(html.match(/class="size"/g)).toHaveLength(100)
+    expect(html).toContain('GET /api/v1/projects/app/builds/1/artifacts</p>')
+    expect(await build(buildView(), { artifacts: { artifacts: [], next_cursor: null } })).not.toContain('aria-label="Artifacts"')
+  })
 })

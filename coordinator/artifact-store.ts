@@ -32,13 +32,14 @@ const folderOf = (attempt: AttemptId) => `${ROOT}${attempt}/`
 /** Five digits, so that a listing has the pieces of a file in their order. */
 const keyOf = ({ attempt, sha256, piece }: PieceOf) => `${folderOf(attempt)}${sha256}/${String(piece).padStart(5, '0')}`
 
-/** `digest` is the SHA-256 of the piece; false: what came is something else, and nothing is stored. */
-export async function putPiece({ BLOBS }: Environment, piece: PieceOf, body: ReadableStream | Uint8Array, digest: string): Promise<boolean> {
+/** `digest` is the SHA-256 of the piece. `damaged`: what came is something else. `broken-off`: not all of it came, or R2 went away. Of neither anything is stored. */
+export async function putPiece({ BLOBS }: Environment, piece: PieceOf, body: ReadableStream | Uint8Array, digest: string): Promise<'stored' | 'damaged' | 'broken-off'> {
   try {
     await BLOBS.put(keyOf(piece), body, { sha256: digest })
-    return true
+    return 'stored'
   } catch (error) {
-    if (error instanceof Error && /\(10037\)|checksum/i.test(error.message)) return false // R2's code for a digest that does not match
+    if (error instanceof Error && /\(10037\)|checksum/i.test(error.message)) return 'damaged' // R2's code for a digest that does not match
+    if (error instanceof Error && /connection lost|disconnected/i.test(error.message)) return 'broken-off' // a job that was stopped while it uploads is nothing to complain about
     throw error
   }
 }

@@ -23,5 +23,5 @@ export function byteRange(header: string | undefined, bytes: number): ByteRange 
 }
 
 export function artifactGone(called: string, env: Environment): ProblemError {
-  return problem(410, { code: 'artifact-gone', detail: `The bytes of "${called.slice(0, 300)}" are not there any more: this coordinator keeps artifacts for ${artifactDays(env)} days. Run its job again to have it anew.` })
+  return problem(410, { code: 'artifact-gone', detail: `The bytes of "${called.slice(0, 300)}" are not there any more: this coordinator keeps artifacts for ${artifactDays(env)} days. Run the job that made it again.` })
 }

@@ -26,8 +26,9 @@ jobArtifactRoutes.put('/v1/attempts/:attempt/artifacts/:sha256/pieces/:piece', a
   const piece = pieceOf(c.req.param('piece'))
   const digest = digestOf(c.req.query('sha256') ?? '', '"sha256" of the query, that of the piece,')
   const length = lengthOf(c.req.header('content-length'))
-  const isStored = await putPiece(c.env, { attempt, sha256, piece }, length === 0 ? new Uint8Array() : (c.req.raw.body ?? new Uint8Array()), digest)
-  if (!isStored) throw problem(422, { code: 'piece-damaged', detail: `Piece ${piece} is not what its SHA-256 says, so it was not stored. Send it again.` })
+  const came = await putPiece(c.env, { attempt, sha256, piece }, length === 0 ? new Uint8Array() : (c.req.raw.body ?? new Uint8Array()), digest)
+  if (came === 'broken-off') throw problem(503, { code: 'piece-incomplete', detail: `Piece ${piece} broke off, so it was not stored. Send it again.` })
+  if (came === 'damaged') throw problem(422, { code: 'piece-damaged', detail: `Piece ${piece} is not what its SHA-256 says, so it was not stored. Send it again.` })
   return c.body(null, 204)
 })
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
@@ -188,4 +189,17 @@ test('a page that is open while its coordinator restarts goes on by itself, its 
   await expect.poll(async () => await page.locator('.lines > div').allInnerTexts(), longer).toEqual(['begun', 'through', 'after'])
   expect(loads()).toBe(0)
   expect(people.takeComplaints().filter((text) => !text.includes('net::ERR_'))).toEqual([]) // but that nobody answered
+})
+
+test('what a job uploaded is saved, and never shown as a page of ours', async () => {
+  const agent = await startAgent(agentsOf())
+  const project = await client(coordinator()).project()
+  const build = await project.build({ command: `mkdir report && echo '<script>window.owned = 1</script>' > report/index.html && for i in $(seq 30); do echo $i > report/part-$i.txt; done && kedge artifact upload 'report/**'`, agents: { queue: agent.queue } })
+  await build.over()
+  const page = await people.visit(`/projects/${project.slug}/builds/${build.number}`)
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'report/index.html' }).click()])
+  expect(download.suggestedFilename()).toBe('index.html')
+  expect(readFileSync(await download.path(), 'utf8')).toBe('<script>window.owned = 1</script>\n')
+  await page.goto(download.url()).catch(() => undefined) // it is a download there too
+  expect(await page.evaluate(() => 'owned' in window)).toBe(false)
 })

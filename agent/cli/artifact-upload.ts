@@ -2,6 +2,7 @@
  * `kedge artifact upload`: finds, measures, sends what is not stored yet, and registers. Everything may happen twice, so
  * each call is repeated while the network fails, and the same command again goes on where it was.
  */
+import { statSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ARTIFACT_LIMITS, bytesOfPiece, contentType, PIECE_BYTES, registerArtifactsReply, storedPiecesReply, type RegisterArtifacts, type StoredPiecesReply, type UploadedFile } from '../../schema/artifacts.ts'
 import { contentTypeOf } from '../artifacts/content-type.ts'
@@ -39,13 +40,31 @@ export async function uploadArtifacts({ paths, destination }: { readonly paths: 
     return EXIT.ok
   }
   if (files.length > ARTIFACT_LIMITS.files) throw new Failure(EXIT.usage, `"${paths}" finds ${files.length} files, and a job may have ${ARTIFACT_LIMITS.files} artifacts. Pack them into an archive, such as with tar, and upload that.`)
+  for (const { file, path } of files) {
+    const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+    if (bytes > ARTIFACT_LIMITS.bytes) throw new Failure(EXIT.usage, `"${path}" has ${bytesInWords(bytes)}, and an artifact may have ${bytesInWords(ARTIFACT_LIMITS.bytes)}. Compress it, or split it.`)
+  }
   const uploads = createUploads(job)
+  const failures: Failure[] = []
   let bytes = 0
   // In batches, so that what is whole counts also when the job is ended in between.
   for (let at = 0; at < files.length; at += ARTIFACT_LIMITS.batch) {
-    const batch = await inParallel(files.slice(at, at + ARTIFACT_LIMITS.batch), AT_ONCE, (file) => uploads.send(file, flags.contentType))
-    await uploads.register(batch)
-    bytes += batch.reduce((sum, file) => sum + file.bytes, 0)
+    const sent = await inParallel(files.slice(at, at + ARTIFACT_LIMITS.batch), AT_ONCE, async (file) => {
+      try {
+        return await uploads.send(file, flags.contentType)
+      } catch (error) {
+        if (!(error instanceof Failure) || error.exitCode !== EXIT.failed) throw error // it would be so for each of them
+        failures.push(error)
+        return null
+      }
+    })
+    const whole = sent.filter((file) => file !== null)
+    if (whole.length > 0) await uploads.register(whole)
+    bytes += whole.reduce((sum, file) => sum + file.bytes, 0)
+  }
+  if (failures.length > 0) {
+    for (const { message } of failures) note(message)
+    throw new Failure(EXIT.failed, `${failures.length} of ${files.length} files ${failures.length === 1 ? 'was' : 'were'} not uploaded, as said above${failures.length < files.length ? '; the others were' : ''}.`)
   }
   note(`uploaded ${files.length === 1 ? files[0]?.path : `${files.length} files`} (${bytesInWords(bytes)})`)
   return EXIT.ok
@@ -108,12 +127,11 @@ export function createUploads({ url, token, attempt }: RunningJob, { stallMs = S
   }
 
   return {
-    /** Sends what of the file is not stored. */
+    /** Sends what of the file is not stored. A `Failure` of `EXIT.failed` is of this file alone. */
     async send(found: FoundFile, type: string | undefined): Promise<UploadedFile> {
       try {
         const measured = await measureFile(found.file)
         const { bytes, sha256, sha1, pieces } = measured
-        if (bytes > ARTIFACT_LIMITS.bytes) throw new Failure(EXIT.usage, `"${found.path}" has ${bytesInWords(bytes)}, and an artifact may have ${bytesInWords(ARTIFACT_LIMITS.bytes)}. Compress it, or split it.`)
         const there = await (known ??= stored())
         await inParallel([...pieces.keys()], AT_ONCE, (index) => {
           const name = `${sha256}/${index}`

@@ -76,15 +76,18 @@ describe('an upload', () => {
     expect(proxy.passages.filter(isPiece)).toHaveLength(2)
   })
 
-  it('of a file that changes meanwhile says so, and registers nothing', async () => {
-    const { proxy, folder, upload, direct } = await setUp()
-    writeFileSync(join(folder, 'a'), 'hello')
+  it('of a file that changes meanwhile says so, and registers the others', async () => {
+    const { job, proxy, folder, direct } = await setUp()
+    for (const name of ['a', 'b']) writeFileSync(join(folder, name), name)
+    const noted: string[] = []
     proxy.set((one) => {
       if (one.path.endsWith('/pieces')) appendFileSync(join(folder, 'a'), '!') // it was measured by now
       return PASS
     })
-    await expect(upload('a')).rejects.toThrow(/a was changed while it was being uploaded/)
-    expect((await findArtifacts('*', {}, direct)).found).toEqual([])
+    const around = job.around({ url: proxy.url, folder, note: (line) => noted.push(line) })
+    await expect(uploadArtifacts({ paths: '*', destination: undefined }, { delimiter: ';' }, around)).rejects.toMatchObject({ exitCode: EXIT.failed, message: '1 of 2 files was not uploaded, as said above; the others were.' })
+    expect(noted).toEqual([expect.stringMatching(/a was changed while it was being uploaded/)])
+    expect((await findArtifacts('*', {}, direct)).found.map(({ path }) => path)).toEqual(['b'])
   })
 })
 

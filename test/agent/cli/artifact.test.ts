@@ -1,5 +1,5 @@
 /** `kedge artifact search` and `shasum`, and what `upload` and `download` refuse, as a script meets them. Bytes are moved in test/end-to-end. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { downloadArtifacts } from '../../../agent/cli/artifact-download.ts'
@@ -127,6 +127,14 @@ describe('upload', () => {
     const { surroundings, server, folder } = await job()
     for (let n = 0; n <= ARTIFACT_LIMITS.files; n++) writeFileSync(join(folder, String(n)), '')
     expect(await failureOf(uploadArtifacts({ paths: '*', destination: undefined }, { delimiter: ';' }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('finds 5001 files') })
+    expect(server.asked).toEqual([])
+  })
+
+  it('of more than ten gibibytes is refused before any is read', async () => {
+    const { surroundings, server, folder } = await job()
+    writeFileSync(join(folder, 'large'), '')
+    truncateSync(join(folder, 'large'), ARTIFACT_LIMITS.bytes + 1)
+    expect(await failureOf(uploadArtifacts({ paths: '*', destination: undefined }, { delimiter: ';' }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('"large" has 10.0 GiB, and an artifact may have 10.0 GiB') })
     expect(server.asked).toEqual([])
   })
 

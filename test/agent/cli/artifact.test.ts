@@ -1,5 +1,5 @@
 /** `kedge artifact search` and `shasum`, and what `upload` and `download` refuse, as a script meets them. Bytes are moved in test/end-to-end. */
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { downloadArtifacts } from '../../../agent/cli/artifact-download.ts'
@@ -125,8 +125,10 @@ describe('upload', () => {
 
   it('of too many files is refused before any is sent', async () => {
     const { surroundings, server, folder } = await job()
-    for (let n = 0; n <= ARTIFACT_LIMITS.files; n++) writeFileSync(join(folder, String(n)), '')
-    expect(await failureOf(uploadArtifacts({ paths: '*', destination: undefined }, { delimiter: ';' }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('finds 5001 files') })
+    mkdirSync(join(folder, 'real'))
+    for (let n = 0; n < 100; n++) writeFileSync(join(folder, 'real', String(n)), '')
+    for (let n = 0; n < ARTIFACT_LIMITS.files / 100; n++) symlinkSync('real', join(folder, `linked-${n}`)) // files that cost little
+    expect(await failureOf(uploadArtifacts({ paths: '**/*', destination: undefined }, { delimiter: ';', globResolveFollowSymlinks: true }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('finds 5100 files') })
     expect(server.asked).toEqual([])
   })
 

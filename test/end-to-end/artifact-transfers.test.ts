@@ -2,14 +2,18 @@
 import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { download, downloadArtifacts } from '../../agent/cli/artifact-download.ts'
 import { findArtifacts } from '../../agent/cli/artifact-search.ts'
 import { createUploads, uploadArtifacts } from '../../agent/cli/artifact-upload.ts'
 import { createClient } from '../../agent/cli/client.ts'
 import { EXIT } from '../../agent/cli/output.ts'
+import { startCoordinator } from '../../agent/embedded.ts'
+import { signAttempt } from '../../coordinator/trust/tokens.ts'
 import { PIECE_BYTES } from '../../schema/artifacts.ts'
+import { attemptId, type AgentId } from '../../schema/job.ts'
 import { ownFolder } from '../support/folder.ts'
+import { jobTokenOf } from '../support/job-token.ts'
 import { ownQueue, sharedCoordinator } from '../support/installation.ts'
 import { PASS, RESET, startProxy, VANISH, type Passage, type Proxy } from '../support/proxy.ts'
 import { runningJob } from '../support/running-job.ts'
@@ -134,4 +138,20 @@ describe('a download', () => {
     await expect(take('a')).rejects.toMatchObject({ exitCode: EXIT.failed, message: 'The bytes of "a" are not there any more.' })
     expect(existsSync(join(folder, 'taken/a'))).toBe(false)
   })
+})
+
+it('a coordinator on one machine removes what it has kept for long enough', async () => {
+  const state = join(await ownFolder(), 'state')
+  const own = await startCoordinator({ host: '127.0.0.1', port: 0, state, timeScale: 1e12 }) // ninety days are less than a millisecond
+  onTestFinished(() => own.stop())
+  const { signing_key: key } = JSON.parse(readFileSync(join(state, 'coordinator.json'), 'utf8')) as { signing_key: string } // written by the coordinator
+  const attempt = attemptId({ project: 1, build: 1, n: 1, fence: 1 })
+  const headers = { authorization: `Bearer ${jobTokenOf(signAttempt({ attempt, agent: `a_${'x'.repeat(20)}` as AgentId, expiresAt: Date.now() + 600_000 }, key))}` }
+  const sha256 = createHash('sha256').update('hello').digest('hex')
+  const artifacts = `${own.url}/v1/attempts/${attempt}/artifacts`
+  expect((await fetch(`${artifacts}/${sha256}/pieces/0?sha256=${sha256}`, { method: 'PUT', headers, body: 'hello' })).status).toBe(204)
+  const read = async () => (await fetch(`${artifacts}/of/${attempt}/${sha256}?bytes=5`, { headers })).status
+  expect(await read()).toBe(200)
+  await own.sweep()
+  expect(await read()).toBe(410)
 })

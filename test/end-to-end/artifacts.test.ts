@@ -62,3 +62,24 @@ steps:
   expect(createHash('sha256').update(new Uint8Array(await response.arrayBuffer())).digest('hex')).toBe(sum)
   expect(response.headers.get('content-disposition')).toContain('attachment')
 })
+
+test('a command that fails uploads what it has made, and an upload that is refused fails a job that has passed', async () => {
+  const { people, over, logOf, path } = await withPipeline(`
+steps:
+  - label: Fails
+    command: |
+      echo "what went wrong" > {{matrix}}.log
+      exit 3
+    matrix: [ report ]
+    artifact_paths: "{{matrix}}.log"
+  - label: Passes
+    command: |
+      ln -s /etc/hostname name.txt
+      touch fine.txt
+    artifact_paths: [ "*.txt" ]
+`)
+  const jobs = Object.fromEntries(over.jobs.map(({ label, state, exit_status }) => [label ?? 'upload', [state, exit_status]]))
+  expect(jobs).toEqual({ upload: ['passed', 0], 'Fails (report)': ['failed', 3], Passes: ['failed', 2] })
+  expect(await logOf('Passes')).toMatch(/^~~~ Uploading artifacts\r?\nkedge: will not upload \S+\/name\.txt: it is a link to \/etc\/hostname, outside of \S+\. Upload that file by its own absolute path, or leave links out with --upload-skip-symlinks\.$/m)
+  expect(((await (await people.ask('GET', path)).json()) as ArtifactPage).artifacts.map((one) => one.path)).toEqual(['report.log'])
+})

@@ -128,8 +128,16 @@ it('a command leaves no open file of the agent and no folder behind', async () =
     await rm(folder, { recursive: true })
   })
   await (await tryCommand('true')).ended
-  const before = openFiles()
-  for (let i = 0; i < 5; i += 1) await (await tryCommand(`echo ${'x'.repeat(130_000)} >/dev/null`, { cwd: folder })).ended
+  const five = async () => {
+    for (let i = 0; i < 5; i += 1) await (await tryCommand(`echo ${'x'.repeat(130_000)} >/dev/null`, { cwd: folder })).ended
+  }
+  let before = openFiles()
+  await five()
+  // The stock is filled anew once it is empty, which other tests of this process have a share in: then it is full enough for five more.
+  if (openFiles() > before + 64) {
+    before = openFiles()
+    await five()
+  }
   await until(() => openFiles() < before) // each took a pipe, two files, from the stock
   expect(readdirSync(folder).filter((name) => !name.startsWith('kedge-test-'))).toEqual([])
 })

@@ -19,6 +19,8 @@ export interface Environment {
   readonly KEDGE_REGISTRATION_TOKEN?: string
   /** For how many days artifacts are kept; absent: 90. */
   readonly KEDGE_ARTIFACT_DAYS?: string
+  /** Secret, optional: forges that commit statuses are told to, and a token for each (`schema/forges.ts`). */
+  readonly KEDGE_FORGES?: string
   /** Divides every time of `core/numbers.ts`, for tests and demonstrations only; absent: 1. */
   readonly KEDGE_TIME_SCALE?: string
 }

@@ -246,12 +246,29 @@ export interface AnnotationView extends AnnotationSummary {
   readonly body: string
 }
 
+/** One who is told how a build or one of its steps goes. */
+export interface NotificationView {
+  readonly kind: 'commit_status' | 'webhook'
+  /** The context of the status, or the host of the webhook. */
+  readonly name: string
+  /** Number of the step that it is about; null: the whole build. */
+  readonly step: number | null
+  /** What the other side has confirmed; null: nothing yet. */
+  readonly told: string | null
+  /** What it is to be told next; null: nothing, for now or for good. */
+  readonly to_tell: string | null
+  /** Why it could not be told, in a sentence; null: nothing is wrong. */
+  readonly problem: string | null
+}
+
 export interface BuildView extends BuildSummary {
   readonly jobs: readonly JobView[]
   /** In the order of the pipeline; empty for a build without one. */
   readonly steps: readonly StepView[]
   /** In the order in which they are shown. */
   readonly annotations: readonly AnnotationSummary[]
+  /** Whom its pipeline has told. */
+  readonly notifications: readonly NotificationView[]
 }
 
 export interface BuildPage {

@@ -44,8 +44,15 @@ export const build = sqliteTable(
     finishedAt: integer('finished_at'),
     /** JSON of the step that started it, of another build: `{project, build, s}`; null: a person did. */
     parent: text(),
+    /** JSON of whom it tells how it goes, and how far that is told; null: nobody. */
+    notify: text(),
+    /** When something is due to be told; beyond all time while nothing is, but the build goes on; null: nothing will be. */
+    notifyAt: integer('notify_at'),
   },
-  (table) => [primaryKey({ columns: [table.project, table.number] })],
+  (table) => [
+    primaryKey({ columns: [table.project, table.number] }),
+    index('build_notify').on(table.notifyAt).where(sql`${table.notifyAt} is not null`),
+  ],
 )
 
 /** What a job asks of an agent, once per distinct requirement. Agents match classes, not jobs. */
@@ -140,7 +147,10 @@ export const step = sqliteTable(
     /** JSON of what else is needed of it once it was uploaded. */
     spec: text().notNull(),
   },
-  (table) => [primaryKey({ columns: [table.project, table.build, table.s] })],
+  (table) => [
+    primaryKey({ columns: [table.project, table.build, table.s] }),
+    index('step_blocked').on(table.project, table.build).where(sql`${table.state} = 'blocked'`),
+  ],
 )
 
 /** One step waits for another. The key begins with the one that is waited for, because its end is what is looked up by. */

@@ -38,6 +38,40 @@ export interface BuildRow {
   readonly finishedAt: number | null
   /** The step that started it, of another build; null: a person did. */
   readonly parent: Parent | null
+  /** Whom it tells how it goes; null: nobody. */
+  readonly notify: readonly Notice[] | null
+  /** When something is due to be told; `NOT_YET` while nothing is, but the build goes on; null: nothing will be. */
+  readonly notifyAt: number | null
+}
+
+/** Beyond all time. */
+export const NOT_YET = Number.MAX_SAFE_INTEGER
+
+/** One who is told of a build or a step, and how far that is done (`notify.ts`). */
+export interface Notice {
+  /** The step that it is about; 0: the whole build. */
+  readonly s: number
+  readonly to: { readonly kind: 'commit_status'; readonly context: string } | { readonly kind: 'webhook'; readonly url: string }
+  readonly if: string | null
+  /** What `if` finds by name of the variables of the pipeline. */
+  readonly env: Readonly<Record<string, string>>
+  readonly blockedAsPending: boolean
+  /** What the other side has last confirmed; null: nothing. */
+  readonly told: string | null
+  /** What it is to be told; null: it knows. */
+  readonly wanted: string | null
+  /** How often something new was to be told. */
+  readonly nth: number
+  /** Since when something is to be told; null: nothing is. */
+  readonly since: number | null
+  /** When it is tried, or tried again. */
+  readonly at: number
+  /** How often it was tried since then, in vain. */
+  readonly tries: number
+  /** What is not told any more, because it cannot be. */
+  readonly gaveUp: string | null
+  /** Why the last try failed. */
+  readonly problem: string | null
 }
 
 export interface JobRow extends JobKey {

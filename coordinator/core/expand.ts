@@ -72,7 +72,6 @@ function notYet(step: Step): readonly Mistake[] {
   if ('ifChanged' in step) says.push(['if_changed', step.ifChanged !== null, 'what has changed is not known here; upload with "kedge pipeline upload", which decides it where the commit is.'])
   if (step.kind === 'command') {
     says.push(
-      ['notify', step.notify.length > 0, later('notify', 'tell others from the command')],
       ['secrets', Object.keys(step.secrets).length > 0, later('secrets', "keep them in the environment of the agent's user")],
       ['command', (step.command === null || step.command === '') && step.plugins.length === 0, 'the step has no command and no plugins; give one: a step without both has nothing to do.'],
     )

@@ -3,7 +3,7 @@ import type { FieldAnswer, Problem, RetryRequest } from '../../schema/api.ts'
 import { isFinal, jobId } from '../../schema/job.ts'
 import { judgeAnswers } from './answers.ts'
 import type { BuildRow, Change, Decision, Effect, JobRow, StepRow } from './decision.ts'
-import { settleBuild, succeed } from './plan.ts'
+import { reopened, settleBuild, succeed } from './plan.ts'
 import { whyNoRetry } from './retry-by-hand.ts'
 import { retrySteps, type Graph } from './retry-steps.ts'
 import { stepDone } from './step.ts'
@@ -82,7 +82,7 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }
     changes.push(...next.changes)
     effects.push({ kind: 'ring-class', class: old.class, count: 1 })
   }
-  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { state: null, finishedAt: null } })
+  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: reopened(build) })
   return { changes, effects }
 }
 

@@ -7,7 +7,7 @@ import { LIMITS } from '../../schema/api.ts'
 import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
 import type { Plugin, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
-import type { BuildRow, Change, JobRow, Parent, ProjectRow } from './decision.ts'
+import { NOT_YET, type BuildRow, type Change, type JobRow, type Parent, type ProjectRow } from './decision.ts'
 import { stepId, VERDICT } from './step.ts'
 
 /** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
@@ -97,6 +97,8 @@ export function openBuild({ project, number, class: jobClass, request, url, trig
     startedAt: null,
     finishedAt: null,
     parent: triggered?.parent ?? null,
+    notify: null,
+    notifyAt: null,
   }
   const job: JobRow = { ...blankJob(now), project: project.id, build: number, n: 1, class: jobClass, priority: request.priority, ord: order(request.priority, now), spec: JSON.stringify(spec) }
   return { build, job }
@@ -199,6 +201,11 @@ export function buildState(stored: FinalBuildState | null, jobs: readonly JobOfB
   // Nothing runs and nothing may: only a person can go on.
   if (current.length > 0 && current.every((job) => isFinal(job.state) || job.state === 'waiting')) return 'blocked'
   return current.some((job) => job.state === 'live' || isFinal(job.state)) ? 'running' : 'scheduled'
+}
+
+/** It goes on, so what it tells may change. */
+export function reopened({ notify, notifyAt }: BuildRow): Partial<BuildRow> {
+  return { state: null, finishedAt: null, ...(notify === null ? {} : { notifyAt: notifyAt ?? NOT_YET }) }
 }
 
 /** The build's own row once its last job ended. `jobs` are as they are after the change; a build of steps has its state from those. */

@@ -5,7 +5,7 @@
 import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { joinQueue, waitAgain } from './gate.ts'
-import { succeed } from './plan.ts'
+import { reopened, succeed } from './plan.ts'
 import { jobEnded, letGo, outcomeOf, pendingBits, ready, standing, verdictOf } from './step.ts'
 
 export interface Graph {
@@ -75,7 +75,7 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
   }
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => bits | (step.state === 'done' ? verdictOf(step) : pendingBits(step)), 0)
-  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { state: null, finishedAt: null, openSteps: all.filter(({ state }) => state !== 'done').length, verdict } })
+  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { ...reopened(build), openSteps: all.filter(({ state }) => state !== 'done').length, verdict } })
   return { changes, effects }
 }
 

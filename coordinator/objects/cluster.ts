@@ -14,6 +14,7 @@ import { unblock } from '../core/intervene.ts'
 import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
 import type { Offered } from '../core/matching.ts'
+import type { Told } from '../core/notify.ts'
 import type { Numbers } from '../core/numbers.ts'
 import { openBuild, specOf, whyNoBuild } from '../core/plan.ts'
 import { apply } from '../store/apply.ts'
@@ -25,11 +26,13 @@ import { annotate, annotationsOf, removeAnnotation } from './annotations.ts'
 import { addArtifacts, artifactOf, artifactsOf, searchArtifacts } from './artifacts.ts'
 import { cancelBuild } from './cancel.ts'
 import { classFor } from './classes.ts'
+import { Deliveries, type Delivery } from './deliveries.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { openGates } from './gates.ts'
 import { cancelOwnBuild, cancelStepOf, changeStep, stepOf } from './job-steps.ts'
 import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
+import { noteTold, Touched, wantToTell } from './notifying.ts'
 import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded, type WantedArtifacts } from './scheduler-api.ts'
 import { tellParents, type BuildKey } from './parents.ts'
 import { finishSteps } from './progress.ts'
@@ -63,6 +66,7 @@ export interface Outcome<T> {
 export class Cluster {
   readonly #parts: ClusterParts
   readonly #expiry: Expiry
+  readonly #deliveries = new Deliveries()
   #memory: Memory | null = null
 
   constructor(parts: ClusterParts) {
@@ -83,7 +87,27 @@ export class Cluster {
 
   /** The next deadline, without an event. */
   peek(): { readonly deadline: number | null } {
-    return { deadline: this.#expiry.next(this.memory) }
+    return { deadline: this.#deadline(this.memory) }
+  }
+
+  /** `now`: of an event that is followed. */
+  #deadline(memory: Memory, now?: number): number | null {
+    const lease = this.#expiry.next(memory)
+    const delivery = this.#deliveries.next(memory, now)
+    return lease === null || delivery === null ? (lease ?? delivery) : Math.min(lease, delivery)
+  }
+
+  /** What others are to be told now. Each is under way from then on, until its outcome is told to `told`. */
+  toTell(now: number): readonly Delivery[] {
+    return this.#deliveries.begin(this.#parts.sql, this.memory, now)
+  }
+
+  told(now: number, delivery: Delivery, outcome: Told): Outcome<null> {
+    this.#deliveries.ended(delivery)
+    return this.#event(now, (event) => {
+      noteTold(event, delivery.build, delivery.at, { word: delivery.word, nth: delivery.notice.nth }, outcome)
+      return null
+    })
   }
 
   /** Whether a job of the class waits for an agent. */
@@ -102,6 +126,7 @@ export class Cluster {
     const effects: Effect[] = []
     const gates = new Set<number>()
     const turned: BuildKey[] = []
+    const touched = new Touched()
     try {
       const memory = this.memory
       const event: Event = {
@@ -118,6 +143,7 @@ export class Cluster {
           const gate = concernedGate(change)
           if (gate !== null) gates.add(gate)
           if (change.kind === 'build.set' && change.set.state !== undefined) turned.push(change)
+          touched.note(change)
         },
       }
       const value = this.#parts.transaction(() => {
@@ -128,9 +154,10 @@ export class Cluster {
         const answer = steps(event)
         tellParents(event, turned)
         openGates(event)
+        wantToTell(event, touched)
         return answer
       })
-      return { value, effects, deadline: this.#expiry.next(memory) }
+      return { value, effects, deadline: this.#deadline(memory, now) }
     } catch (error) {
       this.#memory = null // memory may have followed changes that were rolled back
       throw error
@@ -167,7 +194,7 @@ export class Cluster {
       }
     }
     this.#event(now, flushSeen)
-    return { value: outcome.value, effects, deadline: this.#expiry.next(this.memory) }
+    return { value: outcome.value, effects, deadline: this.#deadline(this.memory, now) }
   }
 
   register(now: number, request: RegisterRequest, proof: { readonly tokenSha256: string; readonly isStanding: boolean }): Outcome<AgentAnswer<RegisterReply>> {

@@ -9,6 +9,7 @@ import type { SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
 import type { AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet, RemoveAnnotation, StepUpdate } from '../../schema/job-calls.ts'
 import type { RegisterRequest } from '../../schema/sync.ts'
+import { parseForges } from '../../schema/forges.ts'
 import { numbers } from '../core/numbers.ts'
 import type { Environment } from '../environment.ts'
 import { PROTOCOL_HEADERS, refusal } from '../refusal.ts'
@@ -16,6 +17,7 @@ import { migrate } from '../store/migrate.ts'
 import { signing } from '../trust/signing.ts'
 import { adminIdOf, sha256Hex } from '../trust/tokens.ts'
 import { Cluster, type Outcome } from './cluster.ts'
+import { Courier } from './courier.ts'
 import { admit, Doorbell, type Attached, type Attachment } from './doorbell.ts'
 import { sqlOf } from './object-sql.ts'
 import type { AnnotateCall, Answered, BuildsFilter, Caller, DerivedToken, PipelineUpload, SchedulerApi, WantedArtifacts } from './scheduler-api.ts'
@@ -43,12 +45,20 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
       attached: () => doorbell.agents(),
       sign: signing(env.KEDGE_SIGNING_KEY ?? '', () => Date.now()),
     })
+    const courier = new Courier({
+      forges: parseForges(env.KEDGE_FORGES),
+      due: () => cluster.toTell(Date.now()),
+      told: (delivery, outcome) => void this.#follow(this.#cluster.told(Date.now(), delivery, outcome)),
+      during: (promise) => state.waitUntil(promise),
+      fetch: (url, init) => fetch(url, init),
+    })
     this.#upkeep = new Upkeep({
       cluster,
       doorbell,
       alarm: { get: () => storage.getAlarm(), set: (at) => void storage.setAlarm(at) },
       migrate: () => sql.transaction(() => migrate(sql, migrations)),
       now: () => Date.now(),
+      tell: () => courier.go(),
     })
     void state.blockConcurrencyWhile(() => this.#upkeep.wake())
   }

@@ -1,10 +1,10 @@
 /**
  * What keeps a cluster going around its events: sound tables before anything is served, an armed alarm for as long as
- * anything can fall due, bells after each event. It knows no platform, so that the very same code runs in the object
+ * anything can fall due, bells and messages to others after each event. It knows no platform, so that the very same code runs in the object
  * (`scheduler.ts`) and under simulation.
  *
  * The order is part of the protocol: the alarm first, with no `await` between an event and arming it, so that on the
- * platform both commit together; then the bells.
+ * platform both commit together; then the bells; then what others are told.
  */
 import type { SyncReply } from '../../schema/sync.ts'
 import type { Cluster, Outcome } from './cluster.ts'
@@ -31,6 +31,8 @@ export interface UpkeepParts {
   /** Brings the tables up to this version, all or nothing; throws when it must not. */
   readonly migrate: () => void
   readonly now: () => number
+  /** Tells others what is due (`courier.ts`). */
+  readonly tell?: () => void
 }
 
 export class Upkeep {
@@ -85,6 +87,7 @@ export class Upkeep {
   follow<T>(outcome: Outcome<T>): T {
     this.#arm(outcome.deadline)
     this.#parts.doorbell.follow(outcome.effects, this.#parts.cluster.memory)
+    this.#parts.tell?.()
     return outcome.value
   }
 

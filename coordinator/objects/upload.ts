@@ -3,30 +3,30 @@
  * time: by its key within an attempt, and by what it brings when the job's next attempt has to do all of it again.
  */
 import type { Problem } from '../../schema/api.ts'
-import { buildUuid } from '../../schema/build-uuid.ts'
 import { jobId, type AttemptId } from '../../schema/job.ts'
 import { graphOf, pathOf } from '../../schema/pipeline/graph.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { leftOutOf } from '../../schema/pipeline/left-out.ts'
 import type { Mistake } from '../../schema/pipeline/steps.ts'
-import { contextOf, type Circumstances } from '../core/condition-context.ts'
+import { contextOf } from '../core/condition-context.ts'
 import type { BuildRow, JobRow, StepRow } from '../core/decision.ts'
 import { expand } from '../core/expand.ts'
-import type { StoredSpec } from '../core/plan.ts'
+import { noticesOf } from '../core/notices.ts'
 import { mustStop, pendingBits } from '../core/step.ts'
 import { unstarted } from '../core/trigger.ts'
 import { circlesAcross } from '../core/upload-circle.ts'
 import { planUpload } from '../core/upload.ts'
 import { pipelineInvalid } from '../pipeline-invalid.ts'
 import * as load from '../store/load.ts'
-import { sha256Hex } from '../trust/tokens.ts'
 import { classFor } from './classes.ts'
 import { currentJob } from './current-attempt.ts'
 import type { Event } from './event.ts'
 import { gatesFor } from './gates.ts'
+import { keepNotices } from './notifying.ts'
 import { finishSteps } from './progress.ts'
 import { problem, type Answer, type PipelineUpload, type Uploaded } from './scheduler-api.ts'
 import { startBuilds } from './triggered.ts'
+import { triggeredFrom } from './triggered-from.ts'
 
 const REFUSED = 'The steps were not taken'
 
@@ -87,6 +87,10 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   }
   const dependants = own === null ? [] : load.edgesFrom(on, own)
   const plan = planUpload({ build, uploader: job, step: own, steps, dependants, graph: graph.graph, planned: expanded.planned, timeoutS: project.timeoutS, lastJob, before: uploads, now })
+  const rows = plan.changes.flatMap((change) => (change.kind === 'step.insert' ? [change.row] : []))
+  const told = noticesOf({ build, slug: project.slug, pipeline, nodes: graph.graph.nodes, rows: rows.slice(rows.length - graph.graph.nodes.length) })
+  if (!told.ok) return mistaken(told.mistakes)
+  keepNotices(event, build, told.notices)
   for (const change of plan.changes) event.apply(change)
   const queued = new Map<number, number>()
   const gates = gatesFor(event, plan.jobs.flatMap(({ concurrency }) => concurrency ?? []))
@@ -95,7 +99,7 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
     event.apply({ kind: 'job.insert', row: { ...row, class: jobClass, gate: concurrency === null ? null : (gates.get(concurrency.group) ?? null) } })
     if (row.state === 'queued') queued.set(jobClass, (queued.get(jobClass) ?? 0) + 1)
   }
-  goOn(event, build, plan.changes.flatMap((change) => (change.kind === 'step.insert' ? [change.row] : [])))
+  goOn(event, build, rows)
   for (const [jobClass, count] of queued) event.effects.push({ kind: 'ring-class', class: jobClass, count })
   const value: Uploaded = { steps: plan.steps, jobs: plan.jobs.length }
   keep(value)
@@ -110,11 +114,6 @@ function goOn(event: Event, { project, number }: BuildRow, steps: readonly StepR
   if (build === null) return
   const done = ready.map((step) => startBuilds(event, build, step)).filter(({ state }) => state === 'done')
   if (done.length > 0 || mustStop(build)) finishSteps(event, build, done)
-}
-
-function triggeredFrom(first: JobRow): Circumstances['triggeredFrom'] {
-  const { triggeredFrom: from } = JSON.parse(first.spec) as StoredSpec // written by `openBuild`
-  return from === undefined ? null : { buildId: buildUuid(sha256Hex(from.url)), buildNumber: from.build, pipelineSlug: from.project }
 }
 
 function kept(on: Event['on'], key: string): Kept | null {

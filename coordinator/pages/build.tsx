@@ -9,6 +9,7 @@ import { buildPath, titleOf } from './builds.tsx'
 import { Crumbs, Page, type PageFrame } from './layout.tsx'
 import { Log, type LogText } from './log.tsx'
 import { mayBuild } from './may.ts'
+import { Untold } from './notifications.tsx'
 import { ansiCss } from './style.ts'
 import { Triggered, TriggeredFrom } from './triggered.tsx'
 import { Ago, Commit, ending, inWords, State, stateIcon, Took } from './state.tsx'
@@ -84,6 +85,7 @@ export function BuildDetails({ frame, build, selection, log, annotations, artifa
       </div>
       <Asks build={build} form={form} mayAnswer={mayBuild(frame.principal)} />
       <Triggered build={build} />
+      <Untold build={build} />
       {annotated(null)}
       {build.jobs.length > 1 && <Jobs build={build} selected={job} now={frame.now} />}
       {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} mayRetry={build.steps.length > 0 && mayBuild(frame.principal)} />}

@@ -21,7 +21,7 @@ export interface TokenRow {
 }
 
 export const projects = new Table<ProjectRow>(tables.project)
-export const builds = new Table<BuildRow>(tables.build, ['env', 'parent'])
+export const builds = new Table<BuildRow>(tables.build, ['env', 'parent', 'notify'])
 export const jobs = new Table<JobRow>(tables.job)
 export const steps = new Table<StepRow>(tables.step, ['spec'])
 export const edges = new Table<EdgeRow>(tables.edge)
@@ -39,6 +39,8 @@ export const dedups = new Table<{ readonly key: string; readonly answer: string;
 
 // A partial index is used only when the query spells its condition as the index does; a bound value would not match it.
 const isLive = sql`${tables.job.state} = 'live'`
+const isBlocked = sql`${tables.step.state} = 'blocked'`
+const isToTell = sql`${tables.build.notifyAt} is not null`
 const isQueued = sql`${tables.job.state} = 'queued'`
 const isOfBuildsArtifacts = and(eq(tables.artifact.project, sql.placeholder('project')), eq(tables.artifact.build, sql.placeholder('build')))
 const isOfBuild = and(eq(tables.metadata.project, sql.placeholder('project')), eq(tables.metadata.build, sql.placeholder('build')))
@@ -130,6 +132,18 @@ export function stepsOfBuild(on: Sql, project: number, build: number): readonly 
   return steps.select(on, 'of build', () => ({ where: and(eq(tables.step.project, sql.placeholder('project')), eq(tables.step.build, sql.placeholder('build'))), orderBy: [asc(tables.step.s)] }), { project, build })
 }
 
+/** Those that wait for a person. */
+export function openBlocks(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): readonly StepRow[] {
+  // By their numbers first: the index holds no more, and SQLite takes it for nothing else.
+  const found = steps.values(on, 'blocked', 's', () => ({ where: and(isBlocked, eq(tables.step.project, sql.placeholder('project')), eq(tables.step.build, sql.placeholder('build'))), orderBy: [asc(tables.step.s)] }), { project, build: number })
+  return found.flatMap((s) => step(on, { project, build: number, s: Number(s) }) ?? [])
+}
+
+/** Looks at the steps one by one. */
+export function isSomeStepRunning(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): boolean {
+  return steps.count(on, 'running', () => and(eq(tables.step.project, sql.placeholder('project')), eq(tables.step.build, sql.placeholder('build')), sql`${tables.step.state} = 'running'`), 1, { project, build: number }) > 0
+}
+
 export function edgesFrom(on: Sql, { project, build, s }: StepKey): readonly EdgeRow[] {
   return edges.select(on, 'from', () => ({ where: and(eq(tables.edge.project, sql.placeholder('project')), eq(tables.edge.build, sql.placeholder('build')), eq(tables.edge.from, sql.placeholder('from'))), orderBy: [asc(tables.edge.to)] }), { project, build, from: s })
 }
@@ -191,6 +205,11 @@ export function artifactsAfter(on: Sql, { project, number }: Pick<BuildRow, 'pro
 
 export function build(on: Sql, project: number, number: number): BuildRow | null {
   return builds.get(on, { project, number })
+}
+
+/** Those that have something to tell, or may get it. */
+export function buildsToTell(on: Sql): readonly BuildRow[] {
+  return builds.select(on, 'to tell', () => ({ where: isToTell }))
 }
 
 export function lastBuildNumber(on: Sql, project: number): number {

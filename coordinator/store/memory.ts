@@ -4,7 +4,7 @@
  */
 import { attemptId, jobId, type AgentId } from '../../schema/job.ts'
 import type { Offer } from '../../schema/sync.ts'
-import type { AgentRow, Change, ClassRow, Grace, JobRow, ProjectRow } from '../core/decision.ts'
+import type { AgentRow, BuildRow, Change, ClassRow, Grace, JobRow, ProjectRow } from '../core/decision.ts'
 import { classesOf, offerKey } from '../core/matching.ts'
 import type { Numbers } from '../core/numbers.ts'
 import { timeLimitMs } from '../core/plan.ts'
@@ -23,6 +23,15 @@ export interface Presence {
   offerKey: string
   queue: string
   doorbell: boolean
+}
+
+export interface BuildToTell extends Pick<BuildRow, 'project' | 'number'> {
+  readonly at: number
+}
+
+/** What `toTell` knows it by. */
+export function buildName({ project, number }: Pick<BuildRow, 'project' | 'number'>): string {
+  return `${project}-${number}`
 }
 
 /** A clock that is disciplined goes back by less. */
@@ -44,6 +53,8 @@ export class Memory {
   readonly lastQueuedAt = new Map<string, number>()
   /** Agents whose doorbell was open when memory was built. Lossy, as presence is: only the pace uses it. */
   readonly attachedAtWake: ReadonlySet<AgentId>
+  /** When builds that have something to tell, or may get it, are due. */
+  readonly toTell = new Map<string, BuildToTell>()
   readonly #served = new Map<string, readonly number[]>()
   readonly #numbers: Numbers
   /** What the clock showed at the event before; the first one looks at what was stored under an earlier clock. */
@@ -60,6 +71,7 @@ export class Memory {
     this.grace = load.grace(on)
     const seen = load.seen(on)
     for (const [id, at] of Object.entries(seen.agents)) this.agentsSeen.set(id, at)
+    for (const row of load.buildsToTell(on)) this.#setToTell(row, row.notifyAt)
     // A wake rebuilds leases from what is stored; it never renews one [C10.2].
     for (const job of load.allLiveJobs(on)) {
       const at = seen.attempts[attemptId(job)] ?? null
@@ -110,6 +122,9 @@ export class Memory {
         if (state === 'queued') this.#queued(job.class, now)
         return
       }
+      case 'build.set':
+        if (change.set.notifyAt !== undefined) this.#setToTell(change, change.set.notifyAt)
+        return
       case 'project.insert':
         this.projects.set(change.row.id, change.row)
         return
@@ -127,6 +142,12 @@ export class Memory {
       default:
         return
     }
+  }
+
+  #setToTell({ project, number }: Pick<BuildRow, 'project' | 'number'>, at: number | null): void {
+    const name = buildName({ project, number })
+    if (at === null) this.toTell.delete(name)
+    else this.toTell.set(name, { project, number, at })
   }
 
   #queued(jobClass: number, now: number): void {

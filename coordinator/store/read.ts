@@ -10,6 +10,7 @@ import { whyQueued, type AgentSeen } from '../core/waiting.ts'
 import * as load from './load.ts'
 import { annotationSummaries } from './read-annotations.ts'
 import { Gates } from './read-gates.ts'
+import { notificationViews } from './read-notices.ts'
 import { NO_STEPS, readSteps, stepViews, whyStepWaits, type StepsOfBuild } from './read-steps.ts'
 import type { Memory } from './memory.ts'
 import type { Sql } from './sql.ts'
@@ -45,6 +46,7 @@ export function buildView(reading: Reading, project: ProjectRow, build: BuildRow
     jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit, { steps, gates })),
     steps: stepViews(steps, (id, number) => linkTo(reading, id, number)),
     annotations: annotationSummaries(reading.on, build),
+    notifications: notificationViews(build),
   }
 }
 

@@ -23,6 +23,10 @@ export const PIPELINE_LIMITS = {
   triggerDepth: 16,
   /** Builds that triggers may start for one build that a person started, at whatever depth. */
   triggeredBuilds: 1000,
+  /** Whom a build tells how it goes, those of its steps and groups included. */
+  noticesPerBuild: 100,
+  /** Of what is kept of them, conditions and addresses. */
+  noticesCharacters: 256 * 1024,
   fields: 50,
   options: 200,
   /** Told at once; the rest is only counted. */

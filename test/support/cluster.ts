@@ -6,10 +6,12 @@ import { readFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { z } from 'zod'
 import { Cluster, type Outcome } from '../../coordinator/objects/cluster.ts'
+import type { Delivery } from '../../coordinator/objects/deliveries.ts'
 import type { Answer, Caller } from '../../coordinator/objects/scheduler-api.ts'
 import type { ParsedSync } from '../../coordinator/objects/sync.ts'
 import { numbers, type Numbers } from '../../coordinator/core/numbers.ts'
 import type { Effect } from '../../coordinator/core/decision.ts'
+import type { Told } from '../../coordinator/core/notify.ts'
 import type { Sql } from '../../coordinator/store/sql.ts'
 import { signing } from '../../coordinator/trust/signing.ts'
 import { readSession, sha256Hex } from '../../coordinator/trust/tokens.ts'
@@ -137,6 +139,15 @@ export class TestCluster {
 
   addArtifacts(attempt: AttemptId, files: readonly UploadedFile[]) {
     return this.#follow(this.cluster.addArtifacts(this.now, attempt, files))
+  }
+
+  /** What others are to be told now, as the object asks after each event. */
+  toTell(): readonly Delivery[] {
+    return this.cluster.toTell(this.now)
+  }
+
+  told(delivery: Delivery, outcome: Told = { kind: 'told' }): void {
+    this.#follow(this.cluster.told(this.now, delivery, outcome))
   }
 
   setMetaData(attempt: AttemptId, key: string, value: string) {

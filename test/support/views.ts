@@ -8,7 +8,7 @@ export function buildSummary(over: Partial<BuildSummary> = {}): BuildSummary {
 }
 
 export function buildView(over: Partial<BuildView> = {}): BuildView {
-  return { ...buildSummary(over), jobs: [jobView()], steps: [], annotations: [], ...over }
+  return { ...buildSummary(over), jobs: [jobView()], steps: [], annotations: [], notifications: [], ...over }
 }
 
 export function jobView(over: Partial<JobView> = {}): JobView {

@@ -28,6 +28,8 @@ export interface CoordinatorOptions {
   readonly timeScale?: number
   /** For how many days artifacts are kept; absent: as the Worker has it. */
   readonly artifactDays?: string
+  /** `KEDGE_FORGES`: whom commit statuses are told to. */
+  readonly forges?: string
   /** A sentence that the coordinator wrote to its console. */
   note?(text: string): void
 }
@@ -77,7 +79,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
 }
 
-async function startMiniflare({ host, port, state, timeScale, artifactDays, note }: CoordinatorOptions, secrets: Secrets): Promise<{ readonly miniflare: Miniflare; sweep(): Promise<void>; unwrap(): void; leave(): void }> {
+async function startMiniflare({ host, port, state, timeScale, artifactDays, forges, note }: CoordinatorOptions, secrets: Secrets): Promise<{ readonly miniflare: Miniflare; sweep(): Promise<void>; unwrap(): void; leave(): void }> {
   const { convertV4MiniflareOptions, Miniflare, NoOpLog } = await import('miniflare').catch((error: unknown) => {
     throw new CoordinatorError('the package "miniflare", which runs a coordinator on this machine, is not installed. Install kedge without --omit=optional, or point --url at a coordinator that runs elsewhere.', { cause: error })
   })
@@ -99,6 +101,7 @@ async function startMiniflare({ host, port, state, timeScale, artifactDays, note
         KEDGE_ADMIN_TOKEN: secrets.admin_token,
         KEDGE_SIGNING_KEY: secrets.signing_key,
         KEDGE_REGISTRATION_TOKEN: secrets.registration_token,
+        ...(forges === undefined ? {} : { KEDGE_FORGES: forges }),
         ...(timeScale === undefined ? {} : { KEDGE_TIME_SCALE: String(timeScale) }),
         ...(artifactDays === undefined ? {} : { KEDGE_ARTIFACT_DAYS: artifactDays }),
       },

@@ -3,6 +3,7 @@
  * agents are processes of their own: what a build does here is the same as anywhere.
  */
 import type { Command } from 'commander'
+import { parseForges } from '../../schema/forges.ts'
 import { MOST_SLOTS } from './agent.ts'
 import type { LocalAgents } from './local-agents.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
@@ -39,6 +40,9 @@ async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void
   const state = stateFolder(flags.state, 'dev', surroundings)
   const scale = timeScale(surroundings)
   const days = artifactDays(surroundings)
+  const forges = surroundings.environment['KEDGE_FORGES']
+  const read = parseForges(forges)
+  if (!read.ok) throw new Failure(EXIT.usage, `${read.message} It is in the environment of this command: mend it there, or leave it away.`)
   if (count > 0 && surroundings.os === 'win32') throw new Failure(EXIT.usage, 'agents do not run on Windows itself yet. Start kedge in WSL (wsl --install), or a coordinator alone with --agents 0.')
   let stops = 0
   let stopped = () => {}
@@ -51,7 +55,7 @@ async function runDev(flags: DevFlags, surroundings: Surroundings): Promise<void
   })
 
   const { CoordinatorError, startCoordinator } = await import('../embedded.ts')
-  const coordinator = await startCoordinator({ host: flags.host, port, state, ...(scale === 1 ? {} : { timeScale: scale }), ...(days === undefined ? {} : { artifactDays: days }), note: (text) => surroundings.note(text) }).catch((error: unknown) => {
+  const coordinator = await startCoordinator({ host: flags.host, port, state, ...(scale === 1 ? {} : { timeScale: scale }), ...(days === undefined ? {} : { artifactDays: days }), ...(forges === undefined ? {} : { forges }), note: (text) => surroundings.note(text) }).catch((error: unknown) => {
     throw error instanceof CoordinatorError ? new Failure(EXIT.usage, error.message, { cause: error }) : error
   })
   const { url, adminToken, registrationToken } = coordinator

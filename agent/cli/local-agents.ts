@@ -69,8 +69,8 @@ function spawnAgent(number: number, { url, registrationToken, slots, state }: Lo
   const name = number === 1 ? hostname() : `${hostname()}-${number}`
   const args = [...first, 'agent', '--url', url, '--name', name, '--slots', String(slots), '--state', join(state, 'agents', String(number))]
   return spawn(program, args, {
-    // The token goes by environment: arguments are there for every user of the machine to see.
-    env: { ...environment, KEDGE_REGISTRATION_TOKEN: registrationToken },
+    // The token goes by environment: arguments are there for every user of the machine to see. Those of forges are no agent's affair.
+    env: { ...environment, KEDGE_FORGES: undefined, KEDGE_REGISTRATION_TOKEN: registrationToken },
     stdio: ['ignore', 2, 2, 'ipc'],
     detached: true, // Ctrl-C in the terminal comes to us alone, and goes on from here in order
   })

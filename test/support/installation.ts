@@ -97,17 +97,17 @@ export function sharedCoordinator(): () => Coordinator {
 }
 
 /** One that only this test uses, and may kill. */
-export async function startCoordinator({ folder, port }: { readonly folder?: string; readonly port?: number } = {}): Promise<Coordinator> {
-  const coordinator = await openCoordinator(folder ?? (await testFolder()), port)
+export async function startCoordinator({ folder, port, env }: { readonly folder?: string; readonly port?: number; readonly env?: Readonly<Record<string, string>> } = {}): Promise<Coordinator> {
+  const coordinator = await openCoordinator(folder ?? (await testFolder()), port, env)
   onTestFinished(() => coordinator.stop())
   return coordinator
 }
 
-async function openCoordinator(folder: string, wantedPort?: number): Promise<Coordinator> {
+async function openCoordinator(folder: string, wantedPort?: number, env: Readonly<Record<string, string>> = {}): Promise<Coordinator> {
   let printed = ''
   const port = wantedPort ?? (await portOfItsOwn())
   const start = async () => {
-    const program = run(['dev', '--agents', '0', '--json', '--port', String(port), '--state', join(folder, 'coordinator')], { folder, name: 'coordinator', env: {} })
+    const program = run(['dev', '--agents', '0', '--json', '--port', String(port), '--state', join(folder, 'coordinator')], { folder, name: 'coordinator', env })
     const ready = await eventually('the coordinator is ready', () => {
       if (program.hasEnded()) throw new Error(program.output())
       return /^\{"url".*\}$/m.exec(program.output())?.[0]

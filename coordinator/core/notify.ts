@@ -110,6 +110,11 @@ export function isReady({ to, wanted }: Notice, { commit }: Pick<BuildRow, 'comm
   return wanted !== null && (to.kind === 'webhook' || commit !== null)
 }
 
+/** Nothing waits longer than this: what seems to was written before the clock was set back. */
+export function isDue(at: number, now: number): boolean {
+  return at <= now || (at !== NOT_YET && at > now + LONGEST_ASKED_MS)
+}
+
 export const NO_COMMIT = 'the build ended before it knew its commit'
 
 /** A build that is over will not learn its commit any more. */

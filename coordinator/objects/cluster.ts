@@ -87,11 +87,11 @@ export class Cluster {
 
   /** The next deadline, without an event. */
   peek(): { readonly deadline: number | null } {
-    return { deadline: this.#deadline(this.memory) }
+    return { deadline: this.#deadline(this.memory, null) }
   }
 
-  /** `now`: of an event that is followed. */
-  #deadline(memory: Memory, now?: number): number | null {
+  /** `now`: of an event that is followed; null: of none. */
+  #deadline(memory: Memory, now: number | null): number | null {
     const lease = this.#expiry.next(memory)
     const delivery = this.#deliveries.next(memory, now)
     return lease === null || delivery === null ? (lease ?? delivery) : Math.min(lease, delivery)

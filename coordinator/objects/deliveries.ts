@@ -3,8 +3,8 @@
  * cannot overtake each other, and few at a time of all. Who is under way is forgotten with the object, and so is the
  * request; what is due is in the rows, so it is told again.
  */
-import { isReady } from '../core/notify.ts'
-import type { BuildRow, Notice, ProjectRow, StepRow } from '../core/decision.ts'
+import { NOT_YET, type BuildRow, type Notice, type ProjectRow, type StepRow } from '../core/decision.ts'
+import { isDue, isReady } from '../core/notify.ts'
 import type { StoredSpec } from '../core/plan.ts'
 import * as load from '../store/load.ts'
 import { buildName, type Memory } from '../store/memory.ts'
@@ -34,15 +34,15 @@ export class Deliveries {
   /** By build: until when a try may be under way. */
   readonly #underWay = new Map<string, number>()
 
-  /** The next instant at which something is to be done, or null. Whoever follows an event tells what is due at `now` by itself. */
-  next(memory: Memory, now = Number.NEGATIVE_INFINITY): number | null {
+  /** The next instant at which something is to be done, or null. Whoever follows an event tells by itself what is due at its `now`; null: nobody does. */
+  next(memory: Memory, now: number | null): number | null {
     let earliest: number | null = null
     const isFull = this.#underWay.size >= AT_ONCE
     for (const [name, { at }] of memory.toTell) {
-      if (at === Number.MAX_SAFE_INTEGER) continue
+      if (at === NOT_YET) continue
       const underWay = this.#underWay.get(name)
       if (isFull && underWay === undefined) continue
-      const then = underWay ?? (at <= now ? now + UNDER_WAY_MS : at)
+      const then = underWay ?? (now !== null && isDue(at, now) ? now + UNDER_WAY_MS : at)
       if (earliest === null || then < earliest) earliest = then
     }
     return earliest
@@ -54,7 +54,7 @@ export class Deliveries {
     const begun: Delivery[] = []
     for (const [name, { project, number, at }] of memory.toTell) {
       if (this.#underWay.size >= AT_ONCE) break
-      if (at > now || this.#underWay.has(name)) continue
+      if (!isDue(at, now) || this.#underWay.has(name)) continue
       const delivery = deliveryOf(on, memory, { project, number }, now)
       this.#underWay.set(name, now + UNDER_WAY_MS) // also of one that there is nothing to tell of: it must not be looked at for ever
       if (delivery !== null) begun.push(delivery)
@@ -71,7 +71,7 @@ function deliveryOf(on: Sql, memory: Memory, key: Pick<BuildRow, 'project' | 'nu
   const build = load.build(on, key.project, key.number)
   const project = memory.projects.get(key.project)
   const first = load.job(on, { project: key.project, build: key.number, n: 1 })
-  const due = [...(build?.notify ?? []).entries()].filter(([, notice]) => build !== null && isReady(notice, build) && notice.at <= now).sort(([, a], [, b]) => a.at - b.at)[0]
+  const due = [...(build?.notify ?? []).entries()].filter(([, notice]) => build !== null && isReady(notice, build) && isDue(notice.at, now)).sort(([, a], [, b]) => a.at - b.at)[0]
   if (build === null || project === undefined || first === null || due === undefined) return null
   const [at, notice] = due
   const { url } = JSON.parse(first.spec) as StoredSpec // written by `openBuild`

@@ -55,7 +55,7 @@ interface Lived {
 async function live(answers: readonly (Wrong | null)[]): Promise<Lived> {
   const time = new VirtualTime()
   const nobody = { jobChanged: () => {}, buildChanged: () => {}, attemptLost: () => {}, eventEnded: () => {}, synced: () => {}, stored: () => {}, sealed: () => {} }
-  const coordinator = new SimCoordinator(time, nobody)
+  const coordinator = new SimCoordinator(time, nobody, 1)
   const worker = new SimWorker(coordinator, nobody)
   const crashes: unknown[] = []
   const started = new Set<string>()

@@ -13,6 +13,7 @@ import { WatchedDatabase, type RowsOnlooker } from './database.ts'
 import { LogHouse } from './logs.ts'
 import { EPOCH, type SimProcess } from './machine.ts'
 import type { Owner, VirtualTime } from './time.ts'
+import { Webhooks } from './webhooks.ts'
 
 /** Who looks on. It may not change anything. */
 export interface EventsOnlooker extends RowsOnlooker {
@@ -32,6 +33,7 @@ export class SimCoordinator {
   lateAlarmsMs = 0
   readonly sockets = new Set<DoorbellSocket>()
   readonly logs: LogHouse
+  readonly webhooks: Webhooks
   /** How often the object began anew, with an empty memory. */
   lives = 0
   readonly numbers = numbers()
@@ -48,8 +50,9 @@ export class SimCoordinator {
   #ids = 0
   #isArming = false
 
-  constructor(time: VirtualTime, onlooker: EventsOnlooker) {
+  constructor(time: VirtualTime, onlooker: EventsOnlooker, seed: number) {
     this.#time = time
+    this.webhooks = new Webhooks(time, seed)
     this.#onlooker = onlooker
     this.#database = new WatchedDatabase(onlooker)
     this.logs = new LogHouse(time)
@@ -98,10 +101,15 @@ export class SimCoordinator {
       adminId: 'admin',
       attached: () => doorbell.agents(),
     })
-    const upkeep = new Upkeep({ cluster, doorbell, alarm: { get: async () => this.alarmAt, set: (at) => this.#setAlarm(at) }, migrate: () => undefined, now })
+    const upkeep = new Upkeep({ cluster, doorbell, alarm: { get: async () => this.alarmAt, set: (at) => this.#setAlarm(at) }, migrate: () => undefined, now, tell: () => this.#tell(cluster, owner) })
     this.#instance = { upkeep, owner }
     await upkeep.wake()
     return upkeep
+  }
+
+  /** Whatever is due to be told leaves the object with the event. */
+  #tell(cluster: Cluster, owner: Owner): void {
+    for (const delivery of cluster.toTell(this.now())) this.#send(() => this.webhooks.carry(delivery, owner, (outcome) => this.ask((asked, now) => asked.told(now, delivery, outcome))))
   }
 
   /** Memory is gone; rows, alarm and sockets are not. */
@@ -247,6 +255,12 @@ export class SimCoordinator {
     }
     this.sockets.add(socket)
     return socket
+  }
+
+  /** Builds that tell somebody how they go, as they are stored. */
+  tellingBuilds(): readonly { readonly name: string; readonly state: string | null }[] {
+    const rows = this.#database.sql.all('select project.slug, build.number, build.state from build join project on project.id = build.project where build.notify is not null', [])
+    return rows.map(([slug, number, state]) => ({ name: `${String(slug)}#${String(number)}`, state: state === null ? null : String(state) }))
   }
 
   rowsWritten(): number {

@@ -95,6 +95,7 @@ export class Faults {
     if (!coordinator.isUp) this.#comeBack()
     coordinator.lateAlarmsMs = 0
     coordinator.logs.isBlobStoreAway = false
+    coordinator.webhooks.isMended = true
     for (const machine of machines.values()) this.#healMachine(machine)
     watch.truth.fault('coordinator', MINUTE)
   }

@@ -99,13 +99,13 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'only jobs in the queue count', rule: 'I28', file: 'coordinator/store/load.ts', from: "in ('queued', 'live')`", to: "in ('queued')`", profile: 'pipelines' },
   { name: 'a cancelled job lets nobody go', rule: 'I8', file: 'coordinator/core/gate.ts', from: 'change.set.state !== undefined && isFinal(change.set.state)', to: "change.set.state !== undefined && change.set.state !== 'canceled' && isFinal(change.set.state)", profile: 'pipelines' },
   { name: 'a job that breaks lets nobody go', rule: 'I8', file: 'coordinator/core/gate.ts', from: 'change.set.state !== undefined && isFinal(change.set.state)', to: "change.set.state !== undefined && change.set.state !== 'broken' && isFinal(change.set.state)", profile: 'pipelines' },
-  { name: 'a gate opens only in syncs', rule: 'I8', file: 'coordinator/objects/cluster.ts', from: '        openGates(event)\n        return answer\n', to: '        return answer\n', profile: 'pipelines' },
+  { name: 'a gate opens only in syncs', rule: 'I8', file: 'coordinator/objects/cluster.ts', from: '        openGates(event)\n        wantToTell', to: '        wantToTell', profile: 'pipelines' },
   { name: 'ordered jobs pass one that is not ready', rule: 'I28', file: 'coordinator/core/gate.ts', from: "holder !== null && (holder.turn ?? '') < turn", to: "holder === undefined && turn !== ''", profile: 'pipelines' },
   { name: 'ordered jobs wait for the answer to a block', rule: 'I8', file: 'coordinator/core/upload.ts', from: " || node.step.kind === 'block' || node.step.kind === 'input'", to: '', profile: 'pipelines' },
   { name: 'ordered jobs go as they were uploaded', rule: 'I28', file: 'coordinator/core/gate.ts', from: '${digits(build.createdAt, 14)}', to: '${digits(ord, 16)}', profile: 'pipelines' },
   { name: 'eager jobs look at no priority', rule: 'I28', file: 'coordinator/core/gate.ts', from: '`${TURNS.eager}${digits(ord, 16)}`', to: '`${TURNS.eager}${digits(ord % 2 ** 42, 16)}`', profile: 'pipelines' },
   { name: 'the first limit of a group stays', rule: 'I28', file: 'coordinator/objects/gates.ts', from: 'if (known?.most !== most) event.apply', to: 'if (known === null) event.apply', profile: 'pipelines' },
-  { name: 'a retry by a rule joins the line again', rule: 'I28', file: 'coordinator/core/plan.ts', from: "begins = { state: 'queued' } }: Succession", to: "begins = joinQueue(old) }: Succession", and: { from: "import { VERDICT } from './step.ts'", to: "import { joinQueue } from './gate.ts'\nimport { VERDICT } from './step.ts'" }, profile: 'pipelines' },
+  { name: 'a retry by a rule joins the line again', rule: 'I28', file: 'coordinator/core/plan.ts', from: "begins = { state: 'queued' } }: Succession", to: "begins = joinQueue(old) }: Succession", and: { from: "import { stepId, VERDICT } from './step.ts'", to: "import { joinQueue } from './gate.ts'\nimport { stepId, VERDICT } from './step.ts'" }, profile: 'pipelines' },
 
   // Builds that steps start.
   { name: 'the end of a build reaches no parent', rule: 'I8', file: 'coordinator/objects/cluster.ts', from: "if (change.kind === 'build.set' && change.set.state !== undefined) turned.push(change)", to: '', profile: 'pipelines' },
@@ -113,6 +113,11 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a trigger waits for nobody', rule: 'I28', file: 'coordinator/core/trigger.ts', from: "outcome: trigger.async ? 'passed' : null }", to: "outcome: 'passed' }", profile: 'pipelines' },
   { name: 'a build that failed is a trigger that passed', rule: 'I28', file: 'coordinator/core/trigger.ts', from: "state === 'passed' || state === 'skipped' ? 'passed'", to: "state === 'passed' || state === 'failed' ? 'passed'", profile: 'pipelines' },
   { name: 'a build that was cancelled runs at once when it is tried again', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "return outcome === 'canceled' && (needs > 0 ||", to: "return outcome === 'canceled' && needs < 0 && (needs > 0 ||", profile: 'pipelines' },
+
+  // Who is told.
+  { name: 'what was told last is taken for the news', rule: 'I8', file: 'coordinator/core/notify.ts', from: 'notice.nth === nth && notice.wanted !== null', to: 'notice.wanted !== null', profile: 'pipelines' },
+  { name: 'a message that did not arrive is not sent again', rule: 'I8', file: 'coordinator/core/notify.ts', from: 'return { ...notice, at: now + afterMs,', to: 'return { ...notice, wanted: null, at: now + afterMs,', profile: 'pipelines' },
+  { name: 'an object that wakes forgets what it has to tell', rule: 'I8', file: 'coordinator/store/memory.ts', from: 'for (const row of load.buildsToTell(on)) this.#setToTell(row, row.notifyAt)', to: '', profile: 'pipelines' },
 
   // The agent's promises.
   { name: 'a command before its journal', rule: 'C15.1', file: ATTEMPT, from: "if ((await parts.journal({ ...assignment, spec })) === 'known') return { kind: 'known' }", to: 'void parts.journal({ ...assignment, spec }).catch(() => undefined)', profile: 'slow' },

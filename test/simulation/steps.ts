@@ -6,6 +6,7 @@ import type { Concurrency, Pipeline, Step } from '../../schema/pipeline/steps.ts
 import { blockStep, commandStep, pipeline, placed, triggerStep, waitStep } from '../support/steps.ts'
 import type { Dice } from './chance.ts'
 import type { JobPlan } from './job-plan.ts'
+import { WEBHOOK } from './webhooks.ts'
 
 export interface StepPlan {
   readonly kind: 'command' | 'wait' | 'block' | 'trigger'
@@ -74,7 +75,12 @@ export function pipelineOf(build: string, plans: readonly StepPlan[]): Pipeline 
       retry: { automatic: plan.retries === 0 ? [] : [{ exitStatus: 'any', signal: 'any', signalReason: 'any', limit: plan.retries }], manual: { allowed: true, reason: null, permitOnPassed: true } },
     })
   })
-  return pipeline(placed(steps))
+  return pipeline(placed(steps), { notify: isTold(plans) ? [WEBHOOK] : [] })
+}
+
+/** Whether a webhook is told of the build. */
+function isTold(plans: readonly StepPlan[]): boolean {
+  return plans.length % 2 === 0
 }
 
 /** Of a group, as this upload sets it; null: it names none. */

@@ -66,7 +66,7 @@ class World {
     this.#trace = trace ? [] : null
     const time = this.#time
     this.#watch = new Watch({ time, machines: () => this.#machines.values(), coordinator: () => this.#coordinator, people: () => this.#people })
-    this.#coordinator = new SimCoordinator(time, this.#watch)
+    this.#coordinator = new SimCoordinator(time, this.#watch, script.seed)
     this.#worker = new SimWorker(this.#coordinator, this.#watch)
     this.#people = new People(time, this.#coordinator)
     this.#wire = new Wire(time, script.seed, () => this.#worker, {

@@ -47,6 +47,16 @@ export class End {
       if (left.length > 0) return `${plan.name} keeps ${left.join(', ')} for ever`
       if (table.size > 0) return `${[...table].map(({ attempt }) => attempt).join(', ')} runs for ever on ${plan.name}`
     }
+    return this.#whatIsUntold()
+  }
+
+  /** A build whose webhook has not heard what has become of it. */
+  #whatIsUntold(): string {
+    const coordinator = this.#truth.coordinator()
+    for (const { name, state } of coordinator.tellingBuilds()) {
+      const heard = coordinator.webhooks.heard.get(name)?.at(-1)
+      if (heard !== state) return `${name} is ${state ?? 'not over'}, and its webhook heard last that it is ${heard ?? 'there'}`
+    }
     return ''
   }
 

@@ -257,7 +257,7 @@ export interface NotificationView {
   readonly told: string | null
   /** What it is to be told next; null: nothing, for now or for good. */
   readonly to_tell: string | null
-  /** Why it could not be told, in a sentence; null: nothing is wrong. */
+  /** Why the last try to tell it failed, as the end of a sentence (`untold.ts`); null: nothing is wrong. */
   readonly problem: string | null
 }
 

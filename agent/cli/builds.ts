@@ -5,6 +5,7 @@ import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { createBuildRequest, LIMITS, type BuildSummary, type BuildView, type ProjectView } from '../../schema/api.ts'
 import { isFinal } from '../../schema/job.ts'
+import { untold } from '../../schema/untold.ts'
 import { postOnce, type Client } from './client.ts'
 import { EXIT, Failure, oneLine, type ExitCode } from './output.ts'
 import { followBuild, type FollowOutput } from './follow.ts'
@@ -62,7 +63,7 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
   output.note(`${build.project} #${build.number}  ${build.url}`)
   const ended = await followBuild(client, build.project, build.number, options.json ? { log: (bytes) => process.stderr.write(bytes), note: output.note } : output)
   if (options.json) output.json(ended)
-  for (const problem of untold(ended)) output.note(problem)
+  for (const text of untold(ended.notifications ?? [])) output.note(oneLine(text)) // a coordinator of before notifications has none
   output.note(verdict(ended))
   return EXIT_OF_STATE[ended.state] ?? EXIT.failed
 }
@@ -78,11 +79,6 @@ function verdict(build: BuildView): string {
   const adds = why !== null && why !== 'cancelled' // its state says that
   const whose = job?.label && current.length > 1 ? `${oneLine(job.label)}: ` : ''
   return `${build.project} #${build.number} ${build.state}${adds ? `: ${whose}${why}` : ''}`
-}
-
-/** What it could not tell others so far. */
-function untold({ notifications }: BuildView): readonly string[] {
-  return (notifications ?? []).flatMap(({ problem }) => (problem === null ? [] : oneLine(problem))) // a coordinator of before notifications has none
 }
 
 /** Of a build that failed because of one that it started. */
@@ -225,7 +221,7 @@ export async function showLogs(client: Client, named: string, options: { readonl
   const { build, job } = await find(client, named, options.project)
   if (options.follow) {
     const ended = await followBuild(client, build.project, build.number, output)
-    for (const problem of untold(ended)) output.note(problem)
+    for (const text of untold(ended.notifications ?? [])) output.note(oneLine(text)) // a coordinator of before notifications has none
     output.note(verdict(ended))
     return EXIT_OF_STATE[ended.state] ?? EXIT.failed
   }

@@ -86,6 +86,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .job{display:grid;gap:9px;margin-bottom:16px}.command code{font-size:13px;overflow-wrap:anywhere}.command::before{content:"$ ";color:var(--soft);font-family:var(--mono)}
 .job summary{cursor:pointer}.job details pre{margin-top:6px}
 .waiting{background:var(--held-ground);border-left:3px solid var(--held);padding:7px 11px;border-radius:0 5px 5px 0}
+.untold{background:var(--held-ground);border-left:3px solid var(--held);padding:7px 11px;border-radius:0 5px 5px 0;margin-bottom:16px;overflow-wrap:anywhere}.untold li+li{margin-top:4px}
 .ask{background:var(--held-ground);border-left:3px solid var(--held);border-radius:0 8px 8px 0;padding:12px 14px;margin-bottom:16px;max-width:720px;overflow-wrap:anywhere}.ask h2{font-size:15px}.prompt{white-space:pre-line;margin-top:3px}
 .ask form{display:grid;gap:12px;margin-top:10px}.question{border:0;margin:0;padding:0;min-width:0;display:grid;gap:3px}.question>label,.question legend{padding:0;font-weight:550}.ask p.hint,.ask .error{font-size:13px}.ask button{justify-self:start}
 .question>.option{display:flex;gap:8px;align-items:baseline;font-weight:400}.option input{width:auto;flex:none}

@@ -241,7 +241,7 @@ describe('what is to be told', () => {
     const [first] = c.toTell()
     if (first === undefined) throw new Error('nothing was due')
     c.told(first, { kind: 'again', why: 'example.com answered 503', afterMs: 20_000 })
-    expect(c.view(1).notifications[0]?.problem).toBe('the commit status "kedge/app" could not be told "pending" yet and is tried again: example.com answered 503.')
+    expect(c.view(1).notifications[0]?.problem).toBe('example.com answered 503')
     expect(c.toTell()).toEqual([])
     c.pass(19_000)
     expect(c.toTell()).toEqual([])
@@ -263,7 +263,7 @@ describe('what is to be told', () => {
     c.told(first, { kind: 'refused', why: 'example.com answered 401' })
     c.pass(3_600_000)
     expect(c.toTell()).toEqual([])
-    expect(c.view(1).notifications[0]).toEqual({ kind: 'commit_status', name: 'kedge/app', step: null, told: null, to_tell: null, problem: 'the commit status "kedge/app" could not be told "pending": example.com answered 401.' })
+    expect(c.view(1).notifications[0]).toEqual({ kind: 'commit_status', name: 'kedge/app', step: null, told: null, to_tell: null, problem: 'example.com answered 401' })
   })
 
   it('costs nothing where nobody is told', () => {

@@ -232,6 +232,14 @@ describe('a build of steps', () => {
   })
 })
 
+describe('a build that tells others', () => {
+  it('says what could not be told, and nothing of what was', async () => {
+    const told = { kind: 'commit_status', name: '<ci>', step: null, told: 'success', to_tell: null, problem: null } as const
+    expect(await build(buildView({ notifications: [told] }))).not.toContain('could not be told')
+    expect(await build(buildView({ notifications: [{ ...told, problem: 'github.com answered 401' }] }))).toContain('<li>The commit status &quot;&lt;ci&gt;&quot; could not be told: github.com answered 401.</li>')
+  })
+})
+
 describe('a build that started others', () => {
   const link = { project: 'deploy', number: 4, state: 'running', url: 'https://kedge.test/projects/deploy/builds/4' } as const
   const trigger = (over: Partial<NonNullable<StepView['trigger']>> = {}) => stepView({ step: 2, kind: 'trigger', label: 'Ship <b>it</b>', trigger: { project: 'deploy', async: false, builds: [link], refused: null, ...over } })

@@ -55,6 +55,8 @@ export interface Notice {
   readonly if: string | null
   /** What `if` finds by name of the variables of the pipeline. */
   readonly env: Readonly<Record<string, string>>
+  /** How all stood when `if` last did not hold: of the same it is not decided again. */
+  readonly heldNot: string | null
   readonly blockedAsPending: boolean
   /** What the other side has last confirmed; null: nothing. */
   readonly told: string | null

@@ -54,7 +54,7 @@ class Notices {
   add(one: Notification, place: Place): void {
     const context = (name: string | null) => (name !== null ? shortened(name) : place.s === 0 ? place.context : this.#unused(shortened(place.context)))
     const to: Notice['to'] = one.kind === 'webhook' ? { kind: 'webhook', url: one.url } : { kind: 'commit_status', context: context(one.context) }
-    const notice: Notice = { s: place.s, to, if: one.if, env: this.#named(one.if), blockedAsPending: one.kind === 'commit_status' && one.blockedAsPending, told: null, wanted: null, nth: 0, since: null, at: 0, tries: 0, gaveUp: null, problem: null }
+    const notice: Notice = { s: place.s, to, if: one.if, env: this.#named(one.if), heldNot: null, blockedAsPending: one.kind === 'commit_status' && one.blockedAsPending, told: null, wanted: null, nth: 0, since: null, at: 0, tries: 0, gaveUp: null, problem: null }
     if (place.s === 0 && this.notices.some((other) => isSame(other, notice))) return
     this.#characters += JSON.stringify(notice).length
     const wrong = this.#whyNot(notice)

@@ -4,7 +4,7 @@
  * restart loses nothing, and the last word is always the state that stays.
  */
 import { Budget, evaluate, parseConditional, type Context } from '../../schema/pipeline/conditional/conditional.ts'
-import { NOT_YET, type BuildRow, type Notice, type StepRow } from './decision.ts'
+import { NOT_YET, type BuildRow, type Notice, type ProjectRow, type StepRow } from './decision.ts'
 import { VERDICT } from './step.ts'
 
 /** What every forge knows, in GitHub's words. */
@@ -68,6 +68,11 @@ export function holds(notice: Pick<Notice, 's' | 'if'>, context: Context, budget
   return verdict.ok && verdict.holds
 }
 
+/** All of what a condition is decided by that may change while its build goes on. */
+export function circumstances({ build, step }: Context): string {
+  return [build.state, build.commit === null ? 'no commit' : 'commit', step?.state, step?.outcome].filter((one) => one !== undefined && one !== null).join(' ')
+}
+
 /** The words that conditions have for how a step stands. */
 export function stepContext({ kind, key, label, state, outcome }: StepRow): NonNullable<Context['step']> {
   const outcomes = { passed: 'passed', soft_failed: 'soft_failed', failed: 'hard_failed', canceled: 'errored', broken: 'errored', skipped: 'neutral' } as const
@@ -115,12 +120,14 @@ export function isDue(at: number, now: number): boolean {
   return at <= now || (at !== NOT_YET && at > now + LONGEST_ASKED_MS)
 }
 
+export const NO_REPOSITORY = 'the project has no repository, so no commit of a forge is built'
 export const NO_COMMIT = 'the build ended before it knew its commit'
 
-/** A build that is over will not learn its commit any more. */
-export function withoutCommit(notice: Notice, { commit, state }: Pick<BuildRow, 'commit' | 'state'>): Notice {
-  if (commit !== null || state === null || notice.wanted === null || notice.to.kind === 'webhook') return notice
-  return { ...notice, wanted: null, gaveUp: notice.wanted, since: null, problem: NO_COMMIT }
+/** A build that is over will not learn its commit any more, and one without a repository never. */
+export function withoutCommit(notice: Notice, { commit, state }: Pick<BuildRow, 'commit' | 'state'>, { repository }: Pick<ProjectRow, 'repository'>): Notice {
+  const problem = repository === null ? NO_REPOSITORY : state !== null ? NO_COMMIT : null
+  if (commit !== null || problem === null || notice.wanted === null || notice.to.kind === 'webhook') return notice
+  return { ...notice, wanted: null, gaveUp: notice.wanted, since: null, problem }
 }
 
 /** When the next of them is due, as the build's row has it. */

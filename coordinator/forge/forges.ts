@@ -1,5 +1,6 @@
 /** Whatever forge a repository is on: which one that is, and how the repository is called there. */
 import type { Forge, ForgeKind } from '../../schema/forges.ts'
+import { NO_REPOSITORY } from '../core/notify.ts'
 import { bitbucket } from './bitbucket.ts'
 import type { ForgeApi } from './forge-api.ts'
 import { gitea } from './gitea.ts'
@@ -13,7 +14,7 @@ export type Found = { readonly ok: true; readonly forge: Forge; readonly path: s
 
 /** The forge of a repository, and how that calls it. */
 export function forgeOf(repository: string | null, forges: readonly Forge[]): Found {
-  if (repository === null) return { ok: false, why: 'the project has no repository, so no commit of a forge is built' }
+  if (repository === null) return { ok: false, why: NO_REPOSITORY }
   const address = addressOf(repository)
   if (address === null) return { ok: false, why: 'the repository of the project is a path on a machine, so there is no forge to tell' }
   const ofHost = forges.filter(({ url }) => new URL(url).hostname === address.host)

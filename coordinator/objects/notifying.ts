@@ -4,8 +4,8 @@
  */
 import { Budget, type Context } from '../../schema/pipeline/conditional/conditional.ts'
 import { contextOf } from '../core/condition-context.ts'
-import type { BuildRow, Change, Notice, StepRow } from '../core/decision.ts'
-import { afterTry, blockedState, dueAt, holds, standingOfBuild, standingOfStep, stepContext, want, withoutCommit, wordFor, type Standing, type Told } from '../core/notify.ts'
+import type { BuildRow, Change, Notice, ProjectRow, StepRow } from '../core/decision.ts'
+import { afterTry, blockedState, circumstances, dueAt, holds, standingOfBuild, standingOfStep, stepContext, want, withoutCommit, wordFor, type Standing, type Told } from '../core/notify.ts'
 import * as load from '../store/load.ts'
 import { buildName } from '../store/memory.ts'
 import type { Event } from './event.ts'
@@ -59,11 +59,25 @@ function keep(event: Event, build: BuildRow, notices: readonly Notice[]): void {
 
 function newsOf(event: Event, build: BuildRow, notices: readonly Notice[], touched: ReadonlySet<number>): readonly Notice[] {
   const ofBuild = lookAt(event, build)
+  const project = projectOf(event, build)
   return notices.map((notice) => {
-    if (notice.s === 0) return withoutCommit(news(event, build, notice, ofBuild), build)
     const step = touched.has(notice.s) ? load.step(event.on, { project: build.project, build: build.number, s: notice.s }) : null
-    return withoutCommit(step === null ? notice : news(event, build, notice, { ...ofBuild, standing: standingOfStep(step), blocks: [], step }), build)
+    if (notice.s > 0 && step === null) return withoutCommit(notice, build, project)
+    const looked = step === null ? ofBuild : { ...ofBuild, standing: standingOfStep(step), blocks: [], step }
+    try {
+      return withoutCommit(news(event, build, notice, looked), build, project)
+    } catch (error) {
+      // What a pipeline says of others may not keep its agents from being heard.
+      console.error(`kedge: it cannot be decided what build ${build.number} of ${project.slug} tells others`, error)
+      return notice
+    }
   })
+}
+
+function projectOf(event: Event, { project, number }: BuildKey): ProjectRow {
+  const row = event.memory.projects.get(project)
+  if (row === undefined) throw new Error(`build ${number} is of no project`)
+  return row
 }
 
 /** How that stands which a notice is about. */
@@ -86,13 +100,16 @@ function lookAt(event: Event, build: BuildRow): Looked {
 
 function news(event: Event, build: BuildRow, notice: Notice, { standing, ofBuild, blocks, step, budget }: Looked): Notice {
   const word = wordFor(notice, standing, blockedState(blocks))
-  if (want(notice, word, event.now) === notice) return notice
-  return notice.if !== null && !holds(notice, contextFor(event, build, notice, { ofBuild, step }), budget) ? notice : want(notice, word, event.now)
+  const wanting = want(notice, word, event.now)
+  if (wanting === notice || notice.if === null) return wanting
+  const context = contextFor(event, build, notice, { ofBuild, step })
+  const now = circumstances(context)
+  if (notice.heldNot === now) return notice
+  return holds(notice, context, budget) ? wanting : { ...notice, heldNot: now }
 }
 
 function contextFor(event: Event, build: BuildRow, notice: Notice, { ofBuild, step }: Pick<Looked, 'ofBuild' | 'step'>): Context {
-  const project = event.memory.projects.get(build.project)
-  if (project === undefined) throw new Error(`build ${build.number} is of no project`)
+  const project = projectOf(event, build)
   const first = build.parent === null ? null : load.job(event.on, { project: build.project, build: build.number, n: 1 })
   const context = contextOf({ build, project, triggeredFrom: first && triggeredFrom(first), env: { ...notice.env, ...build.env } })
   return { ...context, build: { ...context.build, state: ofBuild }, ...(step === null ? {} : { step: stepContext(step) }) }

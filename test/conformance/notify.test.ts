@@ -149,6 +149,15 @@ describe('a build', () => {
     expect(tellAll()).toEqual(['webhook failed'])
   })
 
+  it('tells of a state what its condition says of that, however alike the states are to others', () => {
+    begin([commandStep('a'), commandStep('b')], { notify: [status({ if: 'build.state == "failed"' })] })
+    end(job(1))
+    end(job(2), 1)
+    expect(tellAll()).toEqual([])
+    end(job(3))
+    expect(tellAll()).toEqual(['kedge/app failure'])
+  })
+
   it('of another upload that asks for the same again tells it once', () => {
     begin([commandStep('a')], { notify: [status(), webhook()] })
     const more = c.upload(job(1), [commandStep('b')], { over: { notify: [status(), webhook(), webhook({ url: 'https://example.org' })] } })
@@ -280,6 +289,6 @@ describe('what is to be told', () => {
       return c.sql.rowsWritten() - before
     }
     const without = rows({})
-    expect(rows({ notify: [webhook({ if: 'false' })] })).toBe(without + 1) // that nothing will be told any more
+    expect(rows({ notify: [webhook({ if: 'false' })] })).toBe(without + 1) // of what it came to, nothing is told either
   })
 })

@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Notice } from '../../../coordinator/core/decision.ts'
 import { NOT_YET } from '../../../coordinator/core/decision.ts'
-import { afterTry, dueAt, holds, NO_COMMIT, standingOfBuild, standingOfStep, want, withoutCommit, wordFor, type Standing, type Told } from '../../../coordinator/core/notify.ts'
+import { afterTry, dueAt, holds, NO_COMMIT, NO_REPOSITORY, standingOfBuild, standingOfStep, want, withoutCommit, wordFor, type Standing, type Told } from '../../../coordinator/core/notify.ts'
 import { VERDICT } from '../../../coordinator/core/step.ts'
 
-const notice = (over: Partial<Notice> = {}): Notice => ({ s: 0, to: { kind: 'commit_status', context: 'ci' }, if: null, env: {}, blockedAsPending: false, told: null, wanted: null, nth: 0, since: null, at: 0, tries: 0, gaveUp: null, problem: null, ...over })
+const notice = (over: Partial<Notice> = {}): Notice => ({ s: 0, to: { kind: 'commit_status', context: 'ci' }, if: null, env: {}, heldNot: null, blockedAsPending: false, told: null, wanted: null, nth: 0, since: null, at: 0, tries: 0, gaveUp: null, problem: null, ...over })
 const clock = (now: number) => ({ now, scale: 1 })
 const HOUR = 3_600_000
 
@@ -128,8 +128,10 @@ describe('a notice', () => {
     expect(dueAt([wanting], { commit: null, state: null })).toBe(NOT_YET)
     expect(dueAt([wanting], { commit: 'c0ffee', state: null })).toBe(5)
     expect(dueAt([notice()], { commit: null, state: 'passed' })).toBe(null)
-    expect(withoutCommit(wanting, { commit: null, state: 'failed' })).toMatchObject({ wanted: null, problem: NO_COMMIT })
-    expect(withoutCommit(wanting, { commit: null, state: null })).toBe(wanting)
+    const project = { repository: 'https://example.com/app.git' }
+    expect(withoutCommit(wanting, { commit: null, state: 'failed' }, project)).toMatchObject({ wanted: null, problem: NO_COMMIT })
+    expect(withoutCommit(wanting, { commit: null, state: null }, project)).toBe(wanting)
+    expect(withoutCommit(wanting, { commit: null, state: null }, { repository: null })).toMatchObject({ wanted: null, problem: NO_REPOSITORY })
   })
 
   it('ends with the state that stays, whatever is lost, late or told twice', () => {

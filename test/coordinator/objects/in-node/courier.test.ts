@@ -109,8 +109,7 @@ describe('a commit status', () => {
     begin([status()], repository)
     end(2)
     await tell(parseForges(JSON.stringify(forges)))
-    // Without a repository no commit is known: that is said first.
-    expect(problems()).toEqual([repository === null ? 'the build ended before it knew its commit' : why])
+    expect(problems()).toEqual([why])
   })
 
   it('that is refused says what is to be done, without the token', async () => {

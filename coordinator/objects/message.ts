@@ -55,6 +55,7 @@ function webhookMessage(delivery: Delivery, url: string): Message {
   const { build, project, step, notice, at, word } = delivery
   const event = eventOf(step === null ? 'build' : 'step', word)
   const time = (instant: number | null) => (instant === null ? null : new Date(instant).toISOString())
+  const address = addressed(url)
   const body = {
     event,
     build: {
@@ -73,5 +74,14 @@ function webhookMessage(delivery: Delivery, url: string): Message {
     ...(step === null ? {} : { step: { number: step.s, kind: step.kind, key: step.key, label: step.label, state: word } }),
   }
   const id = `D${build.project}-${build.number}-${at}-${notice.nth}`
-  return { url, headers: { 'x-kedge-event': event, 'x-kedge-delivery': id }, body, whom: new URL(url).host, secret: null, api: null }
+  return { ...address, headers: { ...address.headers, 'x-kedge-event': event, 'x-kedge-delivery': id }, body, secret: null, api: null }
+}
+
+/** A user and a password in an address are sent as such: no request may have them in its URL. */
+function addressed(text: string): Pick<Message, 'url' | 'headers' | 'whom'> {
+  const url = new URL(text)
+  const { username, password, host } = url
+  if (username === '' && password === '') return { url: url.href, headers: {}, whom: host }
+  url.username = url.password = ''
+  return { url: url.href, headers: { authorization: `Basic ${btoa(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}` }, whom: host }
 }

@@ -21,6 +21,11 @@ test('a number out of range is refused with the range', async () => {
   expect(await kedge(['agent', '--slots', '0'])).toMatchObject({ status: 2, stderr: 'kedge: --slots must be a whole number from 1 to 64, not "0".\n' })
 })
 
+test('a mistake in the tokens of forges ends kedge dev before anything is started, and is said without them', async () => {
+  const { status, stderr } = await kedge(['dev', '--port', '0'], { KEDGE_FORGES: '[{"url":"https://github.com","token":"two words"}]' })
+  expect({ status, stderr }).toEqual({ status: 2, stderr: 'kedge: KEDGE_FORGES [0].token must be the token alone: no blanks, no line end. It is in the environment of this command: mend it there, or leave it away.\n' })
+})
+
 test('help goes to stdout and is no error', async () => {
   const { status, stdout, stderr } = await kedge(['--help'])
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })

@@ -143,6 +143,20 @@ describe('a webhook', () => {
     expect(JSON.stringify(c.view(1).notifications)).not.toContain('a-secret-path')
   })
 
+  it('with a user and a password in its address is sent them, and nobody is shown them', async () => {
+    const hook = await answeringServer(() => ({ status: 200 }))
+    begin([hookTo(hook.url.replace('//', '//ada:open%20sesame@'))])
+    await tell()
+    expect(hook.asked[0]?.headers.authorization).toBe(`Basic ${Buffer.from('ada:open sesame').toString('base64')}`)
+    expect(c.view(1).notifications).toMatchObject([{ name: new URL(hook.url).host, told: 'running', problem: null }])
+  })
+
+  it('whose address is none says so', async () => {
+    begin([hookTo('http://[')])
+    await tell()
+    expect(problems()[0]).toContain('no message could be made')
+  })
+
   it('that fails is repeated under the same id', async () => {
     const answers: Answer[] = [{ status: 500 }, { status: 429, headers: { 'retry-after': '7' } }]
     const hook = await answeringServer(() => answers.shift() ?? { status: 204 })

@@ -99,7 +99,7 @@ const LONGEST_WAIT_MS = 15 * 60_000
 const LONGEST_ASKED_MS = 3_600_000
 const TRIED_FOR_MS = 24 * 3_600_000
 
-/** `said`: the word that was tried, as the `nth` of the notice. `scale` divides all times. */
+/** The notice after this word was tried, which it was to say as its `nth`. `scale` divides all times. */
 export function afterTry(notice: Notice, { word, nth }: { readonly word: string; readonly nth: number }, told: Told, { now, scale }: { readonly now: number; readonly scale: number }): Notice {
   const isNewest = notice.nth === nth && notice.wanted !== null
   if (told.kind === 'told') return { ...notice, told: word, tries: 0, problem: null, ...(isNewest ? { wanted: null, since: null } : { since: now, at: now }) }

@@ -31,9 +31,9 @@ export class Courier {
     this.#parts = parts
   }
 
-  /** Sends what is due, and returns at once. */
+  /** Sends what is due, and returns at once: what an outcome leads to may be the next to send, and so on. */
   go(): void {
-    for (const delivery of this.#parts.due()) this.#parts.during(this.#carry(delivery))
+    for (const delivery of this.#parts.due()) this.#parts.during(Promise.resolve(delivery).then((one) => this.#carry(one)))
   }
 
   async #carry(delivery: Delivery): Promise<void> {

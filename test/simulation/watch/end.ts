@@ -54,7 +54,7 @@ export class End {
   #whatIsUntold(): string {
     const coordinator = this.#truth.coordinator()
     for (const { name, state } of coordinator.tellingBuilds()) {
-      const heard = coordinator.webhooks.heard.get(name)?.at(-1)
+      const heard = coordinator.webhooks.heard.get(name)?.word
       if (heard !== state) return `${name} is ${state ?? 'not over'}, and its webhook heard last that it is ${heard ?? 'there'}`
     }
     return ''

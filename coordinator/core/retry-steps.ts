@@ -5,7 +5,7 @@
 import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { joinQueue, waitAgain } from './gate.ts'
-import { reopened, succeed } from './plan.ts'
+import { reopened, settleBuild, succeed } from './plan.ts'
 import { jobEnded, letGo, outcomeOf, pendingBits, ready, standing, verdictOf } from './step.ts'
 
 export interface Graph {
@@ -53,9 +53,8 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     const step = after.get(s)
     if (step !== undefined && !reset.has(s)) set(step, change)
   }
-  // A cancel says of every step that it was cancelled; the jobs of some ended well meanwhile.
   for (const step of steps) {
-    if (step.kind !== 'command' || step.state !== 'done' || step.outcome !== 'canceled' || isChosen(step.s) || reset.has(step.s)) continue
+    if (!endedAfterCancel(step) || isChosen(step.s) || reset.has(step.s)) continue
     set(step, { outcome: outcomeOfAll(step, jobs.filter((job) => job.step === step.s && job.retriedBy === null)) })
   }
   for (const [s, row] of asIfUnended(reset, after, edges)) {
@@ -75,7 +74,9 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
   }
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => bits | (step.state === 'done' ? verdictOf(step) : pendingBits(step)), 0)
-  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { ...reopened(build), openSteps: all.filter(({ state }) => state !== 'done').length, verdict } })
+  const openSteps = all.filter(({ state }) => state !== 'done').length
+  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { ...reopened(build), openSteps, verdict } })
+  changes.push(...settleBuild({ ...build, state: null, openSteps, verdict }, [], now)) // what waits again may be broken at once by another
   return { changes, effects }
 }
 
@@ -89,11 +90,16 @@ function neverBegan({ outcome, kind, needs }: StepRow): boolean {
   return outcome === 'canceled' && (needs > 0 || (kind !== 'command' && kind !== 'trigger'))
 }
 
+/** A cancel says of every step that it was cancelled; the jobs of some ended well meanwhile, so whoever was broken by that waits again. */
+function endedAfterCancel(step: StepRow): boolean {
+  return step.kind === 'command' && step.state === 'done' && step.outcome === 'canceled' && !neverBegan(step)
+}
+
 /** Numbers of the steps that are to wait again: those that never began, and what stands behind a step that runs again, as far as it ran no command yet or runs again too. */
 function whoWaits(steps: readonly StepRow[], edgesFrom: ReadonlyMap<number, readonly EdgeRow[]>, { isChosen, revived }: { readonly isChosen: (s: number) => boolean; readonly revived: Chosen['neverBegan'] }): ReadonlySet<number> {
   const of = new Map(steps.map((step) => [step.s, step]))
   const waits = new Set(revived === 'stay' ? [] : steps.filter(neverBegan).map(({ s }) => s))
-  const line = [...waits, ...steps.filter(({ s, outcome }) => isChosen(s) && outcome !== 'broken').map(({ s }) => s)]
+  const line = [...waits, ...steps.filter((step) => (isChosen(step.s) && step.outcome !== 'broken') || endedAfterCancel(step)).map(({ s }) => s)]
   for (let from = line.shift(); from !== undefined; from = line.shift()) {
     for (const edge of edgesFrom.get(from) ?? []) {
       const to = of.get(edge.to)

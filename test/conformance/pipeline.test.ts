@@ -408,6 +408,19 @@ describe('an upload whose step depends on one of the build', () => {
 })
 
 describe('a retry of a build that was cancelled', () => {
+  it('lets go on what was broken by steps of which the cancel said more than came of it', () => {
+    begin([commandStep('a'), waitStep('w'), commandStep('b')])
+    end(UPLOAD)
+    c.cancel(1)
+    expect(c.retry(1, 'failed').ok).toBe(true)
+    end('a') // it was told to end, and had passed before it heard
+    expect(c.view(1).state).toBe('failed')
+    expect(c.retry(1, 'failed').ok).toBe(true)
+    agent.sync()
+    end('b')
+    expect(c.view(1).state).toBe('passed')
+  })
+
   it('has what waited wait again, in its order', () => {
     begin([commandStep('a'), waitStep('w'), commandStep('b'), commandStep('c', { dependsOn: on('b') })])
     end(UPLOAD)

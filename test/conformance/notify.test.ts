@@ -1,4 +1,5 @@
 /** Whom builds tell how they go: what is due when, through restarts, retries and refusals. Against the real steps of the Scheduler. */
+import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Delivery } from '../../coordinator/objects/deliveries.ts'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
@@ -213,6 +214,58 @@ describe('an upload is refused', () => {
     expect(c.view(1)).toMatchObject({ steps: [], notifications: [] })
     const long = Array.from({ length: 10 }, (_, at) => webhook({ url: `https://example.com/${at}`, if: `build.branch == "${'x'.repeat(30_000)}"` }))
     expect(errorsOf([commandStep('a')], { notify: long })[0]).toContain('longer than 262144 characters together')
+  })
+})
+
+describe('a status', () => {
+  it('ends as its build does, and goes back to pending only when a person did something, whatever happens', () => {
+    const act = fc.constantFrom('pass', 'fail', 'cancel', 'retry', 'unblock', 'tell', 'lose', 'restart', 'wait')
+    fc.assert(
+      fc.property(fc.array(act, { minLength: 5, maxLength: 25 }), (acts) => {
+        c = new TestCluster()
+        c.project()
+        agent = c.agent('a', { slots: 100 })
+        agent.join()
+        begin([commandStep('a', { notify: [status()] }), commandStep('b', { softFail: 'any' }), blockStep('ask'), commandStep('c')], { notify: [status()] })
+        end(job(1))
+        const told = new Map<string, string[]>()
+        let asked = 0
+        const pendingAt = new Map<string, number>()
+        const hear = (one: Delivery) => {
+          const { context } = one.notice.to.kind === 'webhook' ? { context: '' } : one.notice.to
+          const before = told.get(context) ?? []
+          if (one.word === 'pending' && before.length > 0) expect(asked).toBeGreaterThan(pendingAt.get(context) ?? -1)
+          if (one.word === 'pending') pendingAt.set(context, asked)
+          told.set(context, [...before, one.word])
+        }
+        for (const one of acts) {
+          const running = [...agent.running][0]
+          if (one === 'pass' && running !== undefined) end(running)
+          else if (one === 'fail' && running !== undefined) end(running, 1)
+          else if (one === 'cancel') c.cancel(1)
+          else if (one === 'retry' && c.retry(1, 'failed').ok) asked += 1
+          else if (one === 'unblock' && c.unblock(1, 'ask').ok) asked += 1
+          else if (one === 'tell') for (const due of c.toTell()) { hear(due); c.told(due) } // prettier-ignore
+          else if (one === 'lose') for (const due of c.toTell()) c.told(due, { kind: 'again', why: 'lost', afterMs: null })
+          else if (one === 'restart') c.restart()
+          else if (one === 'wait') c.pass(20_000)
+          agent.sync()
+        }
+        c.cancel(1)
+        for (let left = 3; left > 0; left -= 1) {
+          for (const running of agent.running) agent.finish(running, 'canceled')
+          agent.sync()
+          agent.sync()
+        }
+        c.pass(3_600_000, { away: true })
+        for (let due = c.toTell(); due.length > 0; due = c.toTell()) for (const one of due) { hear(one); c.told(one) } // prettier-ignore
+        const words = { passed: 'success', failed: 'failure', canceled: 'error' } as const
+        const { state, notifications } = c.view(1)
+        expect(notifications.every(({ to_tell, problem }) => to_tell === null && problem === null)).toBe(true)
+        expect(told.get('kedge/app')?.at(-1)).toBe(words[state as keyof typeof words])
+      }),
+      { numRuns: 60 },
+    )
   })
 })
 

@@ -105,7 +105,7 @@ function whoWaits(steps: readonly StepRow[], edgesFrom: ReadonlyMap<number, read
       const to = of.get(edge.to)
       if (to === undefined || waits.has(to.s)) continue
       if (to.state === 'waiting') waits.add(to.s) // it was let go by what runs again, and has that before it again
-      if (to.state !== 'done') continue
+      if (to.state !== 'done' && to.state !== 'blocked') continue
       const passesOn = to.kind === 'wait' || to.kind === 'block' || to.kind === 'group'
       if (revived === 'stay' && neverBegan(to)) continue
       if (!(to.outcome === 'broken' || (passesOn && to.outcome !== 'skipped') || isChosen(to.s))) continue

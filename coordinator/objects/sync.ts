@@ -69,9 +69,10 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   let redelivered = false
   const areAllNamed = event.memory.leases.of(agent.id).every((lease) => held.has(attemptId(lease)))
   if (!isStale && !areAllNamed) {
-    for (const job of load.liveJobsOf(event.on, agent.id)) {
-      const attempt = attemptId(job)
+    for (const found of load.liveJobsOf(event.on, agent.id)) {
+      const attempt = attemptId(found)
       if (held.has(attempt)) continue
+      const job = load.job(event.on, found) ?? found // the loss of one may have cancelled the next
       const why = lostByAgent.get(attempt)
       if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt(event, job, why === 'handed_back' ? 'handed_back' : 'restarted') // 7.
       else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.

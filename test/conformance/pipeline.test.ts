@@ -551,3 +551,33 @@ describe('a step that ends with a failing build', () => {
     expect(agent.sync().directives).toMatchObject([{ directive: 'cancel' }])
   })
 })
+
+it('a block that asks is not asked any more while what stands before it is tried again', () => {
+  begin([commandStep('a', { softFail: 'any' }), blockStep('ok'), commandStep('deploy')])
+  end(UPLOAD)
+  end('a', 1)
+  expect(outcomes()).toMatchObject({ a: 'soft_failed', ok: 'blocked' })
+  expect(c.retry(1, 'failed').ok).toBe(true)
+  agent.sync()
+  agent.sync()
+  expect(outcomes()).toMatchObject({ a: 'running', ok: 'waiting' })
+  expect(c.unblock(1, 'ok')).toMatchObject({ ok: false, problem: { code: 'step-not-blocked' } })
+  end('a')
+  expect(c.unblock(1, 'ok').ok).toBe(true)
+  agent.sync()
+  expect(jobs()).toMatchObject({ deploy: 'assigned' })
+})
+
+it('of two jobs that are lost at once, the end of one may cancel the other', () => {
+  begin([commandStep('a'), commandStep('b', { cancelOnBuildFailing: true })])
+  end(UPLOAD)
+  for (let lost = 0; lost < 3; lost += 1) {
+    expect(jobs()).toEqual({ [UPLOAD]: 'passed', a: 'running', b: 'running' })
+    agent.restart()
+    agent.sync()
+    agent.sync()
+    agent.sync()
+  }
+  expect(jobs()).toEqual({ [UPLOAD]: 'passed', a: 'errored', b: 'canceled' })
+  expect(c.view(1).state).toBe('failed')
+})

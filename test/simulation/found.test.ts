@@ -35,6 +35,8 @@ it.each<Found>([
   { seed: 75257, was: 'a failed step was retried beside one that it depends on, and not after it' },
   { seed: 76539, was: 'so was one behind a wait' },
   { seed: 86644, was: 'a block that depends on a wait by its key remembered what that had let pass' },
+  { seed: 200001, profile: 'pipelines', was: 'a block went on asking while what stands before it was tried again' },
+  { seed: 200349, profile: 'pipelines', was: 'a job that was cancelled by the loss of another, of the same agent at once, went back to the queue' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])
 })

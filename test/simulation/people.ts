@@ -14,6 +14,8 @@ const PATIENCE_MS = 5000
 const UPLOAD_PATIENCE_MS = 400
 const UPLOADS_AFTER_MS = 20
 const LOOKS_EVERY_MS = 20_000
+/** A retry may have it ask again. */
+const LOOKS_BACK_EVERY_MS = 90_000
 
 interface Asked {
   readonly plan: BuildPlan
@@ -83,13 +85,13 @@ export class People {
   #letPass(plan: BuildPlan, step: StepPlan): void {
     const block = commandOf(plan.key, step)
     const [number] = this.builds.get(plan.key)?.numbers ?? []
-    const again = (): void => void this.#time.after(LOOKS_EVERY_MS, () => this.#letPass(plan, step))
+    const again = (afterMs = LOOKS_EVERY_MS): void => void this.#time.after(afterMs, () => this.#letPass(plan, step))
     if (number === undefined) return again()
     const ask = async (): Promise<void> => {
       const view = await this.#coordinator.event((upkeep) => upkeep.cluster.build(this.#coordinator.now(), plan.project, number, ORIGIN))
       if (view?.ok !== true) return again()
       const found = view.value.steps.find(({ key }) => key === step.key)
-      if (found?.state === 'done' || isFinalBuild(view.value.state)) return
+      if (found?.state === 'done' || isFinalBuild(view.value.state)) return again(LOOKS_BACK_EVERY_MS)
       if (found?.state !== 'running' && found?.state !== 'blocked') return again()
       this.#unblocked.add(block)
       await this.#coordinator.ask((cluster, now) => cluster.unblock(now, plan.project, number, step.key, { by: 'somebody', given: [] }, ORIGIN))

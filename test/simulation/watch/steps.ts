@@ -58,7 +58,8 @@ export class Steps {
   #standing(command: string): Standing {
     const newest = this.#newest(command)
     if (newest === null || !isFinal(newest)) return 'open'
-    return GOOD.has(newest.state) ? 'good' : 'bad'
+    if (GOOD.has(newest.state)) return 'good'
+    return newest.state === 'canceled' ? 'canceled' : 'bad'
   }
 
   /** A retry of a trigger's step starts a build that is newer. */

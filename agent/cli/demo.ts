@@ -1,6 +1,7 @@
 /**
  * `npm run demo`: a coordinator and two agents build commits of this very repository, and the terminal tells what
- * becomes of them: one passes, one fails, one is cancelled, one outlives the `kill -9` of its agent. Everything lies in
+ * becomes of them: one passes, one fails, one is cancelled, one outlives the `kill -9` of its agent, one goes through the
+ * repository's own pipeline. Everything lies in
  * one temporary folder, the checkout is only read; each step waits for what it needs to see, never for a time.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
@@ -128,7 +129,7 @@ interface Fleet {
 function startAgent({ folder, url, token, children }: Fleet, name: string): void {
   // Settings of an agent that the user has of their own, or of a build that this runs in, must not reach these.
   const own = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('KEDGE_')))
-  const args = [join(root, 'agent/cli/main.ts'), 'agent', '--url', url, '--name', name, '--slots', '1', '--tag', `demo=${name}`, '--state', join(folder, name), '--json']
+  const args = [join(root, 'agent/cli/main.ts'), 'agent', '--url', url, '--name', name, '--slots', '1', '--tag', `demo=${name}`, '--state', join(folder, name), '--hooks-path', join(folder, 'hooks'), '--json']
   const child = spawn(process.execPath, args, { cwd: folder, env: { ...own, KEDGE_REGISTRATION_TOKEN: token }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], detached: true })
   children.set(name, child)
   child.stderr?.on('data', (bytes: Buffer) => tell(`${name}: ${bytes.toString('utf8').trim()}`))
@@ -153,30 +154,32 @@ interface Part {
   readonly intended: string
   readonly commit: string
   readonly branch: string
-  readonly command: string
+  /** Null: the commit's own pipeline. */
+  readonly command: string | null
   readonly agent: string
   /** Null until the build was started. */
   view: BuildView | null
   said: string
 }
 
-/** The packages of the checkout serve every build: nothing is downloaded. */
-const LINK = `ln -sfn ${shellWord(join(root, 'node_modules'))} node_modules && export PATH="$PWD/node_modules/.bin:$PATH"`
+/** A hook of both agents. The packages of the checkout serve every build: nothing is downloaded. */
+const PRE_COMMAND = `ln -sfn ${shellWord(join(root, 'node_modules'))} node_modules && export PATH="$PWD/node_modules/.bin:$PATH"\n`
 const TYPES = 'echo "type check" && tsc -p schema && tsc -p coordinator/core'
 const TESTS = 'vitest run --project unit'
 const KILLED = 'type check and unit tests, its agent killed'
 
 async function play(client: Client, fleet: Fleet, { good, broken }: Commits): Promise<readonly Part[]> {
-  const part = (what: string, intended: string, agent: string, commit: string | undefined, command: string): Part => ({ what, intended, agent, commit: commit ?? '', branch: commit === broken ? 'broken' : 'main', command: `${LINK} && ${command}`, view: null, said: '' })
+  const part = (what: string, intended: string, agent: string, commit: string | undefined, command: string | null): Part => ({ what, intended, agent, commit: commit ?? '', branch: commit === broken ? 'broken' : 'main', command, view: null, said: '' })
   const passes = part('type check', 'passed', 'ada', good[0], TYPES)
   const fails = part('unit tests of a broken rule', 'failed', 'ada', broken, `${TESTS} test/schema`)
   const killed = part(KILLED, 'passed', 'bo', good[1], `${TYPES} && ${TESTS} test/schema test/conformance`)
   const canceled = part('all of that, cancelled meanwhile', 'canceled', 'ada', good[2], `${TYPES} && ${TESTS} test/schema test/conformance test/coordinator/core`)
   const another = part('type check of another commit', 'passed', 'bo', good[3], TYPES)
-  const parts = [passes, fails, killed, canceled, another]
+  const pipeline = part("the repository's own pipeline, with a part of its tests", 'passed', 'ada', good[0], null)
+  const parts = [passes, fails, killed, canceled, another, pipeline]
   for (const one of parts) {
     const message = await git(['-C', join(fleet.folder, 'kedge.git'), 'log', '-1', '--format=%s', one.commit])
-    one.view = await client.post('/api/v1/projects/kedge/builds', BUILD, { commit: one.commit, branch: one.branch, command: one.command, message, agents: { tags: [`demo=${one.agent}`] } })
+    one.view = await client.post('/api/v1/projects/kedge/builds', BUILD, { commit: one.commit, branch: one.branch, ...(one.command === null ? { env: { TESTS: 'test/schema' } } : { command: one.command }), message, agents: { tags: [`demo=${one.agent}`] } })
     tell(`#${one.view.number} starts: ${one.what} (${one.commit.slice(0, 7)} ${message})`)
   }
 
@@ -225,6 +228,7 @@ async function logOf(client: Client, job: string): Promise<string> {
 async function follow(client: Client, one: Part): Promise<void> {
   if (one.view === null || isFinalBuild(one.view.state)) return
   one.view = await client.get(`/api/v1/projects/kedge/builds/${one.view.number}`, BUILD)
+  if (one.command === null) return followPipeline(one, one.view)
   const job = one.view.jobs.at(-1)
   const attempt = job?.attempts.at(-1)
   if (!job) return
@@ -232,6 +236,14 @@ async function follow(client: Client, one: Part): Promise<void> {
   const said = isFinalBuild(one.view.state) ? `${one.view.state}${tail(await logOf(client, job.id))}` : attempt && job.state === 'running' ? `runs on ${attempt.agent}, attempt ${attempt.fence}${lost}` : ''
   if (said !== '' && said !== one.said) tell(`#${one.view.number} ${said}`)
   if (said !== '') one.said = said
+}
+
+/** Its steps as they end. */
+function followPipeline(one: Part, { number, state, jobs }: BuildView): void {
+  const ended = jobs.filter((job) => job.finished_at !== null).map((job) => `${job.label ?? 'upload of the pipeline'}: ${job.state}`)
+  const said = `${isFinalBuild(state) ? `${state}; ` : ''}${ended.join(', ')}`
+  if (said !== '' && said !== one.said) tell(`#${number} ${said}`)
+  one.said = said
 }
 
 function tail(log: string): string {
@@ -263,6 +275,8 @@ async function demonstrate(): Promise<number> {
   tell(`The coordinator is ready. Its pages: ${coordinator.url}`)
   tell(`Sign in, once: ${link.url}`)
   await client.post('/api/v1/projects', PROJECT, { slug: 'kedge', repository: commits.repository, default_branch: 'main' })
+  await mkdir(join(folder, 'hooks'))
+  await writeFile(join(folder, 'hooks', 'pre-command'), PRE_COMMAND, { mode: 0o755 })
   const fleet: Fleet = { folder, url: coordinator.url, token: coordinator.registrationToken, children: new Map() }
   undo.push(() => Promise.all([...fleet.children.values()].map(ended)))
   for (const name of ['ada', 'bo']) startAgent(fleet, name)

@@ -33,7 +33,7 @@ it('shows a build that passes, one that fails, one that is cancelled and one who
 
   expect(code, output.story).toBe(0)
   const { builds } = JSON.parse(output.result) as { readonly builds: readonly { readonly number: number; readonly state: string; readonly commit: string; readonly seconds: number }[] }
-  expect(builds.map(({ number, state }) => `${number} ${state}`)).toEqual(['1 passed', '2 failed', '3 passed', '4 canceled', '5 passed'])
+  expect(builds.map(({ number, state }) => `${number} ${state}`)).toEqual(['1 passed', '2 failed', '3 passed', '4 canceled', '5 passed', '6 passed'])
   expect(new Set(builds.map(({ commit }) => commit)).size).toBe(5)
   expect(output.story).toMatch(/#3 kill -9 of agent bo[^]*#3 runs on bo, attempt 2/)
   expect(readdirSync(folder).filter((name) => name.startsWith('kedge-demo-'))).toEqual([])

@@ -64,7 +64,7 @@ describe('an upload', () => {
 
   it('that asks for what is not run yet says so, with a way out', async () => {
     const { upload } = await running()
-    expect(await refusal(await upload({ steps: [{ command: 'make', notify: ['github_commit_status'] }] }), 422)).toMatchObject({ errors: [{ path: 'steps[0].notify', message: expect.stringContaining('until then') }] })
+    expect(await refusal(await upload({ steps: [{ command: 'make', secrets: ['TOKEN'] }] }), 422)).toMatchObject({ errors: [{ path: 'steps[0].secrets', message: expect.stringContaining('until then') }] })
   })
 
   it.each<[string, unknown]>([['nothing', null], ['a number', 7], ['text', 'make'], ['steps that are none', { steps: { a: 1 } }], ['a circle', { steps: [{ command: 'a', key: 'a', depends_on: 'b' }, { command: 'b', key: 'b', depends_on: 'a' }] }], ['a depth of a thousand', JSON.parse(`${'{"steps":['.repeat(500)}${']}'.repeat(500)}`)]])('of %s is refused', async (_what, pipeline) => {

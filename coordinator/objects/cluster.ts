@@ -1,45 +1,47 @@
 /**
- * Every event of a cluster but the sync (`sync.ts`), as a list of steps over rows: people's requests, registration, the
- * alarm. It knows SQLite only through `Sql` and time only as a number, so that the very same code runs in the object, in
+ * What may happen to a cluster, each as one event: all its steps in one transaction, and after them whoever is to hear of
+ * what they changed (the build whose trigger it was, a gate, a forge). The steps themselves are in the files beside this
+ * one. It knows SQLite only through `Sql` and time only as a number, so that the very same code runs in the object, in
  * tests and under simulation; `scheduler.ts` is the shell that gives it both.
  */
 import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import type { ArtifactPage, ArtifactView, SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
-import { attemptId, isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
+import { isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
-import type { AgentRow, BuildRow, Change, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
+import type { Change, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
 import { concernedGate } from '../core/gate.ts'
-import { unblock } from '../core/intervene.ts'
-import type { ReadResult } from '../core/judge.ts'
 import type { Lease } from '../core/lease.ts'
 import type { Offered } from '../core/matching.ts'
 import type { Told } from '../core/notify.ts'
 import type { Numbers } from '../core/numbers.ts'
-import { openBuild, specOf, whyNoBuild } from '../core/plan.ts'
+import { specOf } from '../core/plan.ts'
 import { apply } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import { Memory } from '../store/memory.ts'
-import { agentView, buildPage, buildUrl, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
+import { agentView, buildPage, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
 import type { Sql } from '../store/sql.ts'
 import { annotate, annotationsOf, removeAnnotation } from './annotations.ts'
 import { addArtifacts, artifactOf, artifactsOf, searchArtifacts } from './artifacts.ts'
 import { cancelBuild } from './cancel.ts'
-import { classFor } from './classes.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
 import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
+import { changeAgent, register, rotate } from './fleet.ts'
 import { openGates } from './gates.ts'
+import { jobLogs } from './job-logs.ts'
 import { cancelOwnBuild, cancelStepOf, changeStep, stepOf } from './job-steps.ts'
-import { keepMetaData, metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
+import { metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
+import { buildNamed, buildOf, projectNamed, type NamedBuild } from './named.ts'
 import { noteTold, Touched, wantToTell } from './notifying.ts'
 import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded, type WantedArtifacts } from './scheduler-api.ts'
 import { tellParents, type BuildKey } from './parents.ts'
-import { finishSteps } from './progress.ts'
 import { retryBuild, retryOneJob } from './retry.ts'
+import { startBuild, startProject } from './starting.ts'
 import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
+import { unblockStep } from './unblock.ts'
 import { uploadPipeline } from './upload.ts'
-import { identify, revokeToken, storeToken, useRegistrationToken } from './tokens.ts'
+import { identify, revokeToken, storeToken } from './tokens.ts'
 
 export interface ClusterParts {
   readonly sql: Sql
@@ -198,28 +200,11 @@ export class Cluster {
   }
 
   register(now: number, request: RegisterRequest, proof: { readonly tokenSha256: string; readonly isStanding: boolean }): Outcome<AgentAnswer<RegisterReply>> {
-    return this.#event(now, (event): AgentAnswer<RegisterReply> => {
-      const known = event.memory.agents.get(request.agent_id)
-      if (known && known.secretSha256 !== request.secret_sha256) return { ok: false, code: 'agent_id_taken', message: `another agent is registered as ${request.agent_id}` }
-      if (known?.revokedAt) return { ok: false, code: 'agent_revoked', message: `agent ${known.offer.name} was revoked by an administrator; give it a new state folder to join anew` }
-      const refused = proof.isStanding ? null : useRegistrationToken(event, proof.tokenSha256, request.agent_id)
-      if (refused) return refused
-      if (!known) event.apply({ kind: 'agent.insert', row: newAgent(request, now) })
-      const agent = known ?? newAgent(request, now)
-      const paceMs = event.numbers.soonMs
-      return { ok: true, value: { agent_id: agent.id, session: event.sign.session({ agent: agent.id, bootSeq: 0, credentialVersion: agent.credentialVersion, issuedAt: now, paceMs }), next_sync_ms: 0 } }
-    })
+    return this.#event(now, (event) => register(event, request, proof))
   }
 
   rotate(now: number, id: string, caller: Caller, sha256: string): Outcome<AgentAnswer<{ readonly rotated: true }>> {
-    return this.#event(now, (event) => {
-      const agent = event.memory.agents.get(id)
-      if (!agent) return { ok: false, code: 'agent_unknown', message: `no agent ${id} is registered here` }
-      const isOwner = caller.via === 'secret' ? caller.sha256 === agent.secretSha256 : caller.agent === agent.id && caller.credentialVersion === agent.credentialVersion
-      if (!isOwner) return { ok: false, code: 'token_invalid', message: 'only the agent itself may rotate its secret' }
-      event.apply({ kind: 'agent.set', id: agent.id, set: { secretSha256: sha256, credentialVersion: agent.credentialVersion + 1 } })
-      return { ok: true, value: { rotated: true } }
-    })
+    return this.#event(now, (event) => rotate(event, id, caller, sha256))
   }
 
   spec(attempt: AttemptId): AgentAnswer<string> {
@@ -247,21 +232,7 @@ export class Cluster {
   }
 
   createProject(now: number, request: CreateProjectRequest): Outcome<Answer<ProjectView>> {
-    return this.#event(now, (event) => {
-      if (event.memory.projectBySlug(request.slug)) return problem(409, 'project-exists', 'The project exists', `There is a project ${request.slug} already. Choose another slug, or use it as it is.`)
-      const row: ProjectRow = {
-        id: Math.max(0, ...event.memory.projects.keys()) + 1,
-        slug: request.slug,
-        repository: request.repository ?? null,
-        defaultBranch: request.default_branch ?? null,
-        command: request.command ?? null,
-        checkout: request.checkout,
-        timeoutS: request.timeout_s,
-        createdAt: now,
-      }
-      event.apply({ kind: 'project.insert', row })
-      return { ok: true, value: projectView(row) }
-    })
+    return this.#event(now, (event) => mapped(startProject(event, request), projectView))
   }
 
   projects(): readonly ProjectView[] {
@@ -269,41 +240,22 @@ export class Cluster {
   }
 
   project(slug: string): Answer<ProjectView> {
-    const row = this.memory.projectBySlug(slug)
-    return row ? { ok: true, value: projectView(row) } : this.#unknownProject(slug)
+    return mapped(projectNamed(this, slug), projectView)
   }
 
   createBuild(now: number, slug: string, request: CreateBuildRequest, options: { readonly idempotencyKey: string | null; readonly origin: string }): Outcome<Answer<BuildView>> {
     return this.#event(now, (event) => {
-      const project = event.memory.projectBySlug(slug)
-      if (!project) return this.#unknownProject(slug)
-      const key = options.idempotencyKey === null ? null : `build ${slug} ${options.idempotencyKey}`
-      const asked = JSON.stringify(request)
-      const before = key === null ? null : load.dedup(event.on, key)
-      if (before !== null) {
-        const first = JSON.parse(before) as { number: number; asked: string } // written below
-        if (first.asked !== asked) return problem(422, 'idempotency-key-reused', 'The Idempotency-Key was used before', `This Idempotency-Key started build ${first.number} with another body. Use a new key for a new build.`)
-        return this.#viewOfBuild(event, project, first.number, options.origin)
-      }
-      const why = request.command === undefined ? whyNoBuild(project) : null
-      if (why !== null) return problem(422, 'command-missing', 'No command', `${why} Give "command" with the build, or set one for the project.`)
-      if (!project.checkout && (request.commit !== undefined || request.branch !== undefined)) return problem(422, 'checkout-off', 'The project has no checkout', `Project ${slug} runs without a checkout, so it cannot build a commit or branch. Leave both away.`)
-      const number = load.lastBuildNumber(event.on, project.id) + 1
-      const opened = openBuild({ project, number, class: classFor(event, request.agents), request, url: buildUrl(options.origin, slug, number) }, now)
-      event.apply({ kind: 'build.insert', row: opened.build })
-      event.apply({ kind: 'job.insert', row: opened.job })
-      if (key !== null) load.dedups.insert(event.on, { key, answer: JSON.stringify({ number, asked }), at: now })
-      event.effects.push({ kind: 'ring-class', class: opened.job.class, count: 1 })
-      return this.#viewOfBuild(event, project, number, options.origin)
+      const started = startBuild(event, slug, request, options)
+      return started.ok ? this.#viewOfBuild(event, started.value.project, started.value.number, options.origin) : started
     })
   }
 
   cancelBuild(now: number, slug: string, number: number, origin: string): Outcome<Answer<BuildView>> {
-    return this.#change(now, slug, number, origin, (event, build) => cancelBuild(event, build))
+    return this.#change(now, slug, number, origin, (event, { build }) => cancelBuild(event, build))
   }
 
   retryBuild(now: number, slug: string, number: number, request: RetryRequest, origin: string): Outcome<Answer<BuildView>> {
-    return this.#change(now, slug, number, origin, (event, build) => retryBuild(event, build, request))
+    return this.#change(now, slug, number, origin, (event, { build }) => retryBuild(event, build, request))
   }
 
   retryJob(now: number, id: string, origin: string): Outcome<Answer<BuildView>> {
@@ -318,42 +270,18 @@ export class Cluster {
     })
   }
 
-  /** Lets a block of the build pass; the steps behind it go on. */
   unblock(now: number, slug: string, number: number, named: string, answered: Answered, origin: string): Outcome<Answer<BuildView>> {
-    return this.#event(now, (event) => {
-      const project = event.memory.projectBySlug(slug)
-      if (!project) return this.#unknownProject(slug)
-      const build = load.build(event.on, project.id, number)
-      if (!build) return this.#unknownBuild(project, number)
-      const steps = load.stepsOfBuild(event.on, project.id, number)
-      const step = steps.find(({ key, s }) => key === named || String(s) === named)
-      if (!step) {
-        const blocks = steps.filter(({ kind }) => kind === 'block').map(({ key, s }) => key ?? String(s))
-        return problem(404, 'step-unknown', 'No such step', `Build ${number} of ${slug} has no step ${named}. ${blocks.length === 0 ? 'It has no block at all.' : `Its blocks are: ${blocks.join(', ')}.`}`)
-      }
-      const decided = unblock(step, { ...answered, now })
-      if ('detail' in decided) return { ok: false, problem: decided }
-      const refused = keepMetaData(event, build, decided.answers)
-      if (refused !== null) return { ok: false, problem: refused }
-      if (decided.set !== null) {
-        event.apply({ kind: 'step.set', key: step, set: decided.set })
-        finishSteps(event, build, [{ ...step, ...decided.set }])
-        openGates(event)
-      }
-      return this.#viewOfBuild(event, project, number, origin)
-    })
+    return this.#change(now, slug, number, origin, (event, found) => unblockStep(event, found, named, answered))
   }
 
-  #change(now: number, slug: string, number: number, origin: string, change: (event: Event, build: BuildRow) => Problem | null | void): Outcome<Answer<BuildView>> {
+  #change(now: number, slug: string, number: number, origin: string, change: (event: Event, found: NamedBuild) => Problem | null | void): Outcome<Answer<BuildView>> {
     return this.#event(now, (event) => {
-      const project = event.memory.projectBySlug(slug)
-      if (!project) return this.#unknownProject(slug)
-      const build = load.build(event.on, project.id, number)
-      if (!build) return this.#unknownBuild(project, number)
-      const refused = change(event, build)
+      const found = buildNamed(event, slug, number)
+      if (!found.ok) return found
+      const refused = change(event, found.value)
       if (refused) return { ok: false, problem: refused }
       openGates(event)
-      return this.#viewOfBuild(event, project, number, origin)
+      return this.#viewOfBuild(event, found.value.project, number, origin)
     })
   }
 
@@ -383,10 +311,7 @@ export class Cluster {
   }
 
   annotations(slug: string, number: number): Answer<readonly AnnotationView[]> {
-    const project = this.memory.projectBySlug(slug)
-    if (!project) return this.#unknownProject(slug)
-    const build = load.build(this.#parts.sql, project.id, number)
-    return build ? { ok: true, value: annotationsOf(this.#parts.sql, build) } : this.#unknownBuild(project, number)
+    return mapped(buildNamed({ on: this.#parts.sql, memory: this.memory }, slug, number), ({ build }) => annotationsOf(this.#parts.sql, build))
   }
 
   step(attempt: AttemptId, named: string | null): Answer<StepAttributes> {
@@ -426,29 +351,19 @@ export class Cluster {
   }
 
   build(now: number, slug: string, number: number, origin: string): Answer<BuildView> {
-    const project = this.memory.projectBySlug(slug)
-    return project ? this.#viewOfBuild({ now }, project, number, origin) : this.#unknownProject(slug)
+    const project = projectNamed(this, slug)
+    return project.ok ? this.#viewOfBuild({ now }, project.value, number, origin) : project
   }
 
   builds(now: number, filter: BuildsFilter, origin: string): Answer<BuildPage> {
-    const project = filter.project === null ? null : this.memory.projectBySlug(filter.project)
-    if (filter.project !== null && !project) return this.#unknownProject(filter.project)
-    const page = buildPage(this.#reading(now, origin), project ? [project] : this.memory.allProjects(), filter)
+    const project = filter.project === null ? null : projectNamed(this, filter.project)
+    if (project?.ok === false) return project
+    const page = buildPage(this.#reading(now, origin), project === null ? this.memory.allProjects() : [project.value], filter)
     return page ? { ok: true, value: page } : problem(400, 'cursor-invalid', 'The cursor is not valid', 'Use the next_cursor of an earlier answer, unchanged.')
   }
 
   job(id: string): Answer<JobLogs> {
-    const { sql } = this.#parts
-    const key = parseJobId(id)
-    if (!key) return problem(404, 'job-unknown', 'No such job', `"${id}" is not a job id; one looks like J1-82-1.`)
-    const job = load.job(sql, key)
-    const project = job && this.memory.projects.get(job.project)
-    if (!job || !project) return problem(404, 'job-unknown', 'No such job', `There is no job ${id}.`)
-    const lost = load.attemptsOfBuild(sql, key.project, key.build).filter(({ n }) => n === key.n)
-    const all = new Map(lost.map((row) => [row.fence, { id: attemptId(row), fence: row.fence, agentId: row.agent as string, ended: true, logBytes: null as number | null }]))
-    // The current attempt has ended when its job has, or when it was lost and nobody came back for it.
-    if (job.fence > 0 && job.agent !== null) all.set(job.fence, { id: attemptId(job), fence: job.fence, agentId: job.agent, ended: job.state !== 'live', logBytes: job.digest === null || job.result === null ? null : (JSON.parse(job.result) as ReadResult).log_bytes })
-    return { ok: true, value: { id: jobId(job), project: project.slug, build: job.build, ended: isFinal(job.state), attempts: [...all.values()].sort((a, b) => a.fence - b.fence) } }
+    return jobLogs({ on: this.#parts.sql, memory: this.memory }, id)
   }
 
   agents(now: number): readonly AgentView[] {
@@ -457,15 +372,7 @@ export class Cluster {
   }
 
   changeAgent(now: number, id: string, action: 'drain' | 'resume' | 'revoke'): Outcome<Answer<AgentView>> {
-    return this.#event(now, (event) => {
-      const agent = event.memory.agents.get(id)
-      if (!agent) return problem(404, 'agent-unknown', 'No such agent', `There is no agent ${id}. "kedge agents" lists them.`)
-      const set: Partial<AgentRow> =
-        action === 'drain' ? { drain: true } : action === 'resume' ? { drain: false, heldBackUntil: null, heldBackFor: null, failures: 0 } : { revokedAt: now, credentialVersion: agent.credentialVersion + 1 }
-      event.apply({ kind: 'agent.set', id: agent.id, set })
-      event.effects.push({ kind: 'ring', agent: agent.id })
-      return { ok: true, value: agentView(this.#reading(now, ''), { ...agent, ...set }) }
-    })
+    return this.#event(now, (event) => mapped(changeAgent(event, id, action), (agent) => agentView(this.#reading(now, ''), agent)))
   }
 
   identify(now: number, sha256: string, kind: 'api' | 'session' | 'login'): Outcome<Principal | null> {
@@ -489,19 +396,7 @@ export class Cluster {
   }
 
   #viewOfBuild({ now }: { readonly now: number }, project: ProjectRow, number: number, origin: string): Answer<BuildView> {
-    const build = load.build(this.#parts.sql, project.id, number)
-    return build ? { ok: true, value: buildView(this.#reading(now, origin), project, build) } : this.#unknownBuild(project, number)
-  }
-
-  #unknownProject(slug: string): Answer<never> {
-    const known = this.memory.allProjects().map((row) => row.slug)
-    const hint = known.length === 0 ? 'There is none yet.' : `There are: ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', …' : ''}.`
-    return problem(404, 'project-unknown', 'No such project', `There is no project ${slug}. ${hint}`)
-  }
-
-  #unknownBuild(project: ProjectRow, number: number): Answer<never> {
-    const last = load.lastBuildNumber(this.#parts.sql, project.id)
-    return problem(404, 'build-unknown', 'No such build', last === 0 ? `Project ${project.slug} has no builds yet.` : `Project ${project.slug} has no build ${number}; the newest is ${last}.`)
+    return mapped(buildOf({ on: this.#parts.sql }, project, number), ({ build }) => buildView(this.#reading(now, origin), project, build))
   }
 }
 
@@ -511,25 +406,6 @@ function expire(event: Event, lease: Lease, why: LostWhy): void {
   else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
 }
 
-function newAgent(request: RegisterRequest, now: number): AgentRow {
-  return {
-    id: request.agent_id,
-    secretSha256: request.secret_sha256,
-    credentialVersion: 1,
-    bootSeq: 0,
-    bootId: '',
-    offer: request.offer,
-    offerRev: 0,
-    boots: [],
-    heldBackUntil: null,
-    heldBackFor: null,
-    drain: false,
-    failures: 0,
-    revokedAt: null,
-    registeredAt: now,
-    state: 'ready',
-    reason: null,
-    slots: request.offer.slots,
-    rivalAt: null,
-  }
+function mapped<T, U>(answer: Answer<T>, to: (value: T) => U): Answer<U> {
+  return answer.ok ? { ok: true, value: to(answer.value) } : answer
 }

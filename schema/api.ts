@@ -159,6 +159,8 @@ export interface JobView {
   readonly cancel_requested: boolean
   readonly exit_status: number | null
   readonly signal: string | null
+  /** It failed in a way that its step allows. */
+  readonly soft_failed: boolean
   readonly reason: { readonly code: string; readonly message: string } | null
   /** The job that succeeded this one by a person's retry, and the one that this one succeeded. */
   readonly retried_by: string | null
@@ -217,6 +219,8 @@ export interface StepView {
   readonly waits_for: readonly number[]
   /** Why it is skipped, where it is. */
   readonly skipped: string | null
+  /** What kept it from being run or asked about, where something did, as the end of a sentence: `"Lint" failed`. */
+  readonly broken: string | null
   /** Of a block: what it asks, and what the button says that lets it pass. */
   readonly prompt: string | null
   readonly submit: string | null

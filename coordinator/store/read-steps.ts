@@ -3,22 +3,23 @@ import type { BuildLink, StepView, Waiting } from '../../schema/api.ts'
 import type { BuildRow, EdgeRow, ProjectRow, StepRow } from '../core/decision.ts'
 import * as load from './load.ts'
 import type { Sql } from './sql.ts'
+import { becauseOf, culpritsOf } from './why-broken.ts'
 
 export interface StepsOfBuild {
   readonly rows: ReadonlyMap<number, StepRow>
   readonly edgesTo: ReadonlyMap<number, readonly EdgeRow[]>
+  /** Of those that are broken. */
+  readonly culprits: ReadonlyMap<number, readonly StepRow[]>
   /** Of each project. */
   readonly slugs: ReadonlyMap<number, Pick<ProjectRow, 'slug'>>
 }
 
-export const NO_STEPS: StepsOfBuild = { rows: new Map(), edgesTo: new Map(), slugs: new Map() }
+export const NO_STEPS: StepsOfBuild = { rows: new Map(), edgesTo: new Map(), culprits: new Map(), slugs: new Map() }
 
 export function readSteps(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>, slugs: StepsOfBuild['slugs']): StepsOfBuild {
-  return {
-    slugs,
-    rows: new Map(load.stepsOfBuild(on, project, number).map((row) => [row.s, row])),
-    edgesTo: Map.groupBy(load.edgesOfBuild(on, project, number), ({ to }) => to),
-  }
+  const rows = new Map(load.stepsOfBuild(on, project, number).map((row) => [row.s, row]))
+  const edgesTo = Map.groupBy(load.edgesOfBuild(on, project, number), ({ to }) => to)
+  return { slugs, rows, edgesTo, culprits: culpritsOf({ rows, edgesTo }) }
 }
 
 /** `link` shows a build that a trigger of theirs started. */
@@ -35,6 +36,7 @@ export function stepViews(steps: StepsOfBuild, link: (project: number, build: nu
       outcome: row.state === 'done' ? row.outcome : null,
       waits_for: awaited(steps, row).map(({ s }) => s),
       skipped: row.spec.skipped,
+      broken: whyBroken(steps, row.s),
       prompt: row.spec.block?.prompt ?? null,
       submit: row.spec.block?.submit ?? null,
       fields: row.spec.block?.fields ?? [],
@@ -55,6 +57,11 @@ function awaited(steps: StepsOfBuild, row: StepRow): readonly StepRow[] {
     const step = steps.rows.get(from)
     return step === undefined || step.state === 'done' ? [] : [step]
   })
+}
+
+/** What kept a step from being run, as the end of a sentence: `"Lint" failed`; null where nothing did. */
+export function whyBroken({ culprits }: StepsOfBuild, s: number | null): string | null {
+  return s === null ? null : becauseOf(culprits.get(s), nameOf)
 }
 
 /** How many steps a sentence names. */

@@ -6,12 +6,13 @@ import type { AgentRow, AttemptRow, BuildRow, JobRow, ProjectRow } from '../core
 import type { Numbers } from '../core/numbers.ts'
 import type { ReadResult } from '../core/judge.ts'
 import { buildState, jobState, type StoredSpec } from '../core/plan.ts'
+import { outcomeOf } from '../core/step.ts'
 import { whyQueued, type AgentSeen } from '../core/waiting.ts'
 import * as load from './load.ts'
 import { annotationSummaries } from './read-annotations.ts'
 import { Gates } from './read-gates.ts'
 import { notificationViews } from './read-notices.ts'
-import { NO_STEPS, readSteps, stepViews, whyStepWaits, type StepsOfBuild } from './read-steps.ts'
+import { NO_STEPS, readSteps, stepViews, whyBroken, whyStepWaits, type StepsOfBuild } from './read-steps.ts'
 import type { Memory } from './memory.ts'
 import type { Sql } from './sql.ts'
 
@@ -38,12 +39,12 @@ export function projectView(row: ProjectRow): ProjectView {
 
 export function buildView(reading: Reading, project: ProjectRow, build: BuildRow): BuildView {
   const jobs = load.jobsOfBuild(reading.on, project.id, build.number)
-  const lost = load.attemptsOfBuild(reading.on, project.id, build.number)
+  const lost = Map.groupBy(load.attemptsOfBuild(reading.on, project.id, build.number), ({ n }) => n)
   const steps = build.openSteps === null ? NO_STEPS : readSteps(reading.on, build, reading.memory.projects)
   const gates = new Gates(reading)
   return {
     ...summary(reading, project, build, jobs),
-    jobs: jobs.map((job) => jobView(reading, job, lost.filter(({ n }) => n === job.n), build.commit, { steps, gates })),
+    jobs: jobs.map((job) => jobView(reading, job, lost.get(job.n) ?? [], build.commit, { steps, gates })),
     steps: stepViews(steps, (id, number) => linkTo(reading, id, number)),
     annotations: annotationSummaries(reading.on, build),
     notifications: notificationViews(build),
@@ -116,6 +117,7 @@ function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], com
     cancel_requested: job.cancel,
     exit_status: end.exit_status ?? null,
     signal: end.signal ?? null,
+    soft_failed: isSoft(steps, job, spec, end),
     reason: reasonOf(end, steps, job),
     retried_by: job.retriedBy === null ? null : jobId({ ...job, n: job.retriedBy }),
     retry_of: job.retryOf === null ? null : jobId({ ...job, n: job.retryOf }),
@@ -129,8 +131,16 @@ function jobView(reading: Reading, job: JobRow, lost: readonly AttemptRow[], com
   }
 }
 
+/** It failed, and its step allows that. */
+function isSoft({ rows }: StepsOfBuild, job: JobRow, { softFail }: StoredSpec, { exit_status }: Ending): boolean {
+  const rule = softFail ?? (job.step === null ? undefined : rows.get(job.step)?.spec.softFail)
+  return rule !== undefined && isFinal(job.state) && outcomeOf(job.state, exit_status ?? null, rule) === 'soft_failed'
+}
+
 /** A job in an agent's hands that was cancelled with its step says no more than that itself. */
 function reasonOf(end: Ending, steps: StepsOfBuild, job: JobRow): JobView['reason'] {
+  const because = job.state === 'broken' && end.reason?.code === 'dependency_failed' ? whyBroken(steps, job.step) : null
+  if (because !== null) return { code: 'dependency_failed', message: `not run, because ${because}` }
   const why = job.cancel && job.step !== null ? steps.rows.get(job.step)?.spec.canceled : undefined
   if (typeof why !== 'string' || (isFinal(job.state) && job.state !== 'canceled')) return end.reason ?? null
   return { code: 'canceled', message: why }

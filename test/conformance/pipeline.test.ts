@@ -99,6 +99,28 @@ describe('steps of a build', () => {
     expect(c.view(1).state).toBe('passed')
   })
 
+  it('what did not run says which steps failed, through waits, groups and what broke before it', () => {
+    begin([commandStep('a', { label: 'Lint' }), groupStep('g', [commandStep('b'), commandStep('c', { dependsOn: on('b') })]), waitStep('w'), commandStep('d'), groupStep('h', [commandStep('e')]), blockStep('f')])
+    end('a', 1)
+    end('b', 1)
+    const { steps, jobs: all } = c.view(1)
+    expect(Object.fromEntries(steps.flatMap(({ key, broken }) => (broken === null ? [] : [[key, broken]])))).toEqual({ c: '"b" failed', d: '"Lint" failed, "b" failed', e: '"Lint" failed, "b" failed', f: '"Lint" failed, "b" failed' })
+    const d = steps.find(({ key }) => key === 'd')?.step
+    expect(all.find(({ step }) => step === d)?.reason).toEqual({ code: 'dependency_failed', message: 'not run, because "Lint" failed, "b" failed' })
+  })
+
+  it('of many that failed some are named', () => {
+    begin([...['a', 'b', 'c', 'd', 'e'].map((key) => commandStep(key)), waitStep('w'), commandStep('z')])
+    for (const key of ['e', 'd', 'c', 'b', 'a']) end(key, 1)
+    expect(c.view(1).steps.at(-1)?.broken).toBe('"a" failed, "b" failed, "c" failed, and others')
+  })
+
+  it('a job that may fail so says that of itself, and not of how else it failed', () => {
+    begin([commandStep('a', { softFail: [3] }), commandStep('b', { softFail: [3] }), commandStep('c', { softFail: 'any' }), commandStep('d')])
+    for (const [key, status] of [['a', 3], ['b', 4], ['c', 4], ['d', 0]] as const) end(key, status)
+    expect(c.view(1).jobs.map(({ state, soft_failed }) => [state, soft_failed])).toEqual([['running', false], ['failed', true], ['failed', false], ['failed', true], ['passed', false]])
+  })
+
   it('a status that was not named is a failure', () => {
     begin([commandStep('a', { softFail: [3] }), waitStep('w'), commandStep('b')])
     end('a', 4)

@@ -12,11 +12,11 @@ export function buildView(over: Partial<BuildView> = {}): BuildView {
 }
 
 export function jobView(over: Partial<JobView> = {}): JobView {
-  return { id: 'J1-7-1', state: 'passed', command: 'make test', queue: 'default', tags: [], priority: 0, cancel_requested: false, exit_status: 0, signal: null, reason: null, retried_by: null, retry_of: null, step: null, label: null, parallel: null, created_at: AT, started_at: AT, finished_at: '2026-11-24T10:01:05.000Z', attempts: [attemptView()], ...over }
+  return { id: 'J1-7-1', state: 'passed', command: 'make test', queue: 'default', tags: [], priority: 0, cancel_requested: false, exit_status: 0, signal: null, soft_failed: false, reason: null, retried_by: null, retry_of: null, step: null, label: null, parallel: null, created_at: AT, started_at: AT, finished_at: '2026-11-24T10:01:05.000Z', attempts: [attemptView()], ...over }
 }
 
 export function stepView(over: Partial<StepView> = {}): StepView {
-  return { step: 1, kind: 'command', key: null, label: null, group: null, state: 'running', outcome: null, waits_for: [], skipped: null, prompt: null, submit: null, fields: [], trigger: null, unblocked: null, ...over }
+  return { step: 1, kind: 'command', key: null, label: null, group: null, state: 'running', outcome: null, waits_for: [], skipped: null, broken: null, prompt: null, submit: null, fields: [], trigger: null, unblocked: null, ...over }
 }
 
 export function attemptView(over: Partial<AttemptView> = {}): AttemptView {

@@ -47,11 +47,12 @@ function patch(old: Element, next: Element): void {
   for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value && !isPersons(old, name)) old.setAttribute(name, value)
 
   const staying = new Set([...next.childNodes].map(keyOf))
+  const byKey = new Map([...old.childNodes].map((one) => [keyOf(one), one]))
   let at: ChildNode | null = old.firstChild
   for (const child of next.childNodes) {
     while (at && keyOf(at) !== '' && !staying.has(keyOf(at))) at = removed(at)
     const key = keyOf(child)
-    const match: ChildNode | null = key !== '' ? ([...old.childNodes].find((one) => keyOf(one) === key) ?? null) : at && keyOf(at) === '' && at.nodeName === child.nodeName ? at : null
+    const match: ChildNode | null = key !== '' ? (byKey.get(key) ?? null) : at && keyOf(at) === '' && at.nodeName === child.nodeName ? at : null
     if (match === null) {
       old.insertBefore(document.importNode(child, true), at)
       continue

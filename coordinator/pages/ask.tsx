@@ -1,10 +1,11 @@
 /**
- * What waits for a person: a form for each block that is asked about. It works without a script; what the browser checks
+ * What waits for a person: a form for each block that is asked about; and, once it was let pass, who did so. It works without a script; what the browser checks
  * (a field that must be filled in) the Scheduler checks again, and the rest only there.
  */
 import type { BuildView, FieldAnswer, Problem, StepView } from '../../schema/api.ts'
 import type { Field, SelectField, TextField } from '../../schema/pipeline/steps.ts'
 import { buildPath } from './builds.tsx'
+import { Ago } from './state.tsx'
 
 /** What was answered and refused, so that nobody types it twice. */
 export interface AskForm {
@@ -26,6 +27,33 @@ export function answersOf(form: URLSearchParams): readonly FieldAnswer[] {
 export function Asks({ build, form, mayAnswer }: { readonly build: BuildView; readonly form: AskForm | null; readonly mayAnswer: boolean }) {
   const asked = build.steps.filter(({ state }) => state === 'blocked')
   return <>{asked.map((step) => <Ask build={build} step={step} form={form?.step === String(step.step) ? form : null} mayAnswer={mayAnswer} />)}</>
+}
+
+/** In the row of a block that was let pass. */
+export function LetPass({ step: { unblocked }, now }: { readonly step: StepView; readonly now: number }) {
+  return <>{unblocked !== null && <span>let pass by {unblocked.by}, <Ago at={unblocked.at} now={now} /></span>}</>
+}
+
+/** What was answered, in the words of the form where it still has them. */
+export function Answers({ step: { unblocked, fields } }: { readonly step: StepView }) {
+  const answers = Object.entries(unblocked?.answers ?? {})
+  if (answers.length === 0) return <></>
+  const byKey = new Map(fields.map((field) => [field.key, field]))
+  return (
+    <dl class="answers">
+      {answers.map(([key, answer]) => (
+        <div><dt>{byKey.get(key)?.label ?? key}</dt> <dd>{inWordsOf(byKey.get(key), answer)}</dd></div>
+      ))}
+    </dl>
+  )
+}
+
+/** What was selected is kept one a line. */
+function inWordsOf(field: Field | undefined, answer: string): string {
+  if (answer === '') return 'nothing'
+  if (field?.kind !== 'select') return answer
+  const labels = new Map(field.options.map(({ value, label }) => [value, label]))
+  return answer.split('\n').map((value) => labels.get(value) ?? value).join(', ')
 }
 
 function Ask({ build, step, form, mayAnswer }: { readonly build: BuildView; readonly step: StepView; readonly form: AskForm | null; readonly mayAnswer: boolean }) {

@@ -11,7 +11,8 @@ import { Log, type LogText } from './log.tsx'
 import { mayBuild } from './may.ts'
 import { Untold } from './notifications.tsx'
 import { ansiCss } from './style.ts'
-import { Triggered, TriggeredFrom } from './triggered.tsx'
+import { firstLine, Steps } from './steps.tsx'
+import { TriggeredFrom } from './triggered.tsx'
 import { Ago, Commit, ending, inWords, State, stateIcon, Took } from './state.tsx'
 
 /** The job and attempt whose log is shown; attempts may be none. */
@@ -23,13 +24,18 @@ export interface Selection {
 /** What `?job=&attempt=` ask for; else the job that most needs a look, and its newest attempt. */
 export function select(build: BuildView, { job: id, attempt: fence }: { readonly job?: string | undefined; readonly attempt?: string | undefined }): Selection {
   const current = build.jobs.filter(({ retried_by }) => retried_by === null)
-  const job = build.jobs.find((one) => one.id === id) ?? current.find(wentWrong) ?? current.find(({ state }) => state === 'running') ?? current.at(-1) ?? null
+  const job = build.jobs.find((one) => one.id === id) ?? current.find(isCulprit) ?? current.find(wentWrong) ?? current.find(({ state }) => state === 'running') ?? current.at(-1) ?? null
   const attempt = job?.attempts.find((one) => String(one.fence) === fence) ?? job?.attempts.at(-1) ?? null
   return { job, attempt }
 }
 
 function wentWrong({ state }: JobView): boolean {
   return isFinal(state) && state !== 'passed' && state !== 'skipped'
+}
+
+/** Of what went wrong, what the build did so by: neither what was allowed to fail nor what others kept from running. */
+function isCulprit(job: JobView): boolean {
+  return wentWrong(job) && !job.soft_failed && job.state !== 'broken'
 }
 
 interface BuildProps {
@@ -84,10 +90,9 @@ export function BuildDetails({ frame, build, selection, log, annotations, artifa
         </p>
       </div>
       <Asks build={build} form={form} mayAnswer={mayBuild(frame.principal)} />
-      <Triggered build={build} />
       <Untold build={build} />
       {annotated(null)}
-      {build.jobs.length > 1 && <Jobs build={build} selected={job} now={frame.now} />}
+      <Steps build={build} selected={job} now={frame.now} />
       {job !== null && <JobDetails build={build} job={job} attempt={attempt} now={frame.now} mayRetry={build.steps.length > 0 && mayBuild(frame.principal)} />}
       {job !== null && annotated(job.id)}
       {artifacts !== null && <Artifacts page={artifacts} />}
@@ -124,25 +129,6 @@ function Actions({ build }: { readonly build: BuildView }) {
   )
 }
 
-function Jobs({ build, selected, now }: { readonly build: BuildView; readonly selected: JobView | null; readonly now: number }) {
-  return (
-    <nav aria-label="Jobs">
-      <ul class="jobs">
-        {build.jobs.map((job) => (
-          <li id={`job-${job.id}`} class={job.retried_by === null ? '' : 'superseded'}>
-            <State of={job.state} />
-            <a class="title" href={`${buildPath(build)}?job=${job.id}`} {...(job === selected ? { 'aria-current': 'true' } : {})}>
-              {nameOf(build, job) ?? <code>{firstLine(job.command)}</code>}
-            </a>
-            <span class="where">{[job.retried_by === null ? '' : 'retried', job.waiting?.reason ?? job.attempts.at(-1)?.agent ?? ''].filter((text) => text !== '').join(' · ')}</span>
-            <Took from={job.started_at} to={job.finished_at} now={now} />
-          </li>
-        ))}
-      </ul>
-    </nav>
-  )
-}
-
 function JobDetails({ build, job, attempt, now, mayRetry }: { readonly build: BuildView; readonly job: JobView; readonly attempt: AttemptView | null; readonly now: number; readonly mayRetry: boolean }) {
   return (
     <section class="job" aria-label={`Job ${job.id}`}>
@@ -157,6 +143,7 @@ function JobDetails({ build, job, attempt, now, mayRetry }: { readonly build: Bu
       )}
       {job.waiting && <p class="waiting"><strong>{job.waiting.code === 'canceling' ? 'Ending' : 'Waiting'}:</strong> {job.waiting.reason}</p>}
       {job.reason && <p class="problem">{job.reason.message}</p>}
+      {job.soft_failed && <p class="hint">It failed, and its step allows that (<code>soft_fail</code>): the build goes on.</p>}
       {mayRetry && canRun(job) && (
         <form method="post" action={`${buildPath(build)}/jobs/${job.id}/retry`}>
           <button>Retry this job</button>
@@ -212,15 +199,4 @@ function AttemptRow({ build, job, attempt, isSelected, now }: { readonly build: 
       <td>{attempt.started_at !== null && <Ago at={attempt.started_at} now={now} />}</td>
     </tr>
   )
-}
-
-/** As its step is called, and which of the step's jobs it is; null: it has no name. */
-function nameOf({ steps }: BuildView, { label, step, parallel }: JobView): string | null {
-  const name = label ?? steps.find((one) => one.step === step)?.label ?? null
-  return name === null || parallel === null ? name : `${name} (${parallel.index + 1} of ${parallel.count})`
-}
-
-function firstLine(command: string): string {
-  const line = command.trim().split('\n')[0] ?? ''
-  return line.length > 160 ? `${line.slice(0, 160)}…` : line
 }

@@ -5,24 +5,26 @@
 import type { AgentView, AttemptView } from '../../schema/api.ts'
 import type { BuildState, JobState } from '../../schema/job.ts'
 
-export type AnyState = BuildState | JobState | AttemptView['state'] | AgentView['state']
+export type AnyState = BuildState | JobState | AttemptView['state'] | AgentView['state'] | 'soft_failed'
 
 /** Which colour and shape a state has. */
 const KIND: Readonly<Record<AnyState, keyof typeof SHAPES>> = {
   passed: 'good', ready: 'good',
-  failed: 'bad', broken: 'bad',
+  failed: 'bad',
+  soft_failed: 'allowed',
   errored: 'alarm', lost: 'alarm', unhealthy: 'alarm',
   timed_out: 'late',
   running: 'going', busy: 'going', assigned: 'going',
   scheduled: 'pending', queued: 'pending', waiting: 'pending',
   blocked: 'held', held_back: 'held', draining: 'held',
-  canceling: 'stopped', canceled: 'stopped', revoked: 'stopped',
+  canceling: 'stopped', canceled: 'stopped', broken: 'stopped', revoked: 'stopped',
   skipped: 'none', offline: 'none',
 }
 
 const SHAPES = {
   good: 'M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.7 5.2-4.4 4.7a.9.9 0 0 1-1.3 0L4.2 9.1a.9.9 0 1 1 1.3-1.2l1.1 1.2L10.4 5a.9.9 0 1 1 1.3 1.2Z',
   bad: 'M5 1h6l4 4v6l-4 4H5l-4-4V5l4-4Zm.5 3.2a.9.9 0 0 0-1.3 1.3L6.7 8l-2.5 2.5a.9.9 0 1 0 1.3 1.3L8 9.3l2.5 2.5a.9.9 0 1 0 1.3-1.3L9.3 8l2.5-2.5a.9.9 0 1 0-1.3-1.3L8 6.7 5.5 4.2Z',
+  allowed: 'M5 1h6l4 4v6l-4 4H5l-4-4V5l4-4Zm.8 2L3 5.8v4.4L5.8 13h4.4l2.8-2.8V5.8L10.2 3H5.8ZM7.1 4.5h1.8l-.3 4.4H7.4l-.3-4.4ZM8 9.7a1 1 0 1 1 0 2 1 1 0 0 1 0-2Z',
   alarm: 'M8.9 1.5 15.6 13.4a1 1 0 0 1-.9 1.5H1.3a1 1 0 0 1-.9-1.5L7.1 1.5a1 1 0 0 1 1.8 0ZM8 5a.9.9 0 0 0-.9 1l.3 3.5a.6.6 0 0 0 1.2 0L8.9 6A.9.9 0 0 0 8 5Zm0 6a1 1 0 1 0 0 2 1 1 0 0 0 0-2Z',
   late: 'M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 2.8a.8.8 0 0 1 .8.8v3.1l2.1 1.3a.8.8 0 1 1-.9 1.4L7.6 8.8a.8.8 0 0 1-.4-.7V4.6a.8.8 0 0 1 .8-.8Z',
   going: 'M8 1a7 7 0 1 0 7 7h-2a5 5 0 1 1-5-5V1Z',
@@ -44,7 +46,7 @@ export function State({ of, live = false }: { readonly of: AnyState; readonly li
 }
 
 export function inWords(state: AnyState): string {
-  return state.replace('_', ' ')
+  return state === 'soft_failed' ? 'failed (allowed)' : state.replace('_', ' ')
 }
 
 /** The state as the page's icon, so that a row of tabs can be read. */

@@ -6,10 +6,10 @@ import { rgb } from './ansi.ts'
 
 export const css = `
 :root{color-scheme:light dark;--ground:#f7f7f5;--sheet:#fff;--line:#e3e3de;--line-strong:#c9c9c2;--text:#1b1d20;--soft:#5d6168;--link:#17617f;--brand:#17617f;
---good:#157347;--bad:#bf2d26;--alarm:#a44a00;--late:#a44a00;--going:#1c5fc4;--pending:#5d6168;--held:#8a6100;--stopped:#66606e;--none:#6c7077;
+--good:#157347;--bad:#bf2d26;--allowed:#6b6000;--alarm:#a44a00;--late:#a44a00;--going:#1c5fc4;--pending:#5d6168;--held:#8a6100;--stopped:#66606e;--none:#6c7077;
 --code:#f0f0ec;--bad-ground:#fdf0ef;--held-ground:#fbf5e3;--mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono","Liberation Mono",monospace}
 @media (prefers-color-scheme:dark){:root{--ground:#131517;--sheet:#1a1d20;--line:#2a2e33;--line-strong:#41464d;--text:#e4e6e9;--soft:#9aa1aa;--link:#6fb7d4;--brand:#6fb7d4;
---good:#4cc38a;--bad:#ff7b72;--alarm:#f0a05a;--late:#f0a05a;--going:#78adff;--pending:#9aa1aa;--held:#dcb44e;--stopped:#a9a2b4;--none:#8b929b;
+--good:#4cc38a;--bad:#ff7b72;--allowed:#d6ca5a;--alarm:#f0a05a;--late:#f0a05a;--going:#78adff;--pending:#9aa1aa;--held:#dcb44e;--stopped:#a9a2b4;--none:#8b929b;
 --code:#23272b;--bad-ground:#2d1b1b;--held-ground:#2a2415}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
@@ -40,7 +40,7 @@ input::placeholder,textarea::placeholder{color:var(--soft);opacity:.75}[aria-inv
 .error{color:var(--bad)}.problem{background:var(--bad-ground);border-left:3px solid var(--bad);padding:7px 11px;overflow-wrap:anywhere;border-radius:0 5px 5px 0}
 .state{display:inline-flex;align-items:baseline;gap:6px;font-weight:600;white-space:nowrap}
 .state svg{width:14px;height:14px;fill:currentColor;flex:none;align-self:center}
-.good{color:var(--good)}.bad{color:var(--bad)}.alarm{color:var(--alarm)}.late{color:var(--late)}.going{color:var(--going)}.pending{color:var(--pending)}.held{color:var(--held)}.stopped{color:var(--stopped)}.none .state,.state.none{color:var(--none)}
+.good{color:var(--good)}.bad{color:var(--bad)}.allowed{color:var(--allowed)}.alarm{color:var(--alarm)}.late{color:var(--late)}.going{color:var(--going)}.pending{color:var(--pending)}.held{color:var(--held)}.stopped{color:var(--stopped)}.none .state,.state.none{color:var(--none)}
 @media (prefers-reduced-motion:no-preference){.going svg{animation:turn 1.4s linear infinite}@keyframes turn{to{transform:rotate(1turn)}}}
 .sha{background:var(--code);border-radius:4px;padding:1px 5px}
 .branch{overflow-wrap:anywhere}.number,.where,.agents,time,.took,.facts,.crumbs,.hint,.seen,.host{color:var(--soft)}
@@ -53,9 +53,9 @@ input::placeholder,textarea::placeholder{color:var(--soft);opacity:.75}[aria-inv
 .filters nav a[aria-current]{background:var(--text);color:var(--ground)}
 .filters form{display:flex;gap:6px}.filters input{width:170px}
 .builds,.jobs,.agents-list,.attempts{background:var(--sheet);border:1px solid var(--line);border-radius:8px}
-.builds>li,.jobs>li,.agents-list>li{display:grid;align-items:baseline;gap:1px 16px;padding:8px 14px;position:relative}
-.builds>li+li,.jobs>li+li,.agents-list>li+li{border-top:1px solid var(--line)}
-.builds>li:hover,.jobs>li:hover{background:color-mix(in srgb,var(--link) 5%,transparent)}
+.builds>li,.jobs .row,.agents-list>li{display:grid;align-items:baseline;gap:1px 16px;padding:8px 14px;position:relative}
+.builds>li+li,.jobs li+li,.group>ul>li,.agents-list>li+li{border-top:1px solid var(--line)}
+.builds>li:hover,.jobs .row:has(a.title):hover{background:color-mix(in srgb,var(--link) 5%,transparent)}
 .builds>li{grid-template:"state title agents took time" auto "state where agents took time" auto/104px minmax(0,1fr) minmax(0,160px) 72px 92px}
 .builds .state,.jobs .state{grid-area:state}.title{grid-area:title;color:var(--text);font-weight:500;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .title::after{content:"";position:absolute;inset:0}.where{grid-area:where;display:flex;flex-wrap:wrap;align-items:baseline;gap:0 10px;font-size:13px;min-width:0;overflow-wrap:anywhere}.where a{position:relative;z-index:1}
@@ -72,8 +72,11 @@ p.none{padding:26px 2px;color:var(--soft)}
 .build-head{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 16px;align-items:start}
 .build-head .state{grid-column:1/-1;font-size:15px}.build-head .state svg{width:17px;height:17px}.build-head .facts{grid-column:1/-1}
 .build-head .number{font-weight:400}.actions{display:flex;gap:8px}
-.jobs{margin-bottom:16px}.jobs>li{grid-template:"state title where took" auto/104px minmax(0,1fr) minmax(0,320px) 72px}
-.jobs>li:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded .title{color:var(--soft);font-weight:400}
+.jobs{margin-bottom:16px}.jobs .row{grid-template:"state title where took" auto/144px minmax(0,1fr) minmax(0,320px) 72px}
+.group h2{font-size:inherit;font-weight:650}.group>ul{margin-left:20px;border-left:3px solid var(--line)}
+.wait{background:var(--ground);min-height:7px;padding:0 14px;font-size:12.5px;color:var(--soft);text-align:center;overflow-wrap:anywhere}
+.answers{grid-column:2/-1;margin:0;font-size:13px;overflow-wrap:anywhere;display:flex;flex-wrap:wrap;gap:0 16px}.answers dt,.answers dd{display:inline;margin:0}.answers dt{color:var(--soft)}.answers dt::after{content:":"}.answers dd{white-space:pre-line}
+.jobs .row:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded .title{color:var(--soft);font-weight:400}
 .annotations{display:grid;gap:8px;margin-bottom:16px}
 .annotation{--side:var(--line-strong);min-width:0;max-height:min(60vh,560px);overflow:auto;background:var(--sheet);border:1px solid var(--line);border-left:3px solid var(--side);border-radius:0 8px 8px 0;padding:9px 14px;overflow-wrap:anywhere}
 .as-info{--side:var(--going)}.as-success{--side:var(--good)}.as-warning{--side:var(--held);background:var(--held-ground)}.as-error{--side:var(--bad);background:var(--bad-ground)}
@@ -115,7 +118,7 @@ main{padding:12px 12px 40px}.top{padding:0 12px;gap:10px}.who span{display:none}
 .builds>li{grid-template:"state took time" auto "title title title" auto "where where where" auto/1fr auto auto;padding:9px 12px;gap:2px 12px}.builds .agents{display:none}
 .title{white-space:normal;overflow-wrap:anywhere}
 .filters form{flex:1}.filters input{width:100%}
-.jobs>li{grid-template:"state took" auto "title title" auto "where where" auto/1fr auto;padding:9px 12px}.jobs .where{justify-content:start;text-align:left}
+.jobs .row{grid-template:"state took" auto "title title" auto "where where" auto/1fr auto;padding:9px 12px}.jobs .where:empty{display:none}.answers{grid-column:1/-1}.group>ul{margin-left:9px}.jobs .where{justify-content:start;text-align:left}
 .start form{grid-template-columns:1fr}
 .build-head{grid-template-columns:1fr auto}.build-head .state{grid-column:1}.build-head .actions{grid-column:2;grid-row:1}.build-head h1{grid-column:1/-1}
 .attempts,.attempts tbody{display:block}.attempts thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);display:block}.attempts tbody tr{display:flex;flex-wrap:wrap;gap:0 12px;padding:7px 12px}.attempts tbody tr+tr{border-top:1px solid var(--line)}.attempts tbody tr>*{border:0;padding:0;width:auto}.attempts .how:empty{display:none}.attempts .selected{box-shadow:inset 3px 0 var(--brand)}.attempts .selected th{box-shadow:none}

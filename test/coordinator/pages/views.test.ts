@@ -7,7 +7,8 @@ import { BuildsPage } from '../../../coordinator/pages/builds.tsx'
 import type { PageFrame } from '../../../coordinator/pages/layout.tsx'
 import { signInPage } from '../../../coordinator/pages/sign-in.tsx'
 import { duration, ending } from '../../../coordinator/pages/state.tsx'
-import type { AnnotationView, BuildView, StepView } from '../../../schema/api.ts'
+import { groupState, tally } from '../../../coordinator/pages/steps-order.ts'
+import type { AnnotationView, BuildView, JobView, StepView } from '../../../schema/api.ts'
 import type { ArtifactPage } from '../../../schema/artifacts.ts'
 import type { AttemptId } from '../../../schema/job.ts'
 import type { Field, SelectField, TextField } from '../../../schema/pipeline/steps.ts'
@@ -218,7 +219,7 @@ describe('words', () => {
 })
 
 describe('a build of steps', () => {
-  const step = { step: 1, kind: 'command', key: null, label: 'Pipeline upload', group: null, state: 'done', outcome: 'passed', waits_for: [], skipped: null, prompt: null, submit: null, fields: [], trigger: null, unblocked: null } as const
+  const step = stepView({ label: 'Pipeline upload', state: 'done', outcome: 'passed' })
 
   it('calls its jobs as their steps are called', async () => {
     const html = await build(buildView({ state: 'failed', steps: [step], jobs: [jobView({ step: 1, label: null, command: 'true' }), jobView({ step: 2, label: 'Test <b>', parallel: { index: 1, count: 3 } }), jobView({ step: 3, label: null, command: 'make last' })] }))
@@ -229,6 +230,92 @@ describe('a build of steps', () => {
     const html = await build(buildView({ state: 'failed', steps: [step], jobs: [jobView({ state: 'failed' })] }))
     expect(html).toContain('Retry failed')
     expect(html).not.toContain('Retry all')
+  })
+})
+
+describe('the list of a pipeline', () => {
+  const done = (step: number, over: Partial<StepView> = {}) => stepView({ step, state: 'done', outcome: 'passed', ...over })
+  const job = (n: number, step: number, over: Partial<JobView> = {}) => jobView({ id: `J1-7-${n}`, step, label: `job ${n}`, ...over })
+  const listed = async (steps: readonly StepView[], jobs: readonly JobView[] = [], over: Partial<BuildView> = {}) => /<nav aria-label="(?:Steps|Jobs)">.*?<\/nav>/s.exec(await build(buildView({ steps, jobs, ...over })))?.[0] ?? ''
+  /** Ids of the rows in their order, those in a group behind its own and a ">". */
+  const order = (html: string) => [...html.matchAll(/<li id="(?:step|job|trigger)-([^"]+)"|(<ul>)|(<\/ul>)/g)].map(([, id, opens]) => id ?? (opens ? '>' : '<')).slice(0, -1)
+  const row = (html: string, id: string) => html.slice(html.indexOf(`<li id="${id}"`)).split('</li>')[0] ?? ''
+
+  it('is in the order of the pipeline, whatever the order of the jobs, with the steps of a group within it', async () => {
+    const html = await listed(
+      [done(1, { label: 'Upload' }), done(6, { kind: 'group', label: 'Checks' }), done(3, { group: 6 }), done(4, { kind: 'wait', group: 6 }), done(5, { group: 6 }), done(7, { kind: 'wait' }), stepView({ step: 2, kind: 'block', state: 'blocked', label: 'Ship?' })],
+      [job(1, 1), job(9, 5), job(3, 3), job(2, 3, { parallel: { index: 1, count: 2 } })],
+    )
+    expect(order(html)).toEqual(['J1-7-1', '6', '>', 'J1-7-3', 'J1-7-2', '4', 'J1-7-9', '<', '7', '2'])
+    expect(row(html, 'step-6')).toMatch(/passed.*<h2 class="title">Checks<\/h2>/s)
+  })
+
+  it('keeps a retried job beside the one in its place', async () => {
+    const jobs = [job(1, 1, { state: 'failed', retried_by: 'J1-7-3' }), job(2, 1), job(3, 1, { retry_of: 'J1-7-1', retried_by: 'J1-7-4', state: 'failed' }), job(4, 1, { retry_of: 'J1-7-3' })]
+    expect(order(await listed([done(1)], jobs))).toEqual(['J1-7-1', 'J1-7-3', 'J1-7-4', 'J1-7-2'])
+    expect(order(await listed([], jobs.map((one) => ({ ...one, step: null }))))).toEqual(['J1-7-1', 'J1-7-3', 'J1-7-4', 'J1-7-2'])
+  })
+
+  it('tells a failure that is allowed from one that is not, in word and class, and in the page of its job', async () => {
+    const jobs = [job(1, 1, { state: 'failed', soft_failed: true }), job(2, 2, { state: 'failed' })]
+    const html = await listed([done(1, { outcome: 'soft_failed' }), done(2, { outcome: 'failed' })], jobs)
+    expect(row(html, 'job-J1-7-1')).toMatch(/class="state allowed".*failed \(allowed\)/s)
+    expect(row(html, 'job-J1-7-2')).toMatch(/class="state bad"(?!.*allowed)/s)
+    expect(await build(buildView({ steps: [done(1)], jobs }), { job: 'J1-7-1' })).toContain('its step allows that')
+    expect(select(buildView({ jobs }), {}).job?.id).toBe('J1-7-2')
+  })
+
+  it('says of a block who let it pass and what was answered, in the words of its form', async () => {
+    const where: SelectField = { kind: 'select', key: 'where', label: 'Where', hint: null, required: true, options: [{ label: 'Production <1>', value: 'p', hint: null, required: null }, { label: 'Both', value: 'b', hint: null, required: null }], multiple: true, default: [] }
+    const html = await listed([done(1), done(2, { kind: 'block', label: 'Ship?', fields: [where], unblocked: { by: '<ada>', at: '2026-11-24T10:04:00.000Z', answers: { where: 'p\nb\ngone', note: '' } } })])
+    for (const text of ['let pass by &lt;ada&gt;', '2 min ago', '<dt>Where</dt> <dd>Production &lt;1&gt;, Both, gone</dd>', '<dt>note</dt> <dd>nothing</dd>']) expect(row(html, 'step-2')).toContain(text)
+  })
+
+  it('leads from a block that is asked about to its form', async () => {
+    const html = await build(buildView({ state: 'blocked', steps: [done(1), stepView({ step: 2, kind: 'block', state: 'blocked', label: 'Ship?' })] }))
+    expect(html).toContain('<a class="title" href="#ask-2">Ship?</a>')
+    expect(html).toContain('id="ask-2"')
+  })
+
+  it('says why a step was left out, and what failed where one was not reached', async () => {
+    const html = await listed(
+      [done(1, { outcome: 'skipped', skipped: 'its branch is not main' }), done(2, { outcome: 'broken', broken: '"Lint" failed' }), done(3, { kind: 'block', outcome: 'broken', broken: '"Lint" failed' }), done(4, { kind: 'trigger', outcome: 'broken', broken: '"Lint" failed', trigger: { project: 'deploy', async: false, builds: [], refused: null } }), done(5, { label: 'Matrix', outcome: 'skipped', skipped: 'all of it' })],
+      [job(1, 1, { state: 'skipped', attempts: [] }), job(2, 2, { state: 'broken', attempts: [] })],
+    )
+    for (const [id, why] of [['job-J1-7-1', 'its branch is not main'], ['job-J1-7-2', 'not run, because &quot;Lint&quot; failed'], ['step-3', 'not reached, because &quot;Lint&quot; failed'], ['step-4', 'not run, because &quot;Lint&quot; failed'], ['step-5', 'all of it']] as const) expect(row(html, id)).toContain(why)
+    expect(row(html, 'step-4')).toContain('>deploy<')
+  })
+
+  it('of a build of one job is none', async () => {
+    expect(await listed([], [jobView()])).toBe('')
+    expect(await listed([done(1)], [job(1, 1)])).toBe('')
+  })
+
+  it('shows thousands of jobs, each once', async () => {
+    const steps = Array.from({ length: 2000 }, (_, n) => done(n + 1, n % 10 === 0 ? { kind: 'group' } : { group: n - (n % 10) + 1 }))
+    const html = await listed(steps, steps.flatMap(({ step, kind }) => (kind === 'group' ? [] : [job(step, step)])))
+    expect(html.match(/<li id="job-/g)).toHaveLength(1800)
+    expect(html.match(/class="group"/g)).toHaveLength(200)
+  })
+})
+
+describe('the state of a group', () => {
+  const group = (over: Partial<StepView> = {}) => stepView({ kind: 'group', state: 'waiting', ...over })
+  const of = (outcome: StepView['outcome']) => stepView({ state: outcome === null ? 'running' : 'done', outcome })
+
+  it('is what its steps came to, the gravest first', () => {
+    const ended = (outcome: StepView['outcome'], ...members: readonly StepView['outcome'][]) => groupState(group({ state: 'done', outcome }), members.map(of), [])
+    expect([ended('passed', 'passed', 'soft_failed'), ended('failed', 'canceled', 'failed', 'broken'), ended('failed', 'canceled', 'broken'), ended('failed', 'passed', 'canceled'), ended('passed', 'skipped'), ended('skipped', 'skipped'), ended('passed')]).toEqual(['passed', 'failed', 'broken', 'canceled', 'skipped', 'skipped', 'passed'])
+  })
+
+  it('is, until it is done, what goes on in it', () => {
+    const going = (member: Partial<StepView>, job: JobView['state']) => groupState(group(), [stepView(member)], [jobView({ state: job })])
+    expect([going({}, 'running'), going({}, 'queued'), going({ state: 'waiting' }, 'waiting'), going({ kind: 'block', state: 'blocked' }, 'waiting'), going({ kind: 'trigger', state: 'running' }, 'passed')]).toEqual(['running', 'queued', 'waiting', 'blocked', 'running'])
+  })
+
+  it('says how far it is, and what failed', () => {
+    expect(tally(group(), [of('passed'), of('soft_failed'), of('failed'), of(null), stepView({ kind: 'wait', state: 'done', outcome: 'passed' })])).toBe('3 of 4 done, 1 failed, 1 failed (allowed)')
+    expect(tally(group({ state: 'done' }), [of('passed')])).toBe('')
   })
 })
 

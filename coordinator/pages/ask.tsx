@@ -42,7 +42,7 @@ export function Answers({ step: { unblocked, fields } }: { readonly step: StepVi
   return (
     <dl class="answers">
       {answers.map(([key, answer]) => (
-        <div><dt>{byKey.get(key)?.label ?? key}</dt> <dd>{inWordsOf(byKey.get(key), answer)}</dd></div>
+        <div><dt>{byKey.get(key)?.label ?? key}:</dt> <dd>{inWordsOf(byKey.get(key), answer)}</dd></div>
       ))}
     </dl>
   )

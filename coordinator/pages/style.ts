@@ -75,7 +75,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .jobs{margin-bottom:16px}.jobs .row{grid-template:"state title where took" auto/144px minmax(0,1fr) minmax(0,320px) 72px}
 .group h2{font-size:inherit;font-weight:650}.group>ul{margin-left:20px;border-left:3px solid var(--line)}
 .wait{background:var(--ground);min-height:7px;padding:0 14px;font-size:12.5px;color:var(--soft);text-align:center;overflow-wrap:anywhere}
-.answers{grid-column:2/-1;margin:0;font-size:13px;overflow-wrap:anywhere;display:flex;flex-wrap:wrap;gap:0 16px}.answers dt,.answers dd{display:inline;margin:0}.answers dt{color:var(--soft)}.answers dt::after{content:":"}.answers dd{white-space:pre-line}
+.answers{grid-column:2/-1;margin:0;font-size:13px;overflow-wrap:anywhere;display:flex;flex-wrap:wrap;gap:0 16px}.answers dt,.answers dd{display:inline;margin:0}.answers dt{color:var(--soft)}.answers dd{white-space:pre-line}
 .jobs .row:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded .title{color:var(--soft);font-weight:400}
 .annotations{display:grid;gap:8px;margin-bottom:16px}
 .annotation{--side:var(--line-strong);min-width:0;max-height:min(60vh,560px);overflow:auto;background:var(--sheet);border:1px solid var(--line);border-left:3px solid var(--side);border-radius:0 8px 8px 0;padding:9px 14px;overflow-wrap:anywhere}

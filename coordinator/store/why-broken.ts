@@ -37,9 +37,9 @@ function isOwnEnd({ kind, outcome }: StepRow): boolean {
   return kind !== 'group' && kind !== 'wait' && (outcome === 'failed' || outcome === 'canceled')
 }
 
-/** `"Lint" failed, "Test" was canceled`, the end of a sentence; null without any. */
+/** `"Lint" failed, "Test" was cancelled`, the end of a sentence; null without any. */
 export function becauseOf(culprits: readonly StepRow[] | undefined, nameOf: (step: StepRow) => string): string | null {
   if (culprits === undefined || culprits.length === 0) return null
-  const named = culprits.slice(0, NAMED).map((step) => `"${nameOf(step)}" ${step.outcome === 'canceled' ? 'was canceled' : 'failed'}`)
+  const named = culprits.slice(0, NAMED).map((step) => `"${nameOf(step)}" ${step.outcome === 'canceled' ? 'was cancelled' : 'failed'}`)
   return `${named.join(', ')}${culprits.length > NAMED ? ', and others' : ''}`
 }

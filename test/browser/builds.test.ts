@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
 import { ownQueue, sharedCoordinator, startAgent, startCoordinator, testFolder } from '../support/installation.ts'
+import { repositoryAt } from '../support/repository.ts'
 import { countLoads, DEADLINE_MS, sharedBrowser, stateIn } from './browser.ts'
 
 const coordinator = sharedCoordinator()
@@ -154,6 +155,43 @@ test('a retry makes a new job beside the old one, and shows that', async () => {
   await stateIn(page, 'failed', `#job-${before.id}`).waitFor()
   await page.locator(`#job-${before.id}`, { hasText: 'retried' }).locator('a').click()
   await page.locator('.lines').getByText('worse').waitFor()
+})
+
+test('a pipeline is one list that follows it: what may fail, what waits for a person, and who let it pass', async () => {
+  const agent = await startAgent(agentsOf())
+  const repository = await repositoryAt(await testFolder())
+  const gate = await createGate()
+  await repository.commit({ '.kedge/pipeline.yml': `
+steps:
+  - group: Checks
+    steps:
+      - { label: Lint, command: exit 3, soft_fail: [{ exit_status: 3 }] }
+      - { label: Test, command: ${JSON.stringify(gate.command())} }
+  - wait
+  - { block: 'Ship?', fields: [{ text: Version, key: version }] }
+  - { label: Deploy, command: echo deployed }
+` })
+  const project = await client(coordinator()).project({ checkout: true, repository: repository.path })
+  const build = await project.build({ branch: 'main', agents: { queue: agent.queue } })
+  const page = await people.visit(`/projects/${project.slug}/builds/${build.number}`)
+  const loads = countLoads(page)
+  const row = async (name: string, state: string) => await page.locator('.jobs .row', { has: page.locator('.title', { hasText: name }) }).locator('.state', { hasText: state }).waitFor()
+  await row('Lint', 'failed (allowed)')
+  await row('Checks', 'running')
+  await row('Ship?', 'waiting')
+  await gate.hasBegun()
+  gate.open()
+  await row('Checks', 'passed')
+  await row('Ship?', 'blocked')
+  expect(await page.locator('.jobs .title').allInnerTexts()).toEqual(['Pipeline upload', 'Checks', 'Lint', 'Test', 'Ship?', 'Deploy'])
+  expect(loads()).toBe(0)
+
+  await page.locator('.jobs').getByRole('link', { name: 'Ship?' }).press('Enter')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('1.2')
+  await page.keyboard.press('Enter')
+  await row('Deploy', 'passed')
+  await page.locator('.jobs .row', { hasText: 'let pass by admin token' }).getByText('Version: 1.2').waitFor()
 })
 
 test('a job that no agent can take says why it waits, until one comes that can', async () => {

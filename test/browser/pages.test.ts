@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { client, type Client } from '../support/client.ts'
+import { ownFolder } from '../support/folder.ts'
 import { createGate } from '../support/gate.ts'
 import { ownQueue, sharedCoordinator, startAgent } from '../support/installation.ts'
-import { commitFile, createRepository } from '../support/repository.ts'
+import { commitFile, createRepository, repositoryAt } from '../support/repository.ts'
+import { eventually } from '../support/wait.ts'
 import { DEADLINE_MS, sharedBrowser, stateIn } from './browser.ts'
 import { hardToRead } from './contrast.ts'
 
@@ -117,6 +119,7 @@ async function everyPage(): Promise<readonly string[]> {
   const annotated = await project.build({ command: styled.join(' && '), agents: { queue: agent.queue } })
   for (const build of [failed, passed]) await build.over()
   expect((await annotated.over()).annotations).toHaveLength(styled.length)
+  const steps = await pipelineOf(people, agent.queue)
   const gate = await createGate()
   const running = await project.build({ command: gate.command(), agents: { queue: agent.queue } })
   await gate.hasBegun()
@@ -124,7 +127,35 @@ async function everyPage(): Promise<readonly string[]> {
   const canceled = await project.build({ command: 'true', agents: { queue: ownQueue() } })
   await canceled.cancel()
   await people.ask('POST', `/api/v1${path}/builds/${passed.number}/retry`)
-  return ['/', '/sign-in', '/?state=failed', '/?branch=nowhere', '/agents', path, ...[failed, passed, annotated, running, waiting, canceled].map(({ number }) => `${path}/builds/${number}`)]
+  return ['/', '/sign-in', '/?state=failed', '/?branch=nowhere', '/agents', path, ...[failed, passed, annotated, running, waiting, canceled].map(({ number }) => `${path}/builds/${number}`), steps]
+}
+
+/** The path of a build with steps of each kind and state, a block that was let pass and one that was not reached among them. */
+async function pipelineOf(people: Client, queue: string): Promise<string> {
+  const repository = await repositoryAt(await ownFolder())
+  await repository.commit({ '.kedge/pipeline.yml': `
+steps:
+  - group: Group${'g'.repeat(150)}
+    steps:
+      - { label: May fail, command: exit 1, soft_fail: true }
+      - { label: '${'n'.repeat(150)}', command: 'true', skip: '${'w'.repeat(60)}' }
+  - wait: '${'parted '.repeat(40)}'
+  - block: '${'Ship '.repeat(40)}'
+    key: ship
+    fields: [{ text: Note, key: note }]
+  - { label: Fails, command: exit 1, parallelism: 2 }
+  - wait
+  - group: Behind
+    steps: [{ label: Not run, command: 'true' }]
+  - block: Not reached
+` })
+  const project = await people.project({ checkout: true, repository: repository.path })
+  const build = await project.build({ branch: 'main', agents: { queue } })
+  const path = `/projects/${project.slug}/builds/${build.number}`
+  const block = await eventually('the block is asked about', async () => (await build.view()).steps.find(({ state }) => state === 'blocked') ?? null)
+  expect((await people.ask('POST', `/api/v1${path}/steps/${block.step}/unblock`, { fields: { note: 'x'.repeat(300) } })).ok).toBe(true)
+  expect((await build.over()).state).toBe('failed')
+  return path
 }
 
 test('no page is wider than its window, down to a telephone of 360 pixels, whatever it shows', async () => {

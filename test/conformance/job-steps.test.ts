@@ -147,6 +147,7 @@ describe('a job cancels a step', () => {
     begin([commandStep('a'), waitStep(), commandStep('b'), commandStep('c', { dependsOn: [{ step: 'b', allowFailure: false }] })])
     cancel('b')
     expect(outcomes()).toMatchObject({ b: 'canceled', c: 'broken' })
+    expect(c.view(1).steps.at(-1)?.broken).toBe('"b" was cancelled')
     end(job(2))
     end(job(1))
     expect(c.view(1).state).toBe('failed')

@@ -268,7 +268,7 @@ describe('the list of a pipeline', () => {
   it('says of a block who let it pass and what was answered, in the words of its form', async () => {
     const where: SelectField = { kind: 'select', key: 'where', label: 'Where', hint: null, required: true, options: [{ label: 'Production <1>', value: 'p', hint: null, required: null }, { label: 'Both', value: 'b', hint: null, required: null }], multiple: true, default: [] }
     const html = await listed([done(1), done(2, { kind: 'block', label: 'Ship?', fields: [where], unblocked: { by: '<ada>', at: '2026-11-24T10:04:00.000Z', answers: { where: 'p\nb\ngone', note: '' } } })])
-    for (const text of ['let pass by &lt;ada&gt;', '2 min ago', '<dt>Where</dt> <dd>Production &lt;1&gt;, Both, gone</dd>', '<dt>note</dt> <dd>nothing</dd>']) expect(row(html, 'step-2')).toContain(text)
+    for (const text of ['let pass by &lt;ada&gt;', '2 min ago', '<dt>Where:</dt> <dd>Production &lt;1&gt;, Both, gone</dd>', '<dt>note:</dt> <dd>nothing</dd>']) expect(row(html, 'step-2')).toContain(text)
   })
 
   it('leads from a block that is asked about to its form', async () => {

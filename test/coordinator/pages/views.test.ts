@@ -263,6 +263,8 @@ describe('the list of a pipeline', () => {
     expect(row(html, 'job-J1-7-2')).toMatch(/class="state bad"(?!.*allowed)/s)
     expect(await build(buildView({ steps: [done(1)], jobs }), { job: 'J1-7-1' })).toContain('its step allows that')
     expect(select(buildView({ jobs }), {}).job?.id).toBe('J1-7-2')
+    expect(select(buildView({ jobs: [...jobs.slice(0, 1), job(2, 2, { state: 'running' })] }), {}).job?.id).toBe('J1-7-2')
+    expect(select(buildView({ jobs: [...jobs.slice(0, 1), job(2, 2)] }), {}).job?.id).toBe('J1-7-1')
   })
 
   it('says of a block who let it pass and what was answered, in the words of its form', async () => {

@@ -24,7 +24,7 @@ export interface Selection {
 /** What `?job=&attempt=` ask for; else the job that most needs a look, and its newest attempt. */
 export function select(build: BuildView, { job: id, attempt: fence }: { readonly job?: string | undefined; readonly attempt?: string | undefined }): Selection {
   const current = build.jobs.filter(({ retried_by }) => retried_by === null)
-  const job = build.jobs.find((one) => one.id === id) ?? current.find(isCulprit) ?? current.find(({ state }) => state === 'running') ?? current.find(wentWrong) ?? current.at(-1) ?? null
+  const job = build.jobs.find((one) => one.id === id) ?? current.find(isCulprit) ?? current.find(({ state }) => state === 'running' || state === 'assigned') ?? current.find(wentWrong) ?? current.at(-1) ?? null
   const attempt = job?.attempts.find((one) => String(one.fence) === fence) ?? job?.attempts.at(-1) ?? null
   return { job, attempt }
 }

@@ -202,7 +202,7 @@ export function table(rows: readonly (readonly string[])[]): readonly string[] {
 }
 
 /** `app#12`, `app/12`, or `12` with --project; a job's place in its build may follow after a slash. */
-async function find(client: Client, named: string, project: string | undefined): Promise<{ readonly build: BuildView; readonly job: number | null }> {
+export async function findBuild(client: Client, named: string, project: string | undefined): Promise<{ readonly build: BuildView; readonly job: number | null }> {
   // `12/1` is a job of build 12: a project before a slash is only what is left when that does not fit.
   const match = /^(?:([a-z0-9-]+)#)?(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named) ?? /^([a-z0-9-]+)\/(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named)
   if (!match) throw new Failure(EXIT.usage, `"${named}" does not name a build; write PROJECT#NUMBER, such as app#12, or NUMBER with --project`)
@@ -218,7 +218,7 @@ async function onlyProject(client: Client): Promise<string> {
 }
 
 export async function showLogs(client: Client, named: string, options: { readonly project?: string; readonly attempt?: string; readonly follow?: boolean }, output: CommandOutput): Promise<ExitCode> {
-  const { build, job } = await find(client, named, options.project)
+  const { build, job } = await findBuild(client, named, options.project)
   if (options.follow) {
     const ended = await followBuild(client, build.project, build.number, output)
     for (const text of untold(ended.notifications ?? [])) output.note(oneLine(text)) // a coordinator of before notifications has none
@@ -237,7 +237,7 @@ export async function showLogs(client: Client, named: string, options: { readonl
 }
 
 export async function cancelBuild(client: Client, named: string, options: { readonly project?: string; readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
-  const { build } = await find(client, named, options.project)
+  const { build } = await findBuild(client, named, options.project)
   const after = await client.post(`/api/v1/projects/${build.project}/builds/${build.number}/cancel`, BUILD)
   if (options.json) output.json(after)
   else output.line(`${after.project} #${after.number} ${after.state}`)
@@ -245,7 +245,7 @@ export async function cancelBuild(client: Client, named: string, options: { read
 }
 
 export async function retryBuild(client: Client, named: string, options: { readonly project?: string; readonly failed?: boolean; readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
-  const { build, job: n } = await find(client, named, options.project)
+  const { build, job: n } = await findBuild(client, named, options.project)
   const job = n === null ? null : build.jobs.find(({ id }) => id.endsWith(`-${n}`))
   if (job === undefined) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${n}; it has ${build.jobs.length}`)
   if (job !== null && options.failed) throw new Failure(EXIT.usage, '--failed is about all jobs of a build: leave it away, or name the build without a job')

@@ -29,7 +29,7 @@ export function refused(base: string, { response, text, token }: { readonly resp
 }
 
 /** Fields of requests by the flags that fill them: who types `--tag` need not know of `agents.tags[0]`. */
-const FLAGS: Readonly<Record<string, string>> = { slug: '--project', repository: '--repo', timeout_s: '--timeout', env: '--env', 'agents.queue': '--queue', 'agents.tags': '--tag', life_s: '--life', max_uses: '--uses', ...sameNames('commit', 'branch', 'command', 'message', 'priority', 'project', 'state', 'limit', 'kind', 'name', 'scope') }
+const FLAGS: Readonly<Record<string, string>> = { slug: '--project', repository: '--repo', timeout_s: '--timeout', env: '--env', 'agents.queue': '--queue', 'agents.tags': '--tag', life_s: '--life', max_uses: '--uses', fields: '--field', ...sameNames('commit', 'branch', 'command', 'message', 'priority', 'project', 'state', 'limit', 'kind', 'name', 'scope') }
 
 function sameNames(...fields: readonly string[]): Record<string, string> {
   return Object.fromEntries(fields.map((field) => [field, `--${field}`]))

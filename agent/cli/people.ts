@@ -1,4 +1,4 @@
-/** The commands of people: names, flags and help. What they do is in `builds.ts` and `fleet.ts`, imported late. */
+/** The commands of people: names, flags and help. What they do is in `builds.ts`, `unblock.ts` and `fleet.ts`, imported late. */
 import { InvalidArgumentError, type Command } from 'commander'
 import type { CommandOutput } from './builds.ts'
 import type { Client } from './client.ts'
@@ -71,6 +71,12 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
     .option('--project <slug>', 'project, when only a number is given')
     .option('--failed', 'only those that did not pass')
     .action(async (build, flags) => end(await (await import('./builds.ts')).retryBuild(await client(flags), build, flags, output)))
+
+  reaching(program.command('unblock').argument('<build>', 'PROJECT#NUMBER').argument('[step]', 'key or number of the block; may be left out when only one asks'))
+    .description('let a block of a build pass, with answers to its fields')
+    .option('--project <slug>', 'project, when only a number is given')
+    .option('--field <KEY=VALUE>', 'an answer; may be repeated, also for several options of one field', gather)
+    .action(async (build, step, flags) => end(await (await import('./unblock.ts')).unblockBuild(await client(flags), { build, step }, flags, output)))
 
   reaching(program.command('agents'))
     .description('list agents, what they run, and why they do not')

@@ -24,6 +24,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   logs: ['--project', '--attempt'],
   cancel: ['--project'],
   retry: ['--project'],
+  unblock: ['--project', '--field'],
   agents: [],
   'token create': ['--kind', '--name', '--scope', '--life', '--uses'],
   'token list': [],

@@ -139,7 +139,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     },
     openLog: async (assignment) => logs.open(assignment, machine.redactions?.(slot)),
     prepare: (spec, attempt, log, signal) => machine.prepare({ spec, attempt, slot, log, signal }),
-    startCommand: (request) => machine.startCommand({ ...request, slot, agent: { id: state.agentId, name: config.name } }),
+    startCommand: (request) => machine.startCommand({ ...request, slot, agent: { id: state.agentId, name: config.name, queue: config.queue, tags: config.tags } }),
     note: (text) => terminal.line(text),
   })
 

@@ -17,13 +17,22 @@ export interface PrepareRequest {
   readonly signal: AbortSignal
 }
 
+/** What jobs are told of the agent that runs them. */
+export interface AgentIdentity {
+  readonly id: AgentId
+  readonly name: string
+  readonly queue: string
+  /** KEY=VALUE each. */
+  readonly tags: readonly string[]
+}
+
 export interface CommandRequest {
   readonly spec: JobSpec
   readonly attempt: AttemptId
   /** The attempt's. */
   readonly token: string
   readonly slot: number
-  readonly agent: { readonly id: AgentId; readonly name: string }
+  readonly agent: AgentIdentity
   readonly folder: string
   readonly commit: string | null
   readonly timeoutMs: number

@@ -96,7 +96,7 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, cac
       // Two agents may be given one folder: each has its own in it, as it does not know what runs at the other.
       caches ??= projectCaches({ folder: cacheFolder === null ? join(stateFolder, 'caches') : join(cacheFolder, agent.id), clock })
       const local = { envChanges: ownFile(handed, `${slot}.env`), redactions: join(handed, `${slot}.redactions`), locks, cache: caches.pathOf(spec.project) }
-      const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, local, command: text, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
+      const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, local, command: text, owner: { hooks: hooksFolder, plugins: preparePlugins !== null }, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
       const plugins = pluginsOf.get(spec)
       if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
       const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })

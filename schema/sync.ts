@@ -139,8 +139,18 @@ export const jobSpec = z.object({
   message: z.string().optional(),
   /** The commit's pipeline file (`pipeline/files.ts`) is uploaded instead of the command: where there is one, or else the job cannot run. */
   pipeline: z.enum(['if-present', 'required']).optional(),
-  /** Of a job that a step became. */
-  step: z.object({ id: z.string().optional(), key: z.string().nullable(), label: z.string().nullable(), parallel: z.object({ index: count, count }).nullable() }).optional(),
+  /** Of the project, where it has one. */
+  default_branch: z.string().optional(),
+  /** Of a job that a step became; `group`, where the step is in one, as it was uploaded. */
+  step: z
+    .object({
+      id: z.string().optional(),
+      key: z.string().nullable(),
+      label: z.string().nullable(),
+      parallel: z.object({ index: count, count }).nullable(),
+      group: z.object({ id: z.string(), key: z.string().nullable(), label: z.string().nullable() }).optional(),
+    })
+    .optional(),
   /** How often a rule of its step had it tried again; absent: never. */
   retries: count.optional(),
   /** In the order in which they act; `source` in full, as `pipeline/steps.ts` has it. The command may be empty then. */

@@ -64,6 +64,7 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
     // Empty rather than absent, so that `set -u` does not trip over a build without a checkout.
     KEDGE_COMMIT: commit ?? spec.checkout?.commit ?? '',
     KEDGE_BRANCH: spec.checkout?.branch ?? '',
+    KEDGE_DEFAULT_BRANCH: spec.default_branch ?? '',
     KEDGE_WORKSPACE: folders.workspace,
     KEDGE_ENV_CHANGES: local.envChanges,
     KEDGE_REDACTIONS: local.redactions,

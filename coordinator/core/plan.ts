@@ -7,7 +7,7 @@ import { LIMITS } from '../../schema/api.ts'
 import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
 import type { Plugin, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
-import { NOT_YET, type BuildRow, type Change, type JobRow, type Parent, type ProjectRow } from './decision.ts'
+import { NOT_YET, type BuildRow, type Change, type JobRow, type Parent, type ProjectRow, type StepKey } from './decision.ts'
 import { stepId, VERDICT } from './step.ts'
 
 /** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
@@ -26,6 +26,8 @@ export interface StoredSpec {
   readonly key?: string | null
   readonly label?: string | null
   readonly parallel?: { readonly index: number; readonly count: number } | null
+  /** Of a job of a step that is in a group: that one's number, and what it was called at the upload. */
+  readonly group?: { readonly s: number; readonly key: string | null; readonly label: string | null }
   /** Of a step that has any. */
   readonly plugins?: readonly Plugin[]
   /** Likewise. */
@@ -140,7 +142,7 @@ export function blankJob(now: number) {
 }
 
 /** The spec of the job's newest attempt, as it travels to its agent. The build's commit is pinned by then or null [I29]. */
-export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
+export function specOf(job: JobRow, build: BuildRow, { slug, defaultBranch }: Pick<ProjectRow, 'slug' | 'defaultBranch'>): JobSpec {
   const stored = JSON.parse(job.spec) as StoredSpec // written by `openBuild`
   return {
     project: slug,
@@ -155,13 +157,18 @@ export function specOf(job: JobRow, build: BuildRow, slug: string): JobSpec {
     on_partition: stored.onPartition,
     url: stored.url,
     ...(build.message === null ? {} : { message: build.message }),
+    ...(defaultBranch === null ? {} : { default_branch: defaultBranch }),
     ...(stored.pipeline === undefined ? {} : { pipeline: stored.pipeline }),
-    ...(job.step === null ? {} : { step: { id: stepId({ ...job, s: job.step }), key: stored.key ?? null, label: stored.label ?? null, parallel: stored.parallel ?? null } }),
+    ...(job.step === null ? {} : { step: stepOf({ ...job, s: job.step }, stored) }),
     ...(stored.retries === undefined ? {} : { retries: stored.retries }),
     ...(stored.plugins === undefined ? {} : { plugins: [...stored.plugins] }),
     ...(stored.triggeredFrom === undefined ? {} : { triggered_from: stored.triggeredFrom }),
     ...(stored.artifactPaths === undefined ? {} : { artifact_paths: [...stored.artifactPaths] }),
   }
+}
+
+function stepOf(own: StepKey, { key = null, label = null, parallel = null, group }: StoredSpec): NonNullable<JobSpec['step']> {
+  return { id: stepId(own), key, label, parallel, ...(group === undefined ? {} : { group: { id: stepId({ ...own, s: group.s }), key: group.key, label: group.label } }) }
 }
 
 export function timeLimitMs(job: JobRow): number {

@@ -188,6 +188,7 @@ class Draft {
       key: step.key,
       label: job.label,
       parallel: job.parallel,
+      ...this.#groupOf(row),
       ...(job.plugins.length === 0 ? {} : { plugins: job.plugins }),
       ...(job.artifactPaths.length === 0 ? {} : { artifactPaths: job.artifactPaths }),
       ...(job.softFail === row.spec.softFail ? {} : { softFail: job.softFail }),
@@ -196,6 +197,13 @@ class Draft {
     const ord = order(priority, now)
     const turn = concurrency === null ? null : turnOf({ method: concurrency.method, holds, build, place: row.place, ord })
     return { ...blankJob(now), state: 'waiting', project: row.project, build: row.build, n, priority, ord, spec: JSON.stringify(spec), step: row.s, turn }
+  }
+
+  /** A group of this upload, or the one that its uploader is in. */
+  #groupOf({ groupStep }: StepRow): Pick<StoredSpec, 'group'> {
+    if (groupStep === null) return {}
+    const group = this.#rows[groupStep - this.#first] ?? this.#upload.steps.find(({ s }) => s === groupStep)
+    return group === undefined ? {} : { group: { s: groupStep, key: group.key, label: group.label } }
   }
 
   /** Lets go whatever waits for nobody; the rows as they are to be stored. */

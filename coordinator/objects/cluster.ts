@@ -216,7 +216,7 @@ export class Cluster {
     const build = load.build(sql, job.project, job.build)
     const project = this.memory.projects.get(job.project)
     if (!build || !project) return { ok: false, code: 'attempt_superseded', message: `attempt ${attempt} is not current` }
-    return { ok: true, value: JSON.stringify(specOf(job, build, project.slug)) }
+    return { ok: true, value: JSON.stringify(specOf(job, build, project)) }
   }
 
   watch(now: number, attempt: AttemptId): Outcome<null> {

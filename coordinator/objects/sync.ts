@@ -267,7 +267,7 @@ function assignmentOf(event: Event, job: JobRow, agent: AgentId): Assignment {
   const build = load.build(event.on, job.project, job.build)
   const project = event.memory.projects.get(job.project)
   if (!build || !project) throw new Error(`job ${jobId(job)} has no build or no project`)
-  const spec = specOf(job, build, project.slug)
+  const spec = specOf(job, build, project)
   const token = event.sign.attempt(attempt, agent, spec.timeout_s)
   const isSmall = job.spec.length < INLINE_SPEC_BYTES / 4 || JSON.stringify(spec).length <= INLINE_SPEC_BYTES
   return isSmall ? { attempt, token, spec } : { attempt, token }

@@ -154,6 +154,17 @@ describe('steps of a build', () => {
     expect(outcomes()).toMatchObject({ g: 'passed' })
   })
 
+  it('a job is told the group of its step, also of one that its uploader stands in', () => {
+    begin([groupStep('g', [commandStep('a')]), commandStep('b')])
+    const spec = (attempt: AttemptId) => JSON.parse((c.cluster.spec(attempt) as { readonly value: string }).value) as { readonly step: object }
+    const group = { id: 'S1-1-2', key: 'g', label: null }
+    expect(spec(attemptOf('a')).step).toMatchObject({ key: 'a', group })
+    expect(spec(attemptOf('b')).step).not.toHaveProperty('group')
+    c.upload(attemptOf('a'), [commandStep('inner')])
+    agent.sync()
+    expect(spec(attemptOf('inner')).step).toMatchObject({ key: 'inner', group })
+  })
+
   it('environment: the step before the build before the pipeline', () => {
     c.build({ env: { A: 'build', B: 'build' } })
     agent.sync()

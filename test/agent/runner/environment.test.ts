@@ -10,8 +10,8 @@ const spec: JobSpec = {
 
 function environment(env: Record<string, string> = {}, rest: Partial<JobEnvironmentRequest> = {}): Record<string, string> {
   return jobEnvironment({
-    spec: { ...spec, env }, attempt: attemptId({ project: 1, build: 82, n: 1, fence: 3 }), agent: { id: 'a_00000000000000000001' as AgentId, name: 'box' },
-    folders: { workspace: '/w', tools: '/state/bin' }, local: { envChanges: '/state/hooks/1.env', redactions: '/state/hooks/1.redactions', locks: '/state/locks', cache: '/state/cache/app' }, command: 'make', access: { url: 'https://ci.example', token: 'kdg_job_x' }, commit: '3f2a', ownEnvironment: {}, ...rest,
+    spec: { ...spec, env }, attempt: attemptId({ project: 1, build: 82, n: 1, fence: 3 }), agent: { id: 'a_00000000000000000001' as AgentId, name: 'box', queue: 'default', tags: [] },
+    folders: { workspace: '/w', tools: '/state/bin' }, local: { envChanges: '/state/hooks/1.env', redactions: '/state/hooks/1.redactions', locks: '/state/locks', cache: '/state/cache/app' }, command: 'make', owner: { hooks: null, plugins: true }, access: { url: 'https://ci.example', token: 'kdg_job_x' }, commit: '3f2a', ownEnvironment: {}, ...rest,
   })
 }
 
@@ -20,7 +20,7 @@ it('says which attempt of what this is', () => {
   expect(own).toEqual({
     PATH: '/state/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', CI: 'true', KEDGE: 'true', GIT_TERMINAL_PROMPT: '0',
     KEDGE_ATTEMPT: 'J1-82-1.3', KEDGE_AGENT_ID: 'a_00000000000000000001', KEDGE_AGENT_NAME: 'box', KEDGE_JOB_ID: 'J1-82-1', KEDGE_FENCE: '3', KEDGE_PROJECT: 'app',
-    KEDGE_BUILD_NUMBER: '82', KEDGE_BUILD_URL: 'https://ci.example/projects/app/builds/82', KEDGE_COMMIT: '3f2a', KEDGE_BRANCH: 'main', KEDGE_WORKSPACE: '/w',
+    KEDGE_BUILD_NUMBER: '82', KEDGE_BUILD_URL: 'https://ci.example/projects/app/builds/82', KEDGE_COMMIT: '3f2a', KEDGE_BRANCH: 'main', KEDGE_DEFAULT_BRANCH: '', KEDGE_WORKSPACE: '/w',
     KEDGE_URL: 'https://ci.example', KEDGE_JOB_TOKEN: 'kdg_job_x', KEDGE_ENV_CHANGES: '/state/hooks/1.env', KEDGE_REDACTIONS: '/state/hooks/1.redactions', KEDGE_LOCKS: '/state/locks', KEDGE_CACHE_DIR: '/state/cache/app',
   })
 })
@@ -60,4 +60,38 @@ it('says to scripts that know Buildkite what they ask for', () => {
   expect(given['BUILDKITE_BUILD_ID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   expect(environment()).toMatchObject({ BUILDKITE_BUILD_ID: given['BUILDKITE_BUILD_ID'], BUILDKITE_RETRY_COUNT: '0', BUILDKITE_STEP_KEY: '' })
   expect(environment()).not.toHaveProperty('BUILDKITE_PARALLEL_JOB')
+})
+
+it('each tag of the agent is a variable, named as Buildkite names it, and the queue is always its own', () => {
+  const given = environment({}, { agent: { id: 'a_00000000000000000001' as AgentId, name: 'box', queue: 'mac', tags: ['os=linux', 'aws.ami-id=x=1', 'OS=other', 'queue=mine'] } })
+  const tags = Object.entries(given).filter(([name]) => name.startsWith('BUILDKITE_AGENT_META_DATA_'))
+  expect(Object.fromEntries(tags)).toEqual({ BUILDKITE_AGENT_META_DATA_QUEUE: 'mac', BUILDKITE_AGENT_META_DATA_OS: 'linux', BUILDKITE_AGENT_META_DATA_AWS_AMI_ID: 'x=1' })
+})
+
+it('says of which group its step is; a name that the group does not have is empty', () => {
+  const step = { key: null, label: null, parallel: null }
+  expect(environment({}, { spec: { ...spec, step: { ...step, group: { id: 'S1-1-2', key: 'deploys', label: null } } } })).toMatchObject({ BUILDKITE_GROUP_ID: 'S1-1-2', BUILDKITE_GROUP_KEY: 'deploys', BUILDKITE_GROUP_LABEL: '' })
+  expect(Object.keys(environment({}, { spec: { ...spec, step } })).filter((name) => name.includes('GROUP'))).toEqual([])
+})
+
+it('says what was done about the checkout', () => {
+  const checkout = { repository: 'git@host:app', commit: null, branch: 'main', fresh: false }
+  expect(environment()).toMatchObject({ BUILDKITE_COMMIT_RESOLVED: 'true', BUILDKITE_CLEAN_CHECKOUT: 'false', BUILDKITE_GIT_SUBMODULES: 'true' })
+  expect(environment()).not.toHaveProperty('BUILDKITE_GIT_LFS_ENABLED')
+  expect(environment()).not.toHaveProperty('BUILDKITE_SKIP_CHECKOUT')
+  expect(environment({}, { spec: { ...spec, checkout: { ...checkout, fresh: true, submodules: false, lfs: true } } })).toMatchObject({ BUILDKITE_CLEAN_CHECKOUT: 'true', BUILDKITE_GIT_SUBMODULES: 'false', BUILDKITE_GIT_LFS_ENABLED: 'true' })
+  const without = environment({}, { spec: { ...spec, checkout: null }, commit: null })
+  expect(without).toMatchObject({ BUILDKITE_SKIP_CHECKOUT: 'true', BUILDKITE_COMMIT_RESOLVED: 'false' })
+  for (const name of ['BUILDKITE_REPO', 'BUILDKITE_CLEAN_CHECKOUT', 'BUILDKITE_GIT_SUBMODULES']) expect(without).not.toHaveProperty(name)
+})
+
+it('says what the owner of the agent allows, and how a job is ended', () => {
+  expect(environment()).toMatchObject({ BUILDKITE_PLUGINS_ENABLED: 'true', BUILDKITE_LOCAL_HOOKS_ENABLED: 'true', BUILDKITE_COMMAND_EVAL: 'true', BUILDKITE_CANCEL_GRACE_PERIOD: '10', BUILDKITE_CANCEL_SIGNAL: 'SIGTERM', BUILDKITE_COMPUTE_TYPE: 'self-hosted' })
+  expect(environment()).not.toHaveProperty('BUILDKITE_HOOKS_PATH')
+  expect(environment({}, { owner: { hooks: '/etc/kedge/hooks', plugins: false } })).toMatchObject({ BUILDKITE_HOOKS_PATH: '/etc/kedge/hooks', BUILDKITE_PLUGINS_ENABLED: 'false' })
+})
+
+it('names the default branch of a project that has one', () => {
+  expect(environment({}, { spec: { ...spec, default_branch: 'trunk' } })).toMatchObject({ BUILDKITE_PIPELINE_DEFAULT_BRANCH: 'trunk', KEDGE_DEFAULT_BRANCH: 'trunk' })
+  expect(environment()).not.toHaveProperty('BUILDKITE_PIPELINE_DEFAULT_BRANCH')
 })

@@ -7,8 +7,10 @@ import { mistakeInKey, mistakeInValue } from './meta-data.ts'
 export const pipelineUpload = z.strictObject({
   /** In the one spelling of `pipeline/canonical.ts`, its variables filled in. `pipeline/read-steps.ts` judges it. */
   pipeline: z.unknown(),
+  /** All steps of the build that have not begun give way to these. */
+  replace: z.boolean().default(false),
 })
-export type PipelineUpload = z.infer<typeof pipelineUpload>
+export type PipelineUpload = z.input<typeof pipelineUpload>
 
 /** How much they became; the same again when the same upload is repeated. */
 export const pipelineUploadReply = z.object({ steps: z.number().int().nonnegative(), jobs: z.number().int().nonnegative() })

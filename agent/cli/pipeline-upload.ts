@@ -11,6 +11,7 @@ import { runningJob } from './running-job.ts'
 import { present } from './settings.ts'
 
 interface UploadFlags {
+  readonly replace?: boolean
   readonly dryRun?: boolean
   readonly format: string
   readonly interpolation: boolean
@@ -33,10 +34,11 @@ export async function uploadPipeline(named: string | undefined, flags: UploadFla
     return EXIT.ok
   }
   const job = runningJob(environment, 'To look at a pipeline anywhere, use "kedge pipeline check".')
-  const body: PipelineUpload = { pipeline: canonical }
+  const replace = flags.replace === true || environment['BUILDKITE_PIPELINE_REPLACE'] === 'true'
+  const body: PipelineUpload = { pipeline: canonical, ...(replace ? { replace } : {}) } // a coordinator of before it would refuse the word
   try {
     const { steps, jobs } = await postOnce(createClient(job), `/v1/attempts/${job.attempt}/pipeline`, UPLOADED, { body, pause })
-    surroundings.note(`uploaded ${count(steps, 'step')} (${count(jobs, 'job')}) from ${file.name}`)
+    surroundings.note(`uploaded ${count(steps, 'step')} (${count(jobs, 'job')}) from ${file.name}${replace ? ', in place of all that had not begun' : ''}`)
     return EXIT.ok
   } catch (error) {
     if (error instanceof Failure && error.places.length > 0) return refuse(file, error.places.map(({ path, message }) => ({ place: prepared.placeOf({ path: pathOf(path), message }), message })), surroundings)

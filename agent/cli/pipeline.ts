@@ -12,6 +12,7 @@ export function registerPipeline(program: Command, surroundings: Surroundings): 
     .command('upload')
     .argument('[file]', 'pipeline file; "-" or a pipe is standard input; without it .kedge/pipeline.yml or .buildkite/pipeline.yml')
     .description('bring steps into the build, behind the step that runs this')
+    .option('--replace', 'in place of all steps of the build that have not begun (BUILDKITE_PIPELINE_REPLACE)')
     .option('--dry-run', 'print what would be uploaded, and upload nothing')
     .option('--format <json|yaml>', 'of --dry-run', 'json')
     .option('--no-interpolation', 'leave variables as they are written')

@@ -25,7 +25,7 @@ jobRoutes.post('/v1/attempts/:attempt/pipeline', async (c) => {
   const pipeline = body.pipeline as Json // made by JSON.parse
   const read = readPipeline(pipeline)
   if (!read.ok) throw new ProblemError(pipelineInvalid(read.mistakes))
-  const value = valueOf(await scheduler(c.env).uploadPipeline(attempt, { pipeline: read.pipeline, key, digest: sha256Hex(JSON.stringify(pipeline)) }))
+  const value = valueOf(await scheduler(c.env).uploadPipeline(attempt, { pipeline: read.pipeline, replace: body.replace, key, digest: sha256Hex(`${body.replace ? 'replace ' : ''}${JSON.stringify(pipeline)}`) }))
   return c.json(value satisfies PipelineUploadReply)
 })
 

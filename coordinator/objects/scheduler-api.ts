@@ -76,9 +76,11 @@ export interface DerivedToken {
 
 export interface PipelineUpload {
   readonly pipeline: Pipeline
+  /** It takes the place of all steps that have not begun. */
+  readonly replace: boolean
   /** Sent again with each repetition of one upload. */
   readonly key: string
-  /** SHA-256 of the canonical pipeline. */
+  /** SHA-256 of what is asked: the canonical pipeline, and whether it replaces others. */
   readonly digest: string
 }
 

@@ -12,6 +12,7 @@ import { contextOf } from '../core/condition-context.ts'
 import type { BuildRow, JobRow, StepRow } from '../core/decision.ts'
 import { expand } from '../core/expand.ts'
 import { noticesOf } from '../core/notices.ts'
+import { replaceSteps, type Replaced } from '../core/replace.ts'
 import { mustStop, pendingBits } from '../core/step.ts'
 import { unstarted } from '../core/trigger.ts'
 import { circlesAcross } from '../core/upload-circle.ts'
@@ -37,7 +38,7 @@ interface Kept extends Uploaded {
   readonly digest: string
 }
 
-export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key, digest }: PipelineUpload): Answer<Uploaded> {
+export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, replace, key, digest }: PipelineUpload): Answer<Uploaded> {
   const { on, now } = event
   const current = currentJob(event, attempt, { title: REFUSED, noMore: 'brings no more steps' })
   if (!current.ok) return current
@@ -58,11 +59,11 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
     return { ok: true, value }
   }
 
-  const build = load.build(on, job.project, job.build)
+  const stored = load.build(on, job.project, job.build)
   const project = event.memory.projects.get(job.project)
   const first = load.job(on, { ...job, n: 1 })
-  if (!build || !project || !first) return refuse(409, 'attempt_superseded', `Attempt ${attempt} has no build any more.`)
-  const steps = build.openSteps === null ? [] : load.stepsOfBuild(on, job.project, job.build)
+  if (!stored || !project || !first) return refuse(409, 'attempt_superseded', `Attempt ${attempt} has no build any more.`)
+  const { build, steps, changes: replaced } = replace ? replacing(event, stored, job) : { build: stored, steps: stepsOf(on, stored), changes: [] }
   const keys = new Set(steps.flatMap((step) => (step.key === null ? [] : [step.key])))
   const env = { ...pipeline.env, ...build.env }
   const leftOut = leftOutOf(pipeline.steps, contextOf({ build, project, triggeredFrom: triggeredFrom(first), env }))
@@ -90,6 +91,7 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   const rows = plan.changes.flatMap((change) => (change.kind === 'step.insert' ? [change.row] : []))
   const told = noticesOf({ build, slug: project.slug, pipeline, nodes: graph.graph.nodes, rows: rows.slice(rows.length - graph.graph.nodes.length) })
   if (!told.ok) return mistaken(told.mistakes)
+  for (const change of replaced) event.apply(change)
   keepNotices(event, build, told.notices)
   for (const change of plan.changes) event.apply(change)
   const queued = new Map<number, number>()
@@ -104,6 +106,18 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, key
   const value: Uploaded = { steps: plan.steps, jobs: plan.jobs.length }
   keep(value)
   return { ok: true, value }
+}
+
+function stepsOf(on: Event['on'], { project, number, openSteps }: BuildRow): readonly StepRow[] {
+  return openSteps === null ? [] : load.stepsOfBuild(on, project, number)
+}
+
+/** The build as it is once those of its steps that have not begun are gone; nothing is stored yet. */
+function replacing({ on, now }: Event, build: BuildRow, { step: own }: JobRow): Replaced {
+  const steps = stepsOf(on, build)
+  const uploader = steps.find(({ s }) => s === own)
+  if (uploader === undefined) return { build, steps, changes: [] } // it is the first to bring any
+  return replaceSteps({ build, uploader, steps, edges: load.edgesOfBuild(on, build.project, build.number), jobs: load.jobsOfBuild(on, build.project, build.number), now })
 }
 
 /** Triggers that wait for nobody start their builds at once, and are done at once where they do not wait for those; what ends with a failing build ends in one that is failing. */

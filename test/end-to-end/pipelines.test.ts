@@ -102,6 +102,23 @@ steps:
   for (const part of ['Part 1', 'Part 2', 'Part 3']) expect(Date.parse(at('All')?.started_at ?? '')).toBeGreaterThanOrEqual(Date.parse(at(part)?.finished_at ?? ''))
 })
 
+test('a job replaces what has not begun by what it finds to be needed', async () => {
+  const { people, start } = await withPipeline(`
+steps:
+  - label: Look
+    command: "echo '{steps: [{label: Short, key: test, command: echo short}]}' | buildkite-agent pipeline upload --replace"
+  - block: Is the long way needed?
+  - label: Long
+    key: test
+    command: echo long
+`)
+  const build = await (await start()).over()
+  expect(build.state).toBe('passed')
+  expect(byLabel(build)).toEqual({ upload: 'passed', Look: 'passed', Short: 'passed', Long: 'skipped' })
+  expect(build.jobs.find(({ label }) => label === 'Long')?.reason?.message).toBe('replaced by what "Look" uploaded')
+  expect(await logOf(people, build, 'Look')).toContain('uploaded 1 step (1 job) from standard input, in place of all that had not begun')
+})
+
 test('a block holds up what stands behind it until somebody lets it pass', async () => {
   const { people, start } = await withPipeline('steps:\n  - label: Build\n    command: "true"\n  - block: Ship it?\n    key: ship\n  - label: Ship\n    command: echo shipped\n')
   const build = await start()

@@ -73,7 +73,7 @@ export class People {
     let repeats = plan.repeats
     const ask = async (): Promise<void> => {
       if (!isAlive()) return
-      const answer = await this.#coordinator.ask((cluster, now) => cluster.uploadPipeline(now, attempt, { pipeline: brought, key: attempt, digest: `digest of ${plan.key}` }))
+      const answer = await this.#coordinator.ask((cluster, now) => cluster.uploadPipeline(now, attempt, { pipeline: brought, replace: false, key: attempt, digest: `digest of ${plan.key}` }))
       if (answer?.ok === false && answer.problem.status !== 409) throw new Error(answer.problem.detail)
       if (answer?.ok === true) for (const step of plan.steps) if (step.kind === 'block') this.#letPass(plan, step)
       if (answer === null || (repeats -= 1) >= 0) this.#time.after(UPLOAD_PATIENCE_MS, ask)

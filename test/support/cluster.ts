@@ -128,9 +128,9 @@ export class TestCluster {
   }
 
   /** Steps that the job of the attempt brings into its build. */
-  upload(attempt: AttemptId, steps: readonly Step[], { key = `key-${++this.#ids}`, over = {} as Partial<Pipeline> } = {}) {
+  upload(attempt: AttemptId, steps: readonly Step[], { key = `key-${++this.#ids}`, over = {} as Partial<Pipeline>, replace = false } = {}) {
     const brought = pipeline(placed(steps), over)
-    return this.#follow(this.cluster.uploadPipeline(this.now, attempt, { pipeline: brought, key, digest: sha256Hex(JSON.stringify(brought)) }))
+    return this.#follow(this.cluster.uploadPipeline(this.now, attempt, { pipeline: brought, replace, key, digest: sha256Hex(JSON.stringify([brought, replace])) }))
   }
 
   unblock(number: number, step: string, { given = [] as readonly FieldAnswer[], by = 'somebody' } = {}) {

@@ -114,6 +114,17 @@ describe('upload', () => {
     expect(noted).toEqual(['uploaded 1 step (1 job) from .kedge/pipeline.yml'])
   })
 
+  it.each([
+    ['the flag', { replace: true }, {}],
+    ['the variable', {}, { BUILDKITE_PIPELINE_REPLACE: 'true' }],
+  ])('by %s it asks to take the place of what has not begun', async (_, flags, variables) => {
+    const server = await answeringServer(() => ({ body: { steps: 1, jobs: 1 } }))
+    const { surroundings, noted } = await place({ input: '- command: make', environment: { ...inJob(server), ...variables } })
+    expect(await uploadPipeline(undefined, { ...UPLOAD, ...flags }, surroundings)).toBe(EXIT.ok)
+    expect(server.asked[0]?.body).toEqual({ pipeline: { steps: [{ command: 'make' }] }, replace: true })
+    expect(noted).toEqual(['uploaded 1 step (1 job) from standard input, in place of all that had not begun'])
+  })
+
   it('tells by the line of the file what only the coordinator can know', async () => {
     const server = await answeringServer(() => problem(422, 'x', [{ path: 'steps[1].key', message: 'the build has it already.' }]))
     const { surroundings, noted } = await place({ input: 'steps:\n  - wait\n  - identifier: build\n    command: make\n', environment: inJob(server) })

@@ -25,8 +25,8 @@ async function running() {
   const [assignment] = assignments
   if (assignment === undefined) throw new Error('the job was not given out')
   const { attempt, token } = assignment
-  const upload = (pipeline: unknown, { key = crypto.randomUUID() as string | null, as = jobTokenOf(token) as string | null, of = attempt as string } = {}) =>
-    ask(`/v1/attempts/${of}/pipeline`, { token: as, json: { pipeline }, headers: key === null ? {} : { 'idempotency-key': key } })
+  const upload = (pipeline: unknown, { key = crypto.randomUUID() as string | null, as = jobTokenOf(token) as string | null, of = attempt as string, replace = undefined as unknown } = {}) =>
+    ask(`/v1/attempts/${of}/pipeline`, { token: as, json: { pipeline, ...(replace === undefined ? {} : { replace }) }, headers: key === null ? {} : { 'idempotency-key': key } })
   const build = async () => json<BuildView>(await ask(`/api/v1/projects/${name}/builds/1`))
   const metaData = (what: 'get' | 'set' | null, body?: unknown, { of = attempt as string } = {}) => ask(`/v1/attempts/${of}/meta-data${what === null ? '' : `/${what}`}`, { token: jobTokenOf(token), ...(body === undefined ? {} : { json: body }) })
   const unblock = (step: string, body?: unknown) => ask(`/api/v1/projects/${name}/builds/1/steps/${step}/unblock`, { method: 'POST', ...(body === undefined ? {} : { json: body }) })
@@ -77,6 +77,17 @@ describe('an upload', () => {
     expect(await refusal(await upload(STEPS, { key: null }), 400)).toMatchObject({ code: 'idempotency-key-missing' })
     await upload(STEPS, { key: 'one' })
     expect(await refusal(await upload({ steps: [{ command: 'other' }] }, { key: 'one' }), 422)).toMatchObject({ code: 'idempotency-key-reused' })
+  })
+
+  it('that replaces takes the place of what waits, and is another than the same that does not', async () => {
+    const { upload, build } = await running()
+    const [key, again] = [crypto.randomUUID(), { steps: [{ command: 'make again', key: 'test' }] }]
+    await upload({ steps: [{ block: 'Sure?' }, { command: 'make test', key: 'test' }] })
+    expect(await refusal(await upload(again, { replace: 'yes' }), 422)).toMatchObject({ code: 'body-invalid', errors: [{ path: 'replace' }] })
+    expect(await refusal(await upload(again), 422)).toMatchObject({ code: 'pipeline-invalid' })
+    for (let time = 0; time < 2; time++) expect(await json(await upload(again, { key, replace: true }))).toEqual({ steps: 1, jobs: 1 })
+    expect((await build()).steps.map(({ state, outcome }) => outcome ?? state)).toEqual(['running', 'running', 'skipped', 'skipped'])
+    expect(await refusal(await upload(again, { key }), 422)).toMatchObject({ code: 'idempotency-key-reused' })
   })
 
   it('is a body of at most a mebibyte', async () => {

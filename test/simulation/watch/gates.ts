@@ -73,7 +73,7 @@ export class Gates {
     for (const group of changed) {
       const members = this.#members(group)
       if (members.filter(({ job }) => isInside(job)).length >= (this.#limits.get(group) ?? 0)) continue
-      const left = members.find((member) => member.job.state === 'gated' && (member.method === 'eager' || !members.some((other) => other.method === 'ordered' && isOutside(other) && isBefore(other, member))))
+      const left = members.find((member) => member.job.state === 'gated' && (member.method === 'eager' || !members.some((other) => other.method === 'ordered' && isOutside(other) && mayBeBefore(other, member))))
       if (left !== undefined) this.#truth.violate('I8', `${left.job.id} stands before the gate of ${group}, which has a free place for it`)
     }
   }
@@ -101,4 +101,8 @@ function isBefore(one: Member, other: Member): boolean {
   if (one.method === 'eager') return one.job.ord < other.job.ord
   if (one.job.build !== other.job.build) return one.job.buildCreatedAt < other.job.buildCreatedAt
   return one.place.number < other.place.number
+}
+
+function mayBeBefore(one: Member, other: Member): boolean {
+  return isBefore(one, other) || (one.job.build !== other.job.build && one.job.buildCreatedAt === other.job.buildCreatedAt)
 }

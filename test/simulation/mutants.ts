@@ -144,6 +144,7 @@ export const MUTANTS: readonly Mutant[] = [
 
 /** Seeds that caught a mutant once, to be tried first. When the code or the worlds change, others are searched for. */
 export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>> = {
+  'a retry holds back nobody who still waits': ['pipelines', 618],
   'ordered jobs go as they were uploaded': ['pipelines', 45],
   'a block forgets what a wait let pass': ['pipelines', 35],
   'a later attempt uploads its steps anew': ['pipelines', 3],
@@ -154,7 +155,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a cancelled job lets nobody go': ['pipelines', 184],
   'a job that breaks lets nobody go': ['pipelines', 34],
   'eager jobs look at no priority': ['pipelines', 45],
-  'a command before its journal': ['slow', 1],
+  'a command before its journal': ['slow', 269],
   'a seal is believed': ['disks', 10],
   'a draining agent takes work': ['stopping', 27],
   'no fence': ['network', 1],

@@ -43,6 +43,8 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
   let sticks = !location.hash
   let top = 0
   let height = 0
+  /** The button was pressed, and nobody has touched the lines since: what still moves them up (the glide of an earlier "Home") is no wish. */
+  let isPinned = false
   const toEnd = () => {
     if (sticks) lines.scrollTop = lines.scrollHeight
     top = lines.scrollTop
@@ -53,6 +55,9 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
     button?.setAttribute('aria-pressed', String(sticks))
   }
   // A wish to leave counts before it has moved anything: within fast output no move would survive the next lines.
+  const onTouched = () => {
+    isPinned = false
+  }
   const onWheel = ({ deltaY }: WheelEvent) => deltaY < 0 && setSticks(false)
   const onKey = ({ key }: KeyboardEvent) => ['PageUp', 'ArrowUp', 'Home'].includes(key) && setSticks(false)
   const onTouch = () => setSticks(false)
@@ -60,12 +65,14 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
     // A page that lays itself out anew moves the lines too, and nobody wished for that.
     if (lines.clientHeight !== height) return toEnd()
     // Only a move up is a wish to leave: new lines put the end further away without any.
+    if (lines.scrollTop < top - 1 && isPinned) return toEnd()
     if (lines.scrollTop < top - 1) setSticks(false)
     else if (lines.scrollTop > top && lines.scrollHeight - lines.clientHeight - lines.scrollTop < AT_END_PX) setSticks(true)
     top = lines.scrollTop
   }
   const onClick = () => {
     setSticks(!sticks)
+    isPinned = sticks
     toEnd()
   }
   const resized = new ResizeObserver(toEnd)
@@ -73,6 +80,7 @@ function stickToEnd(lines: HTMLElement): { readonly moved: Moved; readonly stop:
   if (button) button.hidden = lines.dataset['live'] !== 'true'
   const wishes = new AbortController()
   const { signal } = wishes
+  for (const touch of ['wheel', 'touchmove', 'keydown', 'pointerdown']) lines.addEventListener(touch, onTouched, { passive: true, signal })
   lines.addEventListener('scroll', onScroll, { signal })
   lines.addEventListener('wheel', onWheel, { passive: true, signal })
   lines.addEventListener('touchmove', onTouch, { passive: true, signal })

@@ -7,8 +7,9 @@ import * as load from '../store/load.ts'
 import { buildUrl } from '../store/read.ts'
 import type { Memory } from '../store/memory.ts'
 import type { Sql } from '../store/sql.ts'
-import { currentJob } from './current-attempt.ts'
+import { anyJob, currentJob } from './current-attempt.ts'
 import type { Event } from './event.ts'
+import { buildNamed, buildOf, type NamedBuild } from './named.ts'
 import { problem, type Answer } from './scheduler-api.ts'
 
 /** Files whose bytes the Worker has seen in R2. Answers with how many there are of them. */
@@ -37,11 +38,13 @@ interface Reading {
 /** What a job asks for. Whoever had an attempt of a build may read all artifacts of its project. */
 export function searchArtifacts(reading: Reading, attempt: AttemptId, { query, build: number, step, with_retried: withRetried, after }: SearchArtifacts): Answer<ArtifactPage> {
   const { on, memory } = reading
-  const named = parseAttemptId(attempt)
-  const project = named && memory.projects.get(named.project)
-  if (!named || !project || load.job(on, named) === null) return problem(404, 'attempt_unknown', 'No such attempt', `There is no attempt ${attempt}.`)
-  const build = load.build(on, project.id, number ?? named.build)
-  if (build === null) return noBuild(project, number ?? named.build)
+  const asking = anyJob(on, attempt)
+  if (!asking.ok) return asking
+  const project = memory.projects.get(asking.value.project)
+  if (project === undefined) throw new Error(`job ${jobId(asking.value)} is of a project that is not there`)
+  const found = buildOf(reading, project, number ?? asking.value.build)
+  if (!found.ok) return found
+  const { build } = found.value
   const jobs = load.jobsOfBuild(on, build.project, build.number)
   const scope = step === undefined ? null : scopeOf(step, jobs, load.stepsOfBuild(on, build.project, build.number))
   if (step !== undefined && scope === null) return problem(404, 'step-unknown', 'No such step', `No step of build ${build.number} has the key or label "${step}", and no job the id.`)
@@ -52,7 +55,7 @@ export function searchArtifacts(reading: Reading, attempt: AttemptId, { query, b
 
 /** Of a build, or of one of its jobs; also those of attempts that were lost. */
 export function artifactsOf(reading: Reading, slug: string, number: number, { job, after }: { readonly job?: string | undefined; readonly after?: string | undefined }): Answer<ArtifactPage> {
-  const found = buildOf(reading, slug, number)
+  const found = buildNamed(reading, slug, number)
   if (!found.ok) return found
   const key = job === undefined ? null : parseJobId(job)
   if (job !== undefined && (key === null || key.project !== found.value.project.id || key.build !== number)) return problem(404, 'job-unknown', 'No such job', `Build ${number} of ${slug} has no job ${JSON.stringify(job.slice(0, 80))}.`)
@@ -61,30 +64,14 @@ export function artifactsOf(reading: Reading, slug: string, number: number, { jo
 
 /** One, by its id. */
 export function artifactOf(reading: Reading, slug: string, number: number, id: string): Answer<ArtifactView> {
-  const found = buildOf(reading, slug, number)
+  const found = buildNamed(reading, slug, number)
   if (!found.ok) return found
   const place = placeOf(id, found.value.build)
   const row = place && load.artifact(reading.on, place, place.path)
   return row ? { ok: true, value: view(row, found.value.project, reading.origin) } : problem(404, 'artifact-unknown', 'No such artifact', `Build ${number} of ${slug} has no artifact ${JSON.stringify(id.slice(0, 200))}. GET /api/v1/projects/${slug}/builds/${number}/artifacts lists them.`)
 }
 
-interface Found {
-  readonly project: ProjectRow
-  readonly build: BuildRow
-}
-
-function buildOf({ on, memory }: Reading, slug: string, number: number): Answer<Found> {
-  const project = memory.projectBySlug(slug)
-  if (project === null) return problem(404, 'project-unknown', 'No such project', `There is no project "${slug}".`)
-  const build = load.build(on, project.id, number)
-  return build === null ? noBuild(project, number) : { ok: true, value: { project, build } }
-}
-
-function noBuild({ slug }: ProjectRow, number: number): Answer<never> {
-  return problem(404, 'build-unknown', 'No such build', `The project ${slug} has no build ${number}.`)
-}
-
-function page({ on, origin }: Reading, { project, build }: Found, { after, job, of }: { readonly after: string | undefined; readonly job?: number | undefined; of(row: ArtifactRow): boolean }): Answer<ArtifactPage> {
+function page({ on, origin }: Reading, { project, build }: NamedBuild, { after, job, of }: { readonly after: string | undefined; readonly job?: number | undefined; of(row: ArtifactRow): boolean }): Answer<ArtifactPage> {
   const place = after === undefined ? { n: 0, fence: 0, path: '' } : placeOf(after, build)
   if (place === null) return problem(400, 'cursor-invalid', 'The cursor is not valid', 'Use the next_cursor of an earlier answer, unchanged.')
   const rows = load.artifactsAfter(on, build, place, { job, limit: ARTIFACT_LIMITS.page })

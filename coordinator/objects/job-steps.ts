@@ -1,27 +1,25 @@
 /** What a running job asks of the steps of its build: to tell about one, to change it, to cancel it or all of them. */
 import type { Problem } from '../../schema/api.ts'
 import type { StepAttributes } from '../../schema/job-calls.ts'
-import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import type { AttemptId } from '../../schema/job.ts'
 import { nearest } from '../../schema/nearest.ts'
-import { cancelStep } from '../core/cancel-step.ts'
-import type { BuildRow, JobRow, StepRow } from '../core/decision.ts'
+import type { JobRow, StepRow } from '../core/decision.ts'
 import { attributesOf, updateStep, type StepUpdate } from '../core/step-attributes.ts'
 import { stepId } from '../core/step.ts'
 import * as load from '../store/load.ts'
 import { nameOf } from '../store/read-steps.ts'
 import type { Sql } from '../store/sql.ts'
-import { cancelBuild, cancelTriggered } from './cancel.ts'
-import { currentJob } from './current-attempt.ts'
+import { cancelBuild, cancelOneStep } from './cancel.ts'
+import { anyJob, currentJob } from './current-attempt.ts'
 import type { Event } from './event.ts'
 import { finishSteps } from './progress.ts'
 import { problem, type Answer } from './scheduler-api.ts'
 
 /** `named`: its key or id; null: the job's own. Whoever had an attempt of the build may ask. */
 export function stepOf(on: Sql, attempt: AttemptId, named: string | null): Answer<StepAttributes> {
-  const key = parseAttemptId(attempt)
-  const job = key && load.job(on, key)
-  if (!job) return problem(404, 'attempt_unknown', 'No such attempt', `There is no attempt ${attempt}.`)
-  const step = find(on, job, named)
+  const job = anyJob(on, attempt)
+  if (!job.ok) return job
+  const step = find(on, job.value, named)
   return step.ok ? { ok: true, value: attributesOf(step.value, load.currentJobsOfStep(on, step.value)) } : step
 }
 
@@ -52,7 +50,9 @@ export function cancelStepOf(event: Event, attempt: AttemptId, named: string | n
   if (step.value.kind !== 'command' && step.value.kind !== 'trigger') return problem(409, 'step-without-jobs', 'The step was not cancelled', `"${nameOf(step.value)}" is a ${step.value.kind} step: it has no jobs that could be cancelled. Cancel the steps that do.`)
   const build = load.build(event.on, current.job.project, current.job.build)
   const own = current.job.step === null ? null : load.step(event.on, { ...current.job, s: current.job.step })
-  if (build !== null) cancelSteps(event, build, [step.value], `cancelled by ${own === null ? 'a job of the build' : own.s === step.value.s ? 'a job of the step itself' : `"${nameOf(own)}"`}`)
+  const by = own === null ? 'a job of the build' : own.s === step.value.s ? 'a job of the step itself' : `"${nameOf(own)}"`
+  const after = build && cancelOneStep(event, step.value, `cancelled by ${by}`)
+  if (build && after?.state === 'done') finishSteps(event, build, [after])
   return { ok: true, value: stepId(step.value) }
 }
 
@@ -63,20 +63,6 @@ export function cancelOwnBuild(event: Event, attempt: AttemptId): Answer<number>
   const build = load.build(event.on, current.job.project, current.job.build)
   if (build !== null) cancelBuild(event, build)
   return { ok: true, value: current.job.build }
-}
-
-/** Steps that are not done; `build` as it is now. */
-export function cancelSteps(event: Event, build: BuildRow, steps: readonly StepRow[], why: string): void {
-  const done: StepRow[] = []
-  for (const step of steps) {
-    const decided = cancelStep(step, load.currentJobsOfStep(event.on, step), { why, now: event.now })
-    if (decided === null) continue
-    for (const change of decided.changes) event.apply(change)
-    event.effects.push(...decided.effects)
-    cancelTriggered(event, step)
-    if (decided.step.state === 'done') done.push(decided.step)
-  }
-  if (done.length > 0) finishSteps(event, build, done)
 }
 
 function find(on: Sql, { project, build, step: own }: JobRow, named: string | null): Answer<StepRow> {

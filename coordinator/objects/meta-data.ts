@@ -1,14 +1,14 @@
 /** Meta-data of a build, as its jobs set and read it, and as the answers to a block become it. */
 import type { Problem } from '../../schema/api.ts'
-import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import type { AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet } from '../../schema/job-calls.ts'
 import type { BuildRow, MetaDataRow } from '../core/decision.ts'
 import { putMetaData } from '../core/meta-data.ts'
 import * as load from '../store/load.ts'
 import type { Sql } from '../store/sql.ts'
-import { currentJob } from './current-attempt.ts'
+import { anyJob, currentJob } from './current-attempt.ts'
 import type { Event } from './event.ts'
-import { problem, type Answer } from './scheduler-api.ts'
+import type { Answer } from './scheduler-api.ts'
 
 type BuildOf = Pick<BuildRow, 'project' | 'number'>
 
@@ -46,7 +46,6 @@ export function metaDataKeysOf(on: Sql, attempt: AttemptId): Answer<readonly str
 }
 
 function buildOf(on: Sql, attempt: AttemptId): Answer<BuildOf> {
-  const named = parseAttemptId(attempt)
-  if (named === null || load.job(on, named) === null) return problem(404, 'attempt_unknown', 'No such attempt', `There is no attempt ${attempt}.`)
-  return { ok: true, value: { project: named.project, number: named.build } }
+  const job = anyJob(on, attempt)
+  return job.ok ? { ok: true, value: { project: job.value.project, number: job.value.build } } : job
 }

@@ -8,7 +8,7 @@ import { retrySteps } from '../core/retry-steps.ts'
 import { VERDICT } from '../core/step.ts'
 import { followBuild } from '../core/trigger.ts'
 import * as load from '../store/load.ts'
-import type { Event } from './event.ts'
+import { carryOut, type Event } from './event.ts'
 import { graphOf } from './graph.ts'
 import { finishSteps } from './progress.ts'
 
@@ -30,9 +30,7 @@ function tellParent(event: Event, child: BuildRow, key: NonNullable<BuildRow['pa
   if (!step || !build || !set) return
   if (step.state === 'done') {
     if (build.verdict & VERDICT.canceled) return // a person ended that build: only a person begins it again
-    const { changes, effects } = retrySteps(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), { jobs: [], triggers: new Map([[step.s, set]]), neverBegan: 'stay' }, event.now)
-    for (const change of changes) event.apply(change)
-    event.effects.push(...effects)
+    carryOut(event, retrySteps(build, load.jobsOfBuild(event.on, build.project, build.number), graphOf(event, build), { jobs: [], triggers: new Map([[step.s, set]]), neverBegan: 'stay' }, event.now))
     return
   }
   event.apply({ kind: 'step.set', key: step, set })

@@ -3,7 +3,6 @@
  * build. Each row is loaded by key, decided on by `core/step.ts`, and applied before the next is loaded.
  */
 import type { FinalJobState } from '../../schema/job.ts'
-import { cancelStep } from '../core/cancel-step.ts'
 import { changed, type BuildRow, type JobRow, type StepRow } from '../core/decision.ts'
 import type { ReadResult } from '../core/judge.ts'
 import { joinQueue } from '../core/gate.ts'
@@ -11,6 +10,7 @@ import { BROKEN, settleBuild, succeed, type StoredSpec } from '../core/plan.ts'
 import { jobEnded, letGo, mayRetry, mustStop, outcomeOf, ready, retryRule, stepDone, VERDICT } from '../core/step.ts'
 import * as load from '../store/load.ts'
 import { nameOf } from '../store/read-steps.ts'
+import { cancelOneStep } from './cancel.ts'
 import type { Event } from './event.ts'
 import { startBuilds } from './triggered.ts'
 
@@ -86,10 +86,8 @@ export function finishSteps(event: Event, build: BuildRow, done: readonly StepRo
 function stopFailing(event: Event, build: BuildRow, cause: StepRow | null): readonly StepRow[] {
   const why = `cancelled, because the build is failing${cause === null ? '' : `: "${nameOf(cause)}" failed`}`
   return load.stepsOfBuild(event.on, build.project, build.number).flatMap((step) => {
-    const decided = step.spec.cancelOnBuildFailing === true ? cancelStep(step, load.currentJobsOfStep(event.on, step), { why, now: event.now }) : null
-    for (const change of decided?.changes ?? []) event.apply(change)
-    event.effects.push(...(decided?.effects ?? []))
-    return decided?.step.state === 'done' ? [decided.step] : []
+    const after = step.spec.cancelOnBuildFailing === true ? cancelOneStep(event, step, why) : null
+    return after?.state === 'done' ? [after] : []
   })
 }
 

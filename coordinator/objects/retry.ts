@@ -5,7 +5,7 @@ import { retry } from '../core/intervene.ts'
 import { retryJob } from '../core/retry-by-hand.ts'
 import { unstarted } from '../core/trigger.ts'
 import * as load from '../store/load.ts'
-import type { Event } from './event.ts'
+import { carryOut, type Event } from './event.ts'
 import { graphOf } from './graph.ts'
 import { finishSteps } from './progress.ts'
 import { startBuilds } from './triggered.ts'
@@ -22,8 +22,7 @@ export function retryOneJob(event: Event, build: BuildRow, job: JobRow): Problem
 
 function follow(event: Event, build: BuildRow, decision: Decision | Problem): Problem | null {
   if ('detail' in decision) return decision
-  for (const change of decision.changes) event.apply(change)
-  event.effects.push(...decision.effects)
+  carryOut(event, decision)
   const after = load.build(event.on, build.project, build.number)
   if (after === null) return null
   const done = graphOf(event, after)

@@ -18,7 +18,7 @@ import { settleBuild, specOf } from '../core/plan.ts'
 import { flush } from '../store/apply.ts'
 import * as load from '../store/load.ts'
 import type { Memory } from '../store/memory.ts'
-import type { Event } from './event.ts'
+import { carryOut, type Event } from './event.ts'
 import { openGates } from './gates.ts'
 import { endOf, followEnd, NEVER_ENDED } from './progress.ts'
 import type { AgentAnswer, Caller } from './scheduler-api.ts'
@@ -249,8 +249,7 @@ function renewAttempt(event: Event, agent: AgentRow, attempt: AttemptId, commit:
 
 export function loseAttempt(event: Event, job: JobRow, why: LostWhy): void {
   const lost = lose(job, why, event.now)
-  for (const change of lost.changes) event.apply(change)
-  event.effects.push(...lost.effects)
+  carryOut(event, lost)
   event.memory.watched.delete(attemptId(job))
   const build = load.build(event.on, job.project, job.build)
   if (!build) return

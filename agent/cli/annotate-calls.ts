@@ -1,13 +1,13 @@
 /** `kedge annotate` and `kedge annotation remove` at work. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { ANNOTATION_DEFAULTS, ANNOTATION_LIMITS, ANNOTATION_SCOPES, mistakeInBody, mistakeInContext, type AnnotationScope } from '../../schema/annotations.ts'
-import { ANNOTATION_STYLES, annotateReply, removeAnnotationReply, type Annotate, type AnnotateReply, type RemoveAnnotation, type RemoveAnnotationReply } from '../../schema/job-calls.ts'
+import { ANNOTATION_STYLES, annotateReply, removeAnnotationReply, type Annotate, type RemoveAnnotation } from '../../schema/job-calls.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { createClient, postOnce, untilAnswered } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { piped } from './piped.ts'
 import { redacted } from './redacted.ts'
-import type { Reply } from './replies.ts'
+import { replyOf } from './replies.ts'
 import { runningJob } from './running-job.ts'
 import { firstOf, present, wholeNumber } from './settings.ts'
 
@@ -24,8 +24,8 @@ interface AnnotateFlags extends PlaceFlags {
   readonly redactedVars?: string
 }
 
-const WRITTEN: Reply<AnnotateReply> = { is: (json): json is AnnotateReply => annotateReply.safeParse(json).success }
-const REMOVED: Reply<RemoveAnnotationReply> = { is: (json): json is RemoveAnnotationReply => removeAnnotationReply.safeParse(json).success }
+const WRITTEN = replyOf(annotateReply)
+const REMOVED = replyOf(removeAnnotationReply)
 
 export async function annotateBuild(given: string | undefined, flags: AnnotateFlags, surroundings: Surroundings): Promise<ExitCode> {
   const { environment } = surroundings

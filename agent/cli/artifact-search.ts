@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { artifactPage, type ArtifactPage, type ArtifactView, type SearchArtifacts } from '../../schema/artifacts.ts'
 import { createClient, untilAnswered, type Client } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
-import type { Reply } from './replies.ts'
+import { replyOf } from './replies.ts'
 import { runningJob } from './running-job.ts'
 import { TRANSFER_TRIES } from './transfer.ts'
 
@@ -33,7 +33,7 @@ export async function shasumOfArtifact(query: string, flags: SearchFlags & { rea
   return EXIT.ok
 }
 
-const PAGE: Reply<ArtifactPage> = { is: (json): json is ArtifactPage => artifactPage.safeParse(json).success }
+const PAGE = replyOf(artifactPage)
 
 /** In the order of their jobs and paths; where and how to ask for their bytes is with them. */
 export async function findArtifacts(query: string, { step, build, includeRetriedJobs }: SearchFlags, { environment }: Surroundings): Promise<{ readonly found: readonly ArtifactView[]; readonly client: Client; readonly attempt: string }> {

@@ -4,14 +4,14 @@
  */
 import { statSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { ARTIFACT_LIMITS, bytesOfPiece, contentType, PIECE_BYTES, registerArtifactsReply, storedPiecesReply, type RegisterArtifacts, type StoredPiecesReply, type UploadedFile } from '../../schema/artifacts.ts'
+import { ARTIFACT_LIMITS, bytesOfPiece, contentType, PIECE_BYTES, registerArtifactsReply, storedPiecesReply, type RegisterArtifacts, type UploadedFile } from '../../schema/artifacts.ts'
 import { contentTypeOf } from '../artifacts/content-type.ts'
 import { FindError, findFiles, type Found, type FoundFile } from '../artifacts/find.ts'
 import { assertUnchanged, FileChanged, measureFile, type MeasuredFile } from '../artifacts/measure.ts'
 import { bytesInWords, inParallel } from './artifact-words.ts'
 import { createClient, untilAnswered } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
-import type { Reply } from './replies.ts'
+import { replyOf } from './replies.ts'
 import { runningJob, type RunningJob } from './running-job.ts'
 import { present, whyUnread } from './settings.ts'
 import { sendPiece, STALL_MS, TRANSFER_TRIES } from './transfer.ts'
@@ -92,8 +92,8 @@ function find(paths: string, { literal = false, delimiter, globResolveFollowSyml
   }
 }
 
-const STORED: Reply<StoredPiecesReply> = { is: (json): json is StoredPiecesReply => storedPiecesReply.safeParse(json).success }
-const REGISTERED: Reply<{ readonly files: number }> = { is: (json): json is { readonly files: number } => registerArtifactsReply.safeParse(json).success }
+const STORED = replyOf(storedPiecesReply)
+const REGISTERED = replyOf(registerArtifactsReply)
 
 /** The uploads of one job. */
 export function createUploads({ url, token, attempt }: RunningJob, { stallMs = STALL_MS } = {}) {

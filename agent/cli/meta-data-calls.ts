@@ -1,11 +1,11 @@
 /** `kedge meta-data` at work. Everything here may happen twice, so each call is repeated while the network fails. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { metaDataKeysReply, metaDataReply, type MetaDataGet, type MetaDataKeysReply, type MetaDataReply, type MetaDataSet } from '../../schema/job-calls.ts'
+import { metaDataKeysReply, metaDataReply, type MetaDataGet, type MetaDataSet } from '../../schema/job-calls.ts'
 import { createClient, untilAnswered, type Client } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { piped } from './piped.ts'
 import { redacted } from './redacted.ts'
-import type { Reply } from './replies.ts'
+import { replyOf } from './replies.ts'
 import { runningJob } from './running-job.ts'
 
 interface Flags {
@@ -36,8 +36,8 @@ export async function metaDataKeys(flags: Flags, surroundings: Surroundings): Pr
   return EXIT.ok
 }
 
-const VALUE: Reply<MetaDataReply> = { is: (json): json is MetaDataReply => metaDataReply.safeParse(json).success }
-const KEYS: Reply<MetaDataKeysReply> = { is: (json): json is MetaDataKeysReply => metaDataKeysReply.safeParse(json).success }
+const VALUE = replyOf(metaDataReply)
+const KEYS = replyOf(metaDataKeysReply)
 
 /** The meta-data of the build that the command runs in. */
 function ownBuild({ job, build }: Flags, { environment }: Surroundings) {

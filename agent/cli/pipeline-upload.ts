@@ -7,6 +7,7 @@ import { createClient, postOnce } from './client.ts'
 import { asksWhatChanged, withChanges } from './if-changed.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { readPipelineFile, tellMistakes, type PipelineFile } from './pipeline-file.ts'
+import { replyOf } from './replies.ts'
 import { runningJob } from './running-job.ts'
 import { present } from './settings.ts'
 
@@ -55,7 +56,7 @@ async function filesOf({ gitDiffBase }: UploadFlags, { folder, environment, note
   return changed.ok ? changed.files : null
 }
 
-const UPLOADED = { is: (json: unknown): json is { readonly steps: number; readonly jobs: number } => pipelineUploadReply.safeParse(json).success }
+const UPLOADED = replyOf(pipelineUploadReply)
 
 function refuse(file: PipelineFile, mistakes: readonly PlacedMistake[], surroundings: Surroundings): ExitCode {
   tellMistakes(file, mistakes, surroundings)

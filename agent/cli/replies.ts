@@ -3,10 +3,16 @@
  * a server that speaks JSON too, and its answer must not be taken for a build. It is no full check: a coordinator of
  * another version may say more.
  */
+import type { z } from 'zod'
 import type { AgentView, BuildPage, BuildView, ProjectView, TokenView } from '../../schema/api.ts'
 
 export interface Reply<T> {
   is(json: unknown): json is T
+}
+
+/** Of what a job calls, which has a schema for all of it. */
+export function replyOf<T>(schema: z.ZodType<T>): Reply<T> {
+  return { is: (json): json is T => schema.safeParse(json).success }
 }
 
 export const ANY: Reply<unknown> = { is: (_json): _json is unknown => true }

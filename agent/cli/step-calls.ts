@@ -1,13 +1,12 @@
 /** `kedge step` at work. What may happen twice is repeated while the network fails; a change carries a key, so that it counts once. */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { z } from 'zod'
 import { didYouMean } from '../../schema/nearest.ts'
 import { buildCancelReply, stepAttributes, stepCancelReply, stepReply, stepUpdateReply, type StepCancel, type StepGet, type StepUpdate } from '../../schema/job-calls.ts'
 import { createClient, postOnce, untilAnswered } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { piped } from './piped.ts'
 import { redacted } from './redacted.ts'
-import type { Reply } from './replies.ts'
+import { replyOf, type Reply } from './replies.ts'
 import { runningJob } from './running-job.ts'
 import { present } from './settings.ts'
 
@@ -59,10 +58,6 @@ const STEP = replyOf(stepReply)
 const UPDATED = replyOf(stepUpdateReply)
 const CANCELED = replyOf(stepCancelReply)
 const BUILD_CANCELED = replyOf(buildCancelReply)
-
-function replyOf<T>(schema: z.ZodType<T>): Reply<T> {
-  return { is: (json): json is T => schema.safeParse(json).success }
-}
 
 /** The job that this runs in, and the step that is meant; null: the job's own, as the coordinator knows it. */
 function ownJob({ step, build }: Flags, { environment }: Surroundings) {

@@ -2,15 +2,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ANNOTATION_LIMITS } from '../../schema/annotations.ts'
 import { attemptId } from '../../schema/job.ts'
-import { TestCluster, valueOf, type TestAgent } from '../support/cluster.ts'
+import { clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
 
 let c: TestCluster
 let agent: TestAgent
 beforeEach(() => {
-  c = new TestCluster()
-  c.project()
-  agent = c.agent('a', { slots: 100 })
-  agent.join()
+  ({ c, agent } = clusterAtWork())
   c.build()
   agent.sync()
   agent.sync()

@@ -3,16 +3,13 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { ARTIFACT_LIMITS, type SearchArtifacts, type UploadedFile } from '../../schema/artifacts.ts'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import type { Step } from '../../schema/pipeline/steps.ts'
-import { ORIGIN, TestCluster, valueOf, type TestAgent } from '../support/cluster.ts'
+import { ORIGIN, clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
 import { commandStep } from '../support/steps.ts'
 
 let c: TestCluster
 let agent: TestAgent
 beforeEach(() => {
-  c = new TestCluster()
-  c.project()
-  agent = c.agent('a', { slots: 100 })
-  agent.join()
+  ({ c, agent } = clusterAtWork())
 })
 
 const at = (n: number, fence = 1, build = 1) => attemptId({ project: 1, build, n, fence })

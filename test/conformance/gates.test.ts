@@ -2,16 +2,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import type { Dependency, Step } from '../../schema/pipeline/steps.ts'
-import { TestCluster, type TestAgent } from '../support/cluster.ts'
+import { clusterAtWork, type TestAgent, type TestCluster } from '../support/cluster.ts'
 import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 let c: TestCluster
 let agent: TestAgent
 beforeEach(() => {
-  c = new TestCluster()
-  c.project()
-  agent = c.agent('a', { slots: 100 })
-  agent.join()
+  ({ c, agent } = clusterAtWork())
 })
 
 const on = (...steps: readonly string[]): readonly Dependency[] => steps.map((step) => ({ step, allowFailure: false }))

@@ -3,16 +3,13 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import { META_DATA_LIMITS } from '../../schema/meta-data.ts'
 import type { Field, Step } from '../../schema/pipeline/steps.ts'
-import { TestCluster, valueOf, type TestAgent } from '../support/cluster.ts'
+import { clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
 import { blockStep, commandStep, inputStep } from '../support/steps.ts'
 
 let c: TestCluster
 let agent: TestAgent
 beforeEach(() => {
-  c = new TestCluster()
-  c.project()
-  agent = c.agent('a', { slots: 100 })
-  agent.join()
+  ({ c, agent } = clusterAtWork())
 })
 
 const first = (fence = 1) => attemptId({ project: 1, build: 1, n: 1, fence })

@@ -5,16 +5,13 @@ import type { Delivery } from '../../coordinator/objects/deliveries.ts'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import type { Notification, Pipeline, Step } from '../../schema/pipeline/steps.ts'
-import { ORIGIN, TestCluster, type TestAgent } from '../support/cluster.ts'
+import { ORIGIN, clusterAtWork, TestCluster, type TestAgent } from '../support/cluster.ts'
 import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 let c: TestCluster
 let agent: TestAgent
 beforeEach(() => {
-  c = new TestCluster()
-  c.project()
-  agent = c.agent('a', { slots: 100 })
-  agent.join()
+  ({ c, agent } = clusterAtWork())
 })
 
 const SHA = 'c0ffee'.padEnd(40, '0')

@@ -2,16 +2,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import type { Dependency, Step } from '../../schema/pipeline/steps.ts'
-import { TestCluster, type TestAgent } from '../support/cluster.ts'
+import { clusterAtWork, type TestAgent, type TestCluster } from '../support/cluster.ts'
 import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 let c: TestCluster
 let agent: TestAgent
 beforeEach(() => {
-  c = new TestCluster()
-  c.project()
-  agent = c.agent('a', { slots: 100 })
-  agent.join()
+  ({ c, agent } = clusterAtWork())
 })
 
 const uploader = (fence = 1) => attemptId({ project: 1, build: 1, n: 1, fence })

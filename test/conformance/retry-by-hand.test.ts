@@ -2,16 +2,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { attemptId } from '../../schema/job.ts'
 import type { CommandStep, Step } from '../../schema/pipeline/steps.ts'
-import { ORIGIN, TestCluster, valueOf, type TestAgent } from '../support/cluster.ts'
+import { ORIGIN, clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
 import { commandStep, waitStep } from '../support/steps.ts'
 
 let c: TestCluster
 let agent: TestAgent
 beforeEach(() => {
-  c = new TestCluster()
-  c.project()
-  agent = c.agent('a', { slots: 100 })
-  agent.join()
+  ({ c, agent } = clusterAtWork())
 })
 
 const attempt = (n: number) => attemptId({ project: 1, build: 1, n, fence: 1 })

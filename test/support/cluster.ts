@@ -187,6 +187,15 @@ export function valueOf<T>(answer: Answer<T>): T {
 }
 
 /** An agent as the protocol sees one: what it holds, what it says. It does nothing by itself. */
+/** With the project `app`, and one agent that has joined and has room for whatever comes. */
+export function clusterAtWork(): { readonly c: TestCluster; readonly agent: TestAgent } {
+  const c = new TestCluster()
+  c.project()
+  const agent = c.agent('a', { slots: 100 })
+  agent.join()
+  return { c, agent }
+}
+
 export class TestAgent {
   readonly id: AgentId
   readonly secret: string

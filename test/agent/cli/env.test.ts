@@ -3,8 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { dumpEnv, getEnv, setEnv, unsetEnv } from '../../../agent/cli/env-calls.ts'
-import { EXIT, Failure } from '../../../agent/cli/output.ts'
+import { EXIT } from '../../../agent/cli/output.ts'
 import { readChanges } from '../../../agent/runner/env-changes.ts'
+import { failureOf } from '../../support/failure-of.ts'
 import { ownFolder } from '../../support/folder.ts'
 import { surroundings } from '../../support/surroundings.ts'
 
@@ -20,16 +21,6 @@ async function job({ environment = {}, input }: { readonly environment?: Readonl
   })
   const taken = () => printed.splice(0)
   return { around, file, noted, taken }
-}
-
-const failureOf = (work: () => unknown): Failure => {
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof Failure) return error
-    throw error
-  }
-  throw new Error('it did not fail')
 }
 
 describe('set', () => {

@@ -3,8 +3,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { addRedactions } from '../../../agent/cli/redactor-calls.ts'
-import { EXIT, Failure } from '../../../agent/cli/output.ts'
+import { EXIT } from '../../../agent/cli/output.ts'
 import { newRedactions, REDACTION_BYTES } from '../../../agent/runner/redactions.ts'
+import { failureOf } from '../../support/failure-of.ts'
 import { ownFolder } from '../../support/folder.ts'
 import { surroundings } from '../../support/surroundings.ts'
 
@@ -15,16 +16,6 @@ async function job(input?: string) {
   const noted: string[] = []
   const around = surroundings({ folder, environment: { KEDGE_REDACTIONS: file }, input: { isPiped: () => input !== undefined, read: () => new TextEncoder().encode(input) }, note: (line) => void noted.push(line) })
   return { folder, file, noted, around, added: newRedactions(file) }
-}
-
-const failureOf = (work: () => unknown): Failure => {
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof Failure) return error
-    throw error
-  }
-  throw new Error('it did not fail')
 }
 
 describe('redactor add', () => {

@@ -118,10 +118,11 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     fetchSpec: (assignment, signal) => fetchSpec(assignment, signal),
     journal: (assignment) => spool.journal(assignment),
     markStarted: (attempt, leader) => spool.markStarted(attempt, leader),
-    finish: async (attempt, result) => {
+    finish: async (attempt, result, log) => {
       for (;;) {
-        // Leaves when the result is durable: nothing else ends a finished attempt [I5].
+        // Leaves when the result is durable, and the log that it names: nothing else ends a finished attempt [I5, I16].
         try {
+          await log?.harden()
           const spooled = await spool.finish(attempt, result)
           terminal.line(`${attempt} ${result.outcome}${result.reason === null || result.outcome === 'canceled' ? '' : `: ${result.reason.message}`}`)
           if (result.log_bytes === 0) void spool.logSealed(attempt)

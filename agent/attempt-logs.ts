@@ -171,6 +171,7 @@ export function createAttemptLogs({ spool, platform: { disk, network, clock }, u
       return {
         write: (chunk) => writer.write(chunk),
         bytes: () => bytes,
+        harden: () => writer.harden(),
         end: async () => {
           const end = await writer.end()
           watched.delete(attempt)

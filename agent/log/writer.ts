@@ -25,6 +25,8 @@ export interface LogWriter {
   write(chunk: Uint8Array): Promise<void>
   /** Lets go what was held back, makes the file durable, and says what a seal must name. Never writes again. */
   end(): Promise<LogEnd>
+  /** Makes durable what a disk in trouble kept `end` from doing: before a result names that log. Costs nothing when `end` did it. Rejects when the disk does. */
+  harden(): Promise<void>
   /** Calls with the file's length whenever it has grown. */
   onGrowth(call: (bytes: number) => void): void
 }
@@ -37,6 +39,7 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
   let file: Appender | null = null
   let bytes = 0
   let failure: { readonly error: unknown } | null = null
+  let isDurable = false
   let ended: Promise<LogEnd> | null = null
   /** Writes of one log go one after the other, in the order of their calls. */
   let last: Promise<void> = Promise.resolve()
@@ -66,10 +69,19 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
     return done
   }
   /** Its name as well: the result that tells of it may come through a power failure although nobody was told that it would. */
-  const harden = async (): Promise<void> => {
-    if (file === null) return
-    await file.sync()
+  const harden = async (open: Appender): Promise<void> => {
+    await open.sync()
     await disk.syncFolder(dirname(path))
+    isDurable = true
+  }
+  const hardenLater = async (): Promise<void> => {
+    if (file === null || isDurable) return
+    const open = await disk.append(path)
+    try {
+      await harden(open)
+    } finally {
+      await open.close()
+    }
   }
   const close = async (): Promise<LogEnd> => {
     const rest = mask.end()
@@ -78,10 +90,9 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
       const { dropped, pieces } = tail.take()
       if (dropped > 0) await append(marker(dropped, limits))
       for (const piece of pieces) await append(piece)
-      await harden()
-    }).catch(async (error: unknown) => {
+      if (file !== null) await harden(file)
+    }).catch((error: unknown) => {
       failure ??= { error } // what the disk took is what the log is; a result must not be lost for its log
-      await harden().catch(() => undefined) // and it is to be that after a power failure too
     })
     await file?.close().catch(() => undefined) // an error of an earlier write, told once more
     return failure === null ? { bytes, sha256: hash.digest('hex') } : await measureLog(path, disk)
@@ -94,6 +105,7 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
       return inOrder(() => store(masked))
     },
     end: () => (ended ??= close()),
+    harden: hardenLater,
     onGrowth: (call) => void grew.push(call),
   }
 }

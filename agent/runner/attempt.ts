@@ -26,6 +26,8 @@ export interface AttemptLog {
   /** Bytes so far, for the sync's report. */
   bytes(): number
   end(): Promise<{ readonly bytes: number; readonly sha256: string }>
+  /** After `end`: whatever a disk in trouble kept from being durable then. Rejects when the disk still does. */
+  harden(): Promise<void>
 }
 
 export interface RunningCommand {
@@ -42,7 +44,8 @@ export interface AttemptParts {
   fetchSpec(assignment: Assignment, signal: AbortSignal): Promise<JobSpec | null>
   journal(assignment: Assignment): Promise<'new' | 'known'>
   markStarted(attempt: AttemptId, leader: { readonly pid: number; readonly startTime: RunningCommand['startTime'] }): Promise<void>
-  finish(attempt: AttemptId, result: AttemptResult): Promise<SpooledResult>
+  /** `log`: is durable before the result that names it; null: there is none. */
+  finish(attempt: AttemptId, result: AttemptResult, log: Pick<AttemptLog, 'harden'> | null): Promise<SpooledResult>
   /** Another process has taken the state folder by force. */
   isTaken(): Promise<boolean>
   /** Opens the log and begins to upload it. */
@@ -111,7 +114,7 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
     }
     const { bytes, sha256 } = await endLog()
     const verdict = state.logError === null ? result.ending : withoutItsLog(result, state.logError)
-    const spooled = await parts.finish(attempt, { ...verdict, commit: state.commit, started_at: state.startedAt, finished_at: clock.wall(), log_bytes: bytes, log_sha256: sha256 })
+    const spooled = await parts.finish(attempt, { ...verdict, commit: state.commit, started_at: state.startedAt, finished_at: clock.wall(), log_bytes: bytes, log_sha256: sha256 }, state.log)
     return { kind: 'finished', result: spooled }
   }
 
@@ -119,7 +122,7 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
   async function cancelUnread(): Promise<AttemptEnd> {
     if ((await parts.journal(assignment)) === 'known') return { kind: 'known' }
     const ending = { outcome: 'canceled' as const, exit_status: null, signal: null, reason: { code: 'canceled', message: SENTENCES.canceled } }
-    return { kind: 'finished', result: await parts.finish(attempt, { ...ending, commit: null, started_at: null, finished_at: clock.wall(), log_bytes: 0, log_sha256: EMPTY_SHA256 }) }
+    return { kind: 'finished', result: await parts.finish(attempt, { ...ending, commit: null, started_at: null, finished_at: clock.wall(), log_bytes: 0, log_sha256: EMPTY_SHA256 }, null) }
   }
 
   /** From journalled to the end of the last process. Never throws. */

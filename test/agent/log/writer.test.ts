@@ -101,7 +101,7 @@ test('a disk that fills up: the write rejects, nothing follows it, and the end t
   expect(await log.end()).toEqual({ bytes: 4, sha256: sha256(Buffer.from('kept')) })
 })
 
-test('what a disk took before it failed is made to stay, so that the result speaks of what is there after a power failure [D33]', async () => {
+test('a log that a disk in trouble did not make durable at its end is made so before its result is, its name included [D33]', async () => {
   const path = join(await ownFolder(), 'log')
   const watched = watchDisk(disk)
   let syncs = 0
@@ -111,11 +111,16 @@ test('what a disk took before it failed is made to stay, so that the result spea
   } }
   const log = openLog(path, { mask: plain(), disk: syncing })
   await log.write(Buffer.from('kept'))
-  watched.refuse = (verb) => (verb === 'append' ? 'ENOSPC' : null)
-  await log.write(Buffer.from('lost')).catch(() => undefined)
-  await log.end()
+  watched.refuse = (verb) => (verb === 'syncFolder' ? 'EROFS' : null)
+  expect(await log.end()).toEqual({ bytes: 4, sha256: sha256(Buffer.from('kept')) })
+  await expect(log.harden()).rejects.toMatchObject({ code: 'EROFS' })
+  watched.refuse = () => null
+  syncs = 0
+  await log.harden()
   expect(syncs).toBe(1)
-  expect(watched.done.at(-1)).toMatch(/^syncFolder /) // and its name: a result must not outlive its log
+  expect(watched.done.at(-1)).toMatch(/^syncFolder /)
+  await log.harden()
+  expect(syncs).toBe(1)
 })
 
 test('the tail is the end of whatever went in, however it was cut', () => {

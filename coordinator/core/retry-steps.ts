@@ -62,7 +62,7 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     if (step === undefined) continue
     const { state, outcome, needs, isBroken } = row
     if (step.state === 'waiting') {
-      set(step, { needs, isBroken })
+      if (needs !== step.needs || isBroken !== step.isBroken) set(step, { needs, isBroken })
       continue
     }
     const unrun = state === 'done' ? [] : (again.get(s) ?? jobs.filter((job) => job.step === s && job.retriedBy === null && (job.state === 'broken' || job.state === 'canceled')))
@@ -95,11 +95,16 @@ function endedAfterCancel(step: StepRow): boolean {
   return step.kind === 'command' && step.state === 'done' && step.outcome === 'canceled' && !neverBegan(step)
 }
 
+/** An earlier retry, of a job or of a build that a trigger started, had it go on, or wait, once more: what runs again behind it waits for that. */
+function mayHoldUp({ state }: StepRow): boolean {
+  return state !== 'done'
+}
+
 /** Numbers of the steps that are to wait again: those that never began, and what stands behind a step that runs again, as far as it ran no command yet or runs again too. */
 function whoWaits(steps: readonly StepRow[], edgesFrom: ReadonlyMap<number, readonly EdgeRow[]>, { isChosen, revived }: { readonly isChosen: (s: number) => boolean; readonly revived: Chosen['neverBegan'] }): ReadonlySet<number> {
   const of = new Map(steps.map((step) => [step.s, step]))
   const waits = new Set(revived === 'stay' ? [] : steps.filter(neverBegan).map(({ s }) => s))
-  const line = [...waits, ...steps.filter((step) => (isChosen(step.s) && step.outcome !== 'broken') || endedAfterCancel(step)).map(({ s }) => s)]
+  const line = [...waits, ...steps.filter((step) => (isChosen(step.s) && step.outcome !== 'broken') || endedAfterCancel(step) || mayHoldUp(step)).map(({ s }) => s)]
   for (let from = line.shift(); from !== undefined; from = line.shift()) {
     for (const edge of edgesFrom.get(from) ?? []) {
       const to = of.get(edge.to)

@@ -43,6 +43,18 @@ describe('one job', () => {
     expect(c.view(1)).toMatchObject({ state: 'failed' }) // the other has failed still
   })
 
+  it('waits for what runs again before it', () => {
+    begin([commandStep('a'), waitStep('w', { continueOnFailure: true }), commandStep('b')])
+    end(2, 1)
+    end(3, 1)
+    valueOf(retryJob(2))
+    valueOf(retryJob(3))
+    agent.join()
+    expect(states()).toMatchObject({ 4: 'running', 5: 'waiting' })
+    end(4)
+    expect(states()).toMatchObject({ 4: 'passed', 5: 'running' })
+  })
+
   it('that passed may run again too, and what ran behind it stays as it is', () => {
     begin([commandStep('a'), waitStep(), commandStep('b')])
     end(2)

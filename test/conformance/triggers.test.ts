@@ -317,6 +317,24 @@ describe('a retry', () => {
     expect(c.view(1).state).toBe('passed')
   })
 
+  it('of a step behind one that an earlier retry began again waits for that', () => {
+    begin([deploy(), waitStep('w', { continueOnFailure: true }), triggerStep('bare', { key: 'u' })])
+    agent.sync()
+    end(first(2), 1)
+    agent.sync()
+    end(first(3), 1)
+    expect(outcomes()).toEqual({ t: 'failed', w: 'passed', u: 'failed' })
+    valueOf(c.retry(1, 'failed', 'deploy'))
+    valueOf(c.retry(1, 'failed'))
+    expect(outcomes()).toEqual({ t: 'running', w: 'waiting', u: 'waiting' })
+    agent.sync()
+    end(attemptId({ project: 2, build: 1, n: 2, fence: 1 }))
+    expect(outcomes()).toEqual({ t: 'passed', w: 'passed', u: 'running' })
+    agent.sync()
+    end(first(3, 2))
+    expect(c.view(1).state).toBe('passed')
+  })
+
   it('of a cancelled build waits where it waited', () => {
     begin([commandStep('a'), waitStep('w'), deploy()])
     c.cancel(1)

@@ -37,6 +37,9 @@ it.each<Found>([
   { seed: 86644, was: 'a block that depends on a wait by its key remembered what that had let pass' },
   { seed: 200001, profile: 'pipelines', was: 'a block went on asking while what stands before it was tried again' },
   { seed: 200349, profile: 'pipelines', was: 'a job that was cancelled by the loss of another, of the same agent at once, went back to the queue' },
+  { seed: 109672, profile: 'pipelines', was: 'a step that broke was taken for one that had failed softly' },
+  { seed: 117537, profile: 'pipelines', was: 'a step was retried at once behind one that an earlier retry had begun again' },
+  { seed: 118171, was: 'a result was kept whose log a read-only disk had not made durable, and the power failed' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])
 })

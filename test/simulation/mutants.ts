@@ -92,6 +92,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a first job that is retried uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'jobId(rootOf(event, job))', to: 'jobId(job)', profile: 'pipelines' },
   { name: 'a retry holds back nobody who still waits', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "if (to.state === 'waiting') waits.add(to.s)", to: '', profile: 'pipelines' },
   { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: '|| isChosen(to.s))) continue', to: ')) continue', profile: 'pipelines' },
+  { name: 'a retry heeds nothing that another began again', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: ' || mayHoldUp(step)', to: '', profile: 'pipelines' },
 
   // Concurrency groups.
   { name: 'a gate lets everybody in', rule: 'I28', file: 'coordinator/core/gate.ts', from: "if (turn === null) return { state: 'queued' }", to: "if (turn !== '') return { state: 'queued' }", profile: 'pipelines' },
@@ -125,6 +126,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a file is renamed without its bytes', rule: 'C15.1', file: 'agent/durable-write.ts', from: 'await files.writeSynced(temporary, bytes)', to: 'await files.write(temporary, bytes)', profile: 'disks' },
   { name: 'a name is not made durable', rule: 'C15.1', file: 'agent/durable-write.ts', from: '      await files.syncFolder(dirname(path))\n', to: '', profile: 'disks' },
   { name: 'the folder of a journal is not made durable', rule: 'C15.1', file: 'agent/spool/results.ts', from: 'await Promise.all([disk.syncFolder(spoolFolder), disk.writeDurably', to: 'await Promise.all([disk.writeDurably', profile: 'disks' },
+  { name: 'a result does not wait until its log is durable', rule: 'C15.1', file: 'agent/agent.ts', from: '          await log?.harden()\n', to: '', profile: 'disks' },
   { name: 'any reply is taken for a verdict', rule: 'I5', file: HOLDINGS, from: 'for (const { attempt, verdict } of reply.verdicts) {', to: "for (const { attempt, verdict } of pending().map((result) => ({ attempt: result.attempt, verdict: 'accepted' as const }))) {", profile: 'mixed' },
   { name: 'the first no answer ends a result', rule: 'C2.1', file: 'agent/exchange.ts', from: 'const foreign = whoElse(question.url, response)', to: 'const foreign = null as ReturnType<typeof whoElse>', profile: 'network' },
   { name: 'no time limit on a call', rule: 'C7', file: 'agent/exchange.ts', from: 'question.clock.after(question.timeoutMs, () => {', to: 'question.clock.after(1e12, () => {', profile: 'network' },
@@ -155,6 +157,8 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a cancelled job lets nobody go': ['pipelines', 184],
   'a job that breaks lets nobody go': ['pipelines', 34],
   'eager jobs look at no priority': ['pipelines', 45],
+  'a retry heeds nothing that another began again': ['pipelines', 117537],
+  'a result does not wait until its log is durable': ['mixed', 118171],
   'a command before its journal': ['slow', 269],
   'a seal is believed': ['disks', 10],
   'a draining agent takes work': ['stopping', 27],
@@ -197,7 +201,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'nobody is rung': ['calm', 3],
   'who does not answer is rung alone': ['sleepers', 69],
   'memory keeps the leases of what ended': ['mixed', 2],
-  'a result is sent before it is durable': ['disks', 1407],
+  'a result is sent before it is durable': ['disks', 1361],
   'a file is renamed without its bytes': ['disks', 1],
   'a name is not made durable': ['disks', 33],
   'the folder of a journal is not made durable': ['disks', 286],

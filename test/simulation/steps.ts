@@ -102,8 +102,8 @@ function allBefore(plans: readonly StepPlan[], number: number): readonly number[
   return [...Array(number).keys()].filter((at) => plans[at]?.kind === 'command' || plans[at]?.kind === 'trigger' || implied(plans, number).includes(at))
 }
 
-/** How a command step stands: over and good, over and not, cancelled (which no soft failure of a command excuses), or neither. */
-export type Standing = 'good' | 'bad' | 'canceled' | 'open'
+/** How a command step stands: over and good, over and not, ended without a failure of its own (cancelled, or broken by another's: no soft failure of a command excuses that), or neither. */
+export type Standing = 'good' | 'bad' | 'unrun' | 'open'
 
 export interface Standings {
   /** Of the newest job of a command step, or of the newest build of a trigger. */
@@ -146,7 +146,7 @@ function standingOf(plans: readonly StepPlan[], number: number, now: Standings):
   if (plan.kind === 'trigger' && plan.isAsync && now.hasBegun(plan)) return 'good'
   if (plan.kind === 'command' || (plan.kind === 'trigger' && now.hasBegun(plan))) {
     const standing = now.job(plan)
-    if (standing === 'canceled') return plan.kind === 'trigger' && plan.softFail ? 'good' : 'bad' // a build that was cancelled is a failure of its trigger
+    if (standing === 'unrun') return plan.kind === 'trigger' && plan.softFail ? 'good' : 'bad' // a build that was cancelled is a failure of its trigger
     return standing === 'bad' && plan.softFail ? 'good' : standing
   }
   const before = plan.kind === 'trigger' ? implied(plans, number) : allBefore(plans, number)

@@ -59,7 +59,7 @@ export class Steps {
     const newest = this.#newest(command)
     if (newest === null || !isFinal(newest)) return 'open'
     if (GOOD.has(newest.state)) return 'good'
-    return newest.state === 'canceled' ? 'canceled' : 'bad'
+    return newest.state === 'canceled' || newest.state === 'broken' ? 'unrun' : 'bad'
   }
 
   /** A retry of a trigger's step starts a build that is newer. */

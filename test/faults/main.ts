@@ -1,7 +1,7 @@
 /**
  * `npm run faults [-- NAME…] [-- --full] [--minutes M] [--seed N] [--list]`: every fault of docs/faults.md against real
  * processes, each shown by the tests that `rows.ts` names. Everyday runs divide the times of production by 20; `--full`
- * lives through them, which takes hours. Exit 0: all held, 1: one did not, 2: no such name, 130: stopped.
+ * lives through them, which takes about half an hour. Exit 0: all held, 1: one did not, 2: no such name, 130: stopped.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 /** What lies in the spool of an agent that starts: damaged, of another version, or far too much of it. */
 import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { encodeResult, spoolResult } from '../../agent/spool/entry.ts'
@@ -62,8 +63,8 @@ test(`${TIME_SCALE === 1 ? 'ten thousand' : 'five hundred'} spooled results are 
   for (let n = 1; n <= COUNT; n += 1) {
     const attempt = attemptId({ project: 900_000, build: 1, n, fence: 1 })
     const spooledResult = spoolResult(attempt, { outcome: 'passed', exit_status: 0, signal: null, reason: null, commit: null, started_at: n, finished_at: n, log_bytes: 0, log_sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' })
-    mkdirSync(join(agent.state, 'spool', attempt))
-    writeFileSync(join(agent.state, 'spool', attempt, 'result.json'), encodeResult(spooledResult))
+    await mkdir(join(agent.state, 'spool', attempt)) // not all in one breath: connections that are closed meanwhile must be heard of
+    await writeFile(join(agent.state, 'spool', attempt, 'result.json'), encodeResult(spooledResult))
   }
   const seen = proxy.passages.length
   const fresh = await project.build({ command: 'true', agents: { queue: agent.queue } })

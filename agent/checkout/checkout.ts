@@ -1,6 +1,6 @@
 /**
  * Gives a build its commit in a folder: as clean as a fresh clone, and much faster. The usual case, a commit that the
- * mirror has and a tree that is kept, is two short commands of git and no network; everything else begins when that
+ * mirror has and a tree that is kept, is one or two short commands of git and no network; everything else begins when that
  * fails. What one would get wrong is to ask first and act then: the act itself says what is missing.
  */
 import { appendFile, lstat, mkdir, readFile } from 'node:fs/promises'

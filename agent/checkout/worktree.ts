@@ -2,13 +2,15 @@
  * A work tree that is kept from build to build and before each is exactly what a fresh clone would hold. Git's own
  * folder for it lies beside it, out of the build's way, and is all that is believed: the `.git` inside is laid anew each
  * time, from nothing, so that no hook, setting, ref or flag in the index that a former build left can matter. The kept
- * index is what makes it fast: git reads only files again whose size, times or inode changed.
+ * index is what makes it fast: git reads only files again whose size, times or inode changed, and looks for what to clean
+ * away only when a folder changed.
  */
 import { lstat, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
 import { amend, driftedFiles, driftExpression, makeWritable, offencesFrom, removeWhole, type Offence } from './drift.ts'
 import { GitFailed, isNotFetched } from './failure.ts'
+import { areUntouched, folderStamp, stampFolders } from './folder-stamps.ts'
 import type { Git, GitPlace, Shell } from './git.ts'
 import { buildsConfig, isSha256, keptConfig, type SubmoduleEntry } from './git-config.ts'
 import { readIndex, type IndexSummary } from './index-file.ts'
@@ -61,6 +63,8 @@ const wholeText = z.object({
   hasLargeFiles: z.boolean(),
   /** Whose permissions must be looked at, as git would not notice a change (`index-file.ts`); `latin1`, one character a byte. Null: all. */
   young: z.array(z.string()).nullable(),
+  /** By which can be told that there is nothing to clean away (`folder-stamps.ts`). Null: git has to look. */
+  folders: z.array(folderStamp).readonly().nullable(),
 })
 type Whole = z.infer<typeof wholeText>
 
@@ -77,10 +81,10 @@ export async function place(tree: Worktree, { mirror, url, commit, git, shell, f
   const config = kept === null ? await layKeptFolder(tree, { mirror, url, commit }) : kept.config
   await copyOrRemove(join(mirror, 'shallow'), join(gitFolder, 'shallow'))
   const clean = () => git(here, ['clean', '-ffdx', '--quiet'])
-  const reset = () => withRights(folder, () => git(here, ['checkout', '--quiet', '--force', '--detach', commit, '--']))
+  const reset = () => withRights(folder, () => git(here, checkoutOf(commit)))
   const look = async () => offencesFrom(folder, await find(folder, driftExpression({ withFiles: true })))
 
-  const placing = was === null ? reset().then(() => NONE) : placeSwiftly(shell, here, { commit, young: was.young })
+  const placing = was === null ? reset().then(() => NONE) : placeSwiftly({ git, shell, here, commit, was })
   const laying = layBuildsFolder(tree, { mirror, commit, config })
   const looking = lstat(join(gitFolder, 'modules')).then(() => was !== null, () => false)
   try {
@@ -112,12 +116,15 @@ export async function place(tree: Worktree, { mirror, url, commit, git, shell, f
   }
   const { attributes } = index
   const young = index.young.length > MOST_YOUNG ? null : index.young.map((name) => name.toString('latin1'))
+  const folders = index.folders === null ? null : stampFolders(folder, index.folders, kept?.takenAt ?? 0n)
   await writeFile(join(tree.buildsGitFolder, 'index'), index.bytes)
-  await writeFile(join(gitFolder, WHOLE), JSON.stringify({ attributes, hasLargeFiles, young } satisfies Whole))
+  await writeFile(join(gitFolder, WHOLE), JSON.stringify({ attributes, hasLargeFiles, young, folders } satisfies Whole))
   return { commit, attributes: attributes.split('\0').flatMap((line) => line.split('\t')[1] ?? []), isNew: was === null }
 }
 
 const NONE: readonly Offence[] = []
+
+const checkoutOf = (commit: string) => ['checkout', '--quiet', '--force', '--detach', commit, '--']
 
 /**
  * What the last build left goes first, by the index that it could not touch: a folder that became a link must be gone
@@ -136,9 +143,12 @@ exec git checkout --quiet --force --detach "$commit" --
 `
 
 /** Null when any of it failed, or `find` could not look everywhere. The commit not being there is thrown. */
-async function placeSwiftly(shell: Shell, here: GitPlace, { commit, young }: { readonly commit: string; readonly young: Whole['young'] }): Promise<readonly Offence[] | null> {
+async function placeSwiftly({ git, shell, here, commit, was: { young, folders } }: Pick<Placing, 'git' | 'shell' | 'commit'> & { readonly here: GitPlace & { readonly cwd: string }; readonly was: Whole }): Promise<readonly Offence[] | null> {
+  // Before anything is placed: what became a link is seen here.
+  const isClean = young !== null && folders !== null && areUntouched(here.cwd, folders)
   const looking = young === null ? Promise.resolve(NONE) : driftedFiles(here.cwd, young.map((name) => Buffer.from(name, 'latin1')))
   try {
+    if (isClean) return (await together([git(here, checkoutOf(commit)), looking]))[1]
     const [output, files] = await together([shell(here, SWIFT, [commit, ...driftExpression({ withFiles: young === null })]), looking])
     const end = output.lastIndexOf(0) + 1 // what comes after the last name is the shell's
     return output.toString('latin1', end) === 'looked' ? [...offencesFrom(here.cwd, output.subarray(0, end)), ...files] : null
@@ -155,17 +165,25 @@ async function readKeptIndex({ gitFolder }: Worktree, config: string): Promise<I
   return { bytes, ...readIndex(bytes, { idBytes: isSha256(config) ? 32 : 20, since: Math.floor(mtimeMs / 1000) }) }
 }
 
+interface Kept {
+  readonly whole: Whole
+  readonly config: string
+  /** By the file system's clock; nothing had been looked at then. */
+  readonly takenAt: bigint
+}
+
 /** Null when nothing there can be used. Where the mark was, the last checkout came to its end: all is laid, and no lock is left. It is gone now. */
-async function takeKept({ folder, gitFolder }: Worktree): Promise<{ readonly whole: Whole; readonly config: string } | null> {
+async function takeKept({ folder, gitFolder }: Worktree): Promise<Kept | null> {
   const read = (name: string) => readFile(join(gitFolder, name), 'utf8').catch(() => null)
   const taken = read(WHOLE).then(async (text) => {
-    if (text !== null) await rm(join(gitFolder, WHOLE))
-    return text
+    if (text === null) return null
+    await rm(join(gitFolder, WHOLE))
+    return { text, at: (await lstat(gitFolder, { bigint: true })).mtimeNs }
   })
   const [whole, config, isFolder] = await Promise.all([taken, read('config'), lstat(folder).then((found) => found.isDirectory(), () => false)])
   if (!isFolder || whole === null || config === null) return null
   try {
-    return { whole: wholeText.parse(JSON.parse(whole)), config }
+    return { whole: wholeText.parse(JSON.parse(whole.text)), config, takenAt: whole.at }
   } catch {
     return null // torn, as by a power failure
   }

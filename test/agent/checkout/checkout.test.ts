@@ -36,15 +36,15 @@ describe('the commit', () => {
     expect(server.requests.length).toBe(asked)
   })
 
-  it('needs two commands of git when the tree is kept, also for another commit that the mirror has', async () => {
+  it('needs one command of git when the tree is kept, also for another commit that the mirror has', async () => {
     const { url, first, second } = await served()
     const agent = await checkouts()
     await agent.prepare({ repository: url, commit: second })
     await agent.commands()
     await agent.prepare({ repository: url, commit: second })
-    expect((await agent.commands()).map((command) => command.split(' ')[0])).toEqual(['clean', 'checkout'])
+    expect((await agent.commands()).map((command) => command.split(' ')[0])).toEqual(['checkout'])
     await agent.prepare({ repository: url, commit: first })
-    expect((await agent.commands()).map((command) => command.split(' ')[0])).toEqual(['clean', 'checkout'])
+    expect((await agent.commands()).map((command) => command.split(' ')[0])).toEqual(['checkout'])
   })
 
   it('is had of a branch when the server gives nothing out by id', async () => {
@@ -265,6 +265,6 @@ describe('what a build finds in .git', () => {
     await agent.commands()
     await agent.prepare({ repository: url, commit: second })
     expect(await git(folder, 'rev-parse', 'HEAD')).toBe(second)
-    expect((await agent.commands()).length).toBe(2)
+    expect((await agent.commands()).length).toBe(1)
   })
 })

@@ -24,7 +24,8 @@ async function kept() {
   const first = await work.commit(FILES)
   const second = await work.commit({ 'file': 'other\n', 'src/deep/inner.txt': null, 'src/deep': 'a file now\n', 'run.sh': 'no program now\n', 'to-file': { link: 'empty' } })
   const agent = await checkouts()
-  const { folder } = await agent.prepare({ repository: work.path, commit: first })
+  await agent.prepare({ repository: work.path, commit: first })
+  const { folder } = await agent.prepare({ repository: work.path, commit: first }) // once more: its folders are known now
   await agent.commands()
   const clone = (commit: string) => freshClone(work.path, commit, join(root, 'clone'))
   return { root, work, first, second, agent, folder, clone }
@@ -180,6 +181,28 @@ describe('a kept work tree is as clean as a fresh clone after', () => {
 })
 
 describe('a kept work tree', () => {
+  it('in which nothing was made or removed is brought to a commit by one command of git', async () => {
+    const { work, second, first, agent, folder, clone } = await kept()
+    for (const commit of [second, first]) await agent.prepare({ repository: work.path, commit }) // the mirror has both
+    await agent.commands()
+    await writeFile(join(folder, 'file'), 'changed')
+    await appendFile(join(folder, '.git', 'config'), '[core]\n\tbare = true\n')
+    for (const commit of [second, second, first]) {
+      await agent.prepare({ repository: work.path, commit })
+      expect(await agent.commands()).toEqual([`checkout --quiet --force --detach ${commit} --`])
+      expect(await listing(folder)).toEqual(await clone(commit))
+    }
+  })
+
+  it('in which something was made is cleaned, once', async () => {
+    const { work, first, agent, folder } = await kept()
+    await writeFile(join(folder, 'src', 'deep', 'new'), 'x')
+    await agent.prepare({ repository: work.path, commit: first })
+    expect(await agent.commands()).toEqual(['clean -ffdx --quiet', expect.stringContaining('checkout')])
+    await agent.prepare({ repository: work.path, commit: first })
+    expect(await agent.commands()).toEqual([expect.stringContaining('checkout')])
+  })
+
   it('follows attributes that change without the files that they are for', async () => {
     const { work, first, agent, folder, clone } = await kept()
     const windows = await work.commit({ '.gitattributes': '*.txt text eol=crlf\n', 'a.txt': 'line\n' })

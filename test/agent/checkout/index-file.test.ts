@@ -48,6 +48,25 @@ describe.each([
     expect(readIndex(await readFile(path), { idBytes, since: changedAt }).young.map(String)).toContain('a')
   })
 
+  it('the folders hold what git lists, from the top', async () => {
+    const { work, path } = await made()
+    const names = (await work.git('-c', 'core.quotePath=false', 'ls-files', '-z')).split('\0').filter((name) => name !== '').map((name) => Buffer.from(name).toString('latin1'))
+    const { folders } = readIndex(await readFile(path), { idBytes, since: NONE })
+    const below = (folder: string): readonly string[] =>
+      (folders?.get(folder) ?? []).flatMap((name) => {
+        const inner = folder === '' ? name : `${folder}/${name}`
+        return folders?.has(inner) === true ? below(inner) : [inner]
+      })
+    expect([...below('')].sort()).toEqual([...names].sort())
+    expect(folders?.get('deep')).toEqual(['er'])
+  })
+
+  it('what a folder with a submodule holds is not said', async () => {
+    const { work, path } = await made()
+    await work.git('update-index', '--add', '--cacheinfo', `160000,${await work.git('rev-parse', 'HEAD')},lib`)
+    expect(readIndex(await readFile(path), { idBytes, since: NONE }).folders).toBe(null)
+  })
+
   it('flags of version 3 change nothing', async () => {
     const { work, path } = await made()
     const before = readIndex(await readFile(path), { idBytes, since: ALL })

@@ -4,6 +4,7 @@
  * permissions were changed, but counts whole seconds, so a change in the second in which the file was written goes by.
  * All later ones it sees. The format is in gitformat-index(5); `git.ts` sees to it that git writes version 2.
  */
+import type { Holdings } from './folder-stamps.ts'
 
 export interface IndexSummary {
   /** Files that name attributes, each as `git ls-files --stage -z` prints it. */
@@ -11,7 +12,7 @@ export interface IndexSummary {
   /** Names of files that were changed last at `since` or later; bytes, as names need not be UTF-8. */
   readonly young: readonly Buffer[]
   /** The names in each folder, by its path, empty for the top; `latin1`. Null when some are not in the index, but in a submodule's. */
-  readonly folders: ReadonlyMap<string, readonly string[]> | null
+  readonly folders: Holdings | null
 }
 
 const HEADER_BYTES = 12

@@ -2,15 +2,16 @@
  * A work tree that is kept from build to build and before each is exactly what a fresh clone would hold. Git's own
  * folder for it lies beside it, out of the build's way, and is all that is believed: the `.git` inside is laid anew each
  * time, from nothing, so that no hook, setting, ref or flag in the index that a former build left can matter. The kept
- * index is what makes it fast: git reads only files again whose size, times or inode changed, and looks for what to clean
- * away only when a folder changed.
+ * index is what makes it fast: git reads only files again whose size, times or inode changed, and only folders that
+ * changed are looked into for what to clean away.
  */
 import { lstat, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
+import { moveAside } from './aside.ts'
 import { amend, driftedFiles, driftExpression, makeWritable, offencesFrom, removeWhole, type Offence } from './drift.ts'
 import { GitFailed, isNotFetched } from './failure.ts'
-import { areUntouched, folderStamp, stampFolders } from './folder-stamps.ts'
+import { addedTo, folderStamp, stampFolders } from './folder-stamps.ts'
 import type { Git, GitPlace, Shell } from './git.ts'
 import { buildsConfig, isSha256, keptConfig, type SubmoduleEntry } from './git-config.ts'
 import { readIndex, type IndexSummary } from './index-file.ts'
@@ -65,6 +66,8 @@ const wholeText = z.object({
   young: z.array(z.string()).nullable(),
   /** By which can be told that there is nothing to clean away (`folder-stamps.ts`). Null: git has to look. */
   folders: z.array(folderStamp).readonly().nullable(),
+  /** The index that they go with: what the tree holds is a leftover to another. */
+  index: z.string(),
 })
 type Whole = z.infer<typeof wholeText>
 
@@ -84,7 +87,7 @@ export async function place(tree: Worktree, { mirror, url, commit, git, shell, f
   const reset = () => withRights(folder, () => git(here, checkoutOf(commit)))
   const look = async () => offencesFrom(folder, await find(folder, driftExpression({ withFiles: true })))
 
-  const placing = was === null ? reset().then(() => NONE) : placeSwiftly({ git, shell, here, commit, was })
+  const placing = was === null ? reset().then(() => NONE) : placeSwiftly(tree, { git, shell, here, commit, kept: { whole: was, config } })
   const laying = layBuildsFolder(tree, { mirror, commit, config })
   const looking = lstat(join(gitFolder, 'modules')).then(() => was !== null, () => false)
   try {
@@ -110,7 +113,7 @@ export async function place(tree: Worktree, { mirror, url, commit, git, shell, f
   if (await looking) await clean()
   let index = await readKeptIndex(tree, config)
   if (was !== null && (was.attributes !== index.attributes || was.hasLargeFiles !== hasLargeFiles)) {
-    await rm(join(gitFolder, 'index'), { force: true })
+    await rm(indexOf(tree), { force: true })
     await reset()
     index = await readKeptIndex(tree, config)
   }
@@ -118,7 +121,7 @@ export async function place(tree: Worktree, { mirror, url, commit, git, shell, f
   const young = index.young.length > MOST_YOUNG ? null : index.young.map((name) => name.toString('latin1'))
   const folders = index.folders === null ? null : stampFolders(folder, index.folders, kept?.takenAt ?? 0n)
   await writeFile(join(tree.buildsGitFolder, 'index'), index.bytes)
-  await writeFile(join(gitFolder, WHOLE), JSON.stringify({ attributes, hasLargeFiles, young, folders } satisfies Whole))
+  await writeFile(join(gitFolder, WHOLE), JSON.stringify({ attributes, hasLargeFiles, young, folders, index: index.identity } satisfies Whole))
   return { commit, attributes: attributes.split('\0').flatMap((line) => line.split('\t')[1] ?? []), isNew: was === null }
 }
 
@@ -143,12 +146,12 @@ exec git checkout --quiet --force --detach "$commit" --
 `
 
 /** Null when any of it failed, or `find` could not look everywhere. The commit not being there is thrown. */
-async function placeSwiftly({ git, shell, here, commit, was: { young, folders } }: Pick<Placing, 'git' | 'shell' | 'commit'> & { readonly here: GitPlace & { readonly cwd: string }; readonly was: Whole }): Promise<readonly Offence[] | null> {
-  // Before anything is placed: what became a link is seen here.
-  const isClean = young !== null && folders !== null && areUntouched(here.cwd, folders)
+async function placeSwiftly(tree: Worktree, { git, shell, here, commit, kept }: Pick<Placing, 'git' | 'shell' | 'commit'> & { readonly here: GitPlace & { readonly cwd: string }; readonly kept: Pick<Kept, 'whole' | 'config'> }): Promise<readonly Offence[] | null> {
+  const { young } = kept.whole
+  const isTidy = young !== null && (await isTidied(tree, kept))
   const looking = young === null ? Promise.resolve(NONE) : driftedFiles(here.cwd, young.map((name) => Buffer.from(name, 'latin1')))
   try {
-    if (isClean) return (await together([git(here, checkoutOf(commit)), looking]))[1]
+    if (isTidy) return (await together([git(here, checkoutOf(commit)), looking]))[1]
     const [output, files] = await together([shell(here, SWIFT, [commit, ...driftExpression({ withFiles: young === null })]), looking])
     const end = output.lastIndexOf(0) + 1 // what comes after the last name is the shell's
     return output.toString('latin1', end) === 'looked' ? [...offencesFrom(here.cwd, output.subarray(0, end)), ...files] : null
@@ -158,12 +161,26 @@ async function placeSwiftly({ git, shell, here, commit, was: { young, folders } 
   }
 }
 
-/** The index that git just wrote. */
-async function readKeptIndex({ gitFolder }: Worktree, config: string): Promise<IndexSummary & { readonly bytes: Buffer }> {
-  const path = join(gitFolder, 'index')
-  const [bytes, { mtimeMs }] = await Promise.all([readFile(path), stat(path)])
-  return { bytes, ...readIndex(bytes, { idBytes: isSha256(config) ? 32 : 20, since: Math.floor(mtimeMs / 1000) }) }
+/** Whether only files can still be other than the index says, as the folders' stamps tell what was added. */
+async function isTidied(tree: Worktree, { whole: { folders, index }, config }: Pick<Kept, 'whole' | 'config'>): Promise<boolean> {
+  if (folders === null || index !== (await indexStamp(tree).catch(() => null))?.identity) return false
+  const added = await addedTo(tree.folder, folders, async () => (await readKeptIndex(tree, config)).folders)
+  return added !== null && (await moveAside(tree.gitFolder, added))
 }
+
+/** The index that git just wrote. */
+async function readKeptIndex(tree: Worktree, config: string): Promise<IndexSummary & { readonly bytes: Buffer; readonly identity: string }> {
+  const [bytes, { identity, writtenAt }] = await Promise.all([readFile(indexOf(tree)), indexStamp(tree)])
+  return { bytes, identity, ...readIndex(bytes, { idBytes: isSha256(config) ? 32 : 20, since: writtenAt }) }
+}
+
+/** `writtenAt` in whole seconds. */
+async function indexStamp(tree: Worktree): Promise<{ readonly identity: string; readonly writtenAt: number }> {
+  const { ino, size, ctimeNs, mtimeMs } = await stat(indexOf(tree), { bigint: true })
+  return { identity: `${ino} ${size} ${ctimeNs}`, writtenAt: Math.floor(Number(mtimeMs) / 1000) }
+}
+
+const indexOf = ({ gitFolder }: Worktree) => join(gitFolder, 'index')
 
 interface Kept {
   readonly whole: Whole

@@ -1,6 +1,6 @@
 /** Whatever a build leaves in its kept work tree, the next build finds what a fresh clone would hold. */
 import { execFileSync } from 'node:child_process'
-import { appendFile, chmod, lstat, mkdir, readFile, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, lstat, mkdir, readdir, readFile, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkouts } from '../../support/checkouts.ts'
@@ -194,13 +194,33 @@ describe('a kept work tree', () => {
     }
   })
 
-  it('in which something was made is cleaned, once', async () => {
-    const { work, first, agent, folder } = await kept()
+  it('to which something was added needs no other command, and what was added is deleted', async () => {
+    const { work, first, agent, folder, clone } = await kept()
+    await mkdir(join(folder, 'node_modules', 'x'), { recursive: true })
+    await writeFile(join(folder, 'node_modules', 'x', 'y'), 'x')
+    await chmod(join(folder, 'node_modules', 'x'), 0o555)
     await writeFile(join(folder, 'src', 'deep', 'new'), 'x')
+    await git(join(folder, 'src'), 'init', '--quiet')
     await agent.prepare({ repository: work.path, commit: first })
-    expect(await agent.commands()).toEqual(['clean -ffdx --quiet', expect.stringContaining('checkout')])
+    expect(await agent.commands()).toEqual([`checkout --quiet --force --detach ${first} --`])
+    expect(await listing(folder)).toEqual(await clone(first))
+    await expect.poll(() => readdir(`${folder}.git`)).not.toContainEqual(expect.stringMatching(/^aside-/))
+  })
+
+  it('also loses what an agent that was killed had moved aside', async () => {
+    const { work, first, agent, folder } = await kept()
+    await mkdir(join(`${folder}.git`, 'aside-old', 'x'), { recursive: true })
+    await writeFile(join(folder, 'new'), 'x')
     await agent.prepare({ repository: work.path, commit: first })
-    expect(await agent.commands()).toEqual([expect.stringContaining('checkout')])
+    await expect.poll(() => readdir(`${folder}.git`)).not.toContainEqual(expect.stringMatching(/^aside-/))
+  })
+
+  it('whose folders were exchanged is looked through by git', async () => {
+    const { work, first, agent, folder, clone } = await kept()
+    await rm(join(folder, 'src'), { recursive: true })
+    await agent.prepare({ repository: work.path, commit: first })
+    expect(await agent.commands()).toEqual(['clean -ffdx --quiet', `checkout --quiet --force --detach ${first} --`])
+    expect(await listing(folder)).toEqual(await clone(first))
   })
 
   it('follows attributes that change without the files that they are for', async () => {

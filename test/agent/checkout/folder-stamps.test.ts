@@ -1,8 +1,8 @@
-/** Folders are told to hold what they held only when they surely do. */
+/** What was added to folders is found, however it was hidden, and where that cannot be told nothing is said. */
 import { chmod, lstat, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { areUntouched, stampFolders } from '../../../agent/checkout/folder-stamps.ts'
+import { addedTo, stampFolders, type FolderStamp } from '../../../agent/checkout/folder-stamps.ts'
 import { ownFolder } from '../../support/folder.ts'
 
 const HELD = new Map([
@@ -35,29 +35,39 @@ async function tick(tree: string): Promise<bigint> {
   }
 }
 
-const CHANGES: Readonly<Record<string, (tree: string) => Promise<unknown>>> = {
-  'a new file': (tree) => writeFile(join(tree, 'src', 'new'), ''),
-  'a new file, and the times of its folder set back': async (tree) => {
+const added = async (tree: string, stamps: readonly FolderStamp[] | null) => (await addedTo(tree, stamps ?? [], () => Promise.resolve(HELD)))?.map((path) => path.toString().slice(tree.length + 1)) ?? null
+
+/** Each with what it adds; null where only a look through all can say. */
+const CHANGES: readonly (readonly [string, readonly string[] | null, (tree: string) => Promise<unknown>])[] = [
+  ['a new file', ['src/new'], (tree) => writeFile(join(tree, 'src', 'new'), '')],
+  ['a new file, and the times of its folder set back', ['src/new'], async (tree) => {
     const { atime, mtime } = await lstat(join(tree, 'src'))
     await writeFile(join(tree, 'src', 'new'), '')
     await utimes(join(tree, 'src'), atime, mtime)
-  },
-  'a file exchanged for another name': (tree) => rename(join(tree, 'src', 'deep', 'b'), join(tree, 'src', 'deep', 'c')),
-  'a file gone': (tree) => rm(join(tree, 'src', 'a')),
-  'a folder gone': (tree) => rm(join(tree, 'src', 'deep'), { recursive: true }),
-  'a folder with other rights': (tree) => chmod(join(tree, 'src', 'deep'), 0o700),
-  'a repository inside': (tree) => mkdir(join(tree, 'src', '.git')),
-  'a folder made anew with the same names': async (tree) => {
+  }],
+  ['a file exchanged for another name', ['src/deep/c'], (tree) => rename(join(tree, 'src', 'deep', 'b'), join(tree, 'src', 'deep', 'c'))],
+  ['new folders, a repository and a link', ['link', 'new', 'src/.git'], async (tree) => {
+    await mkdir(join(tree, 'new', 'below'), { recursive: true })
+    await mkdir(join(tree, 'src', '.git'))
+    await symlink('src', join(tree, 'link'))
+  }],
+  ['a file gone', [], (tree) => rm(join(tree, 'src', 'a'))],
+  ['a folder gone', null, (tree) => rm(join(tree, 'src', 'deep'), { recursive: true })],
+  ['a folder with other rights', null, (tree) => chmod(join(tree, 'src', 'deep'), 0o700)],
+  ['a folder made anew with the same names', null, async (tree) => {
     await rename(join(tree, 'src', 'deep'), join(tree, 'aside'))
     await mkdir(join(tree, 'src', 'deep'))
     await writeFile(join(tree, 'src', 'deep', 'b'), '')
     await rm(join(tree, 'aside'), { recursive: true })
-  },
-  'a link in place of a folder, to what the folder held': async (tree) => {
+  }],
+  ['a link in place of a folder, to what the folder held', null, async (tree) => {
     await rename(join(tree, 'src'), `${tree}-aside`)
     await symlink(`${tree}-aside`, join(tree, 'src'))
-  },
-}
+  }],
+  ['more than is worth to be moved', null, async (tree) => {
+    for (let at = 0; at <= 200; at += 1) await writeFile(join(tree, `new-${at}`), '')
+  }],
+]
 
 describe.each([
   ['young', () => Promise.resolve(BEFORE)],
@@ -69,38 +79,47 @@ describe.each([
     await mkdir(join(tree, '.git')) // as each checkout lays it
     const stamps = stampFolders(tree, HELD, since)
     expect(stamps?.map(({ path }) => path)).toEqual([...HELD.keys()])
-    return { tree, stamps: stamps ?? [] }
+    return { tree, stamps }
   }
 
-  it('are untouched when nothing was done to them, and when .git or the contents of files changed', async () => {
+  it('have nothing added when nothing was done to them, and when .git or the contents of files changed', async () => {
     const { tree, stamps } = await stamped()
-    expect(areUntouched(tree, stamps)).toBe(true)
+    expect(await added(tree, stamps)).toEqual([])
     await rm(join(tree, '.git'), { recursive: true })
     await writeFile(join(tree, 'src', 'a'), 'changed')
-    expect(areUntouched(tree, stamps)).toBe(true)
+    expect(await added(tree, stamps)).toEqual([])
   })
 
-  it.each(Object.entries(CHANGES))('are not after %s', async (_what, change) => {
+  it.each(CHANGES)('tell of %s', async (_what, expected, change) => {
     const { tree, stamps } = await stamped()
     await change(tree)
-    expect(areUntouched(tree, stamps)).toBe(false)
+    const found = await added(tree, stamps)
+    expect(found === null ? null : [...found].sort()).toEqual(expected)
   })
 })
 
-it('a young folder that already holds more than it should is not untouched', async () => {
+it('what was added to a young folder before it was stamped is found', async () => {
   const tree = await madeTree()
   await writeFile(join(tree, 'src', 'new'), '')
-  expect(areUntouched(tree, stampFolders(tree, HELD, BEFORE) ?? [])).toBe(false)
+  expect(await added(tree, stampFolders(tree, HELD, BEFORE))).toEqual(['src/new'])
+})
+
+it('nothing is said when it is not known what an old folder is to hold', async () => {
+  const tree = await madeTree()
+  const stamps = stampFolders(tree, HELD, await tick(tree).then(async (since) => (await mkdir(join(tree, '.git')), since))) ?? []
+  await writeFile(join(tree, 'src', 'new'), '')
+  expect(await addedTo(tree, stamps, () => Promise.resolve(null))).toBe(null)
+  expect(await addedTo(tree, stamps, () => Promise.reject(new Error('damaged')))).toBe(null)
 })
 
 it('names that are no text are compared byte by byte', async () => {
   const tree = await ownFolder()
-  const name = Buffer.from([0x66, 0xff, 0xc3, 0xbc])
-  await writeFile(Buffer.concat([Buffer.from(`${tree}/`), name]), '')
-  const stamps = stampFolders(tree, new Map([['', [name.toString('latin1')]]]), BEFORE) ?? []
-  expect(areUntouched(tree, stamps)).toBe(true)
-  await rename(Buffer.concat([Buffer.from(`${tree}/`), name]), Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0x66, 0xfe, 0xc3, 0xbc])]))
-  expect(areUntouched(tree, stamps)).toBe(false)
+  const path = (byte: number) => Buffer.concat([Buffer.from(`${tree}/f`), Buffer.from([byte, 0xc3, 0xbc])])
+  await writeFile(path(0xff), '')
+  const stamps = stampFolders(tree, new Map([['', [Buffer.from([0x66, 0xff, 0xc3, 0xbc]).toString('latin1')]]]), BEFORE) ?? []
+  expect(await addedTo(tree, stamps, () => Promise.resolve(null))).toEqual([])
+  await rename(path(0xff), path(0xfe))
+  expect(await addedTo(tree, stamps, () => Promise.resolve(null))).toEqual([path(0xfe)])
 })
 
 it('no stamps are given where the file system does not note that .git was laid in the top folder', async () => {

@@ -18,6 +18,7 @@ import { placeTools } from './runner/job-tools.ts'
 import { pluginEnvironment, pluginName } from './runner/plugin-environment.ts'
 import { killLeftovers } from './runner/process-tree.ts'
 import { newRedactions } from './runner/redactions.ts'
+import { commandOrFile } from './runner/script-file.ts'
 import { whatToRun } from './runner/what-to-run.ts'
 import { slotFolders } from './slot-folder.ts'
 
@@ -100,7 +101,7 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, cac
       const plugins = pluginsOf.get(spec)
       if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
       const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })
-      const script = hooks.length === 0 && (spec.artifact_paths ?? []).length === 0 ? text : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(handed, String(slot)), changes: local.envChanges, kedge: join(tools, 'kedge') })
+      const script = hooks.length === 0 && (spec.artifact_paths ?? []).length === 0 ? commandOrFile(text, folder) : hookScript({ hooks, command: text, bash: bashFor(env), handover: ownFile(handed, String(slot)), changes: local.envChanges, kedge: join(tools, 'kedge') })
       const command = startCommand({ command: script, cwd: folder, env, attempt, agent: agent.id, timeoutMs, graceMs, clock, output })
       const left = caches.enter(spec.project)
       void command.ended.catch(() => undefined).finally(() => {

@@ -13,6 +13,7 @@
  * everything, and knows its bash by path.
  */
 import { shellWord } from '../shell-word.ts'
+import { RUN_FILE } from './script-file.ts'
 
 export type HookName = 'environment' | 'pre-checkout' | 'post-checkout' | 'pre-command' | 'command' | 'post-command' | 'pre-artifact' | 'post-artifact' | 'pre-exit'
 
@@ -72,7 +73,7 @@ export function hookScript({ hooks, command, bash, handover, changes, kedge }: H
   return [
     `__kedge_bash=${shellWord(bash)} __kedge_handover=${shellWord(handover)} __kedge_changes=${shellWord(changes)}`,
     `__kedge_source=${shellWord(SOURCE)}`,
-    `__kedge_command=${shellWord(command)}`,
+    `__kedge_command=${shellWord(command)} __kedge_run_file=${shellWord(RUN_FILE)}`,
     RUN,
     ...chosen(BEFORE).map(line('__kedge_before')),
     instead === undefined ? `__kedge_command ${isNothing ? 'nothing' : Buffer.byteLength(command) > ARGUMENT_BYTES ? 'piped' : 'given'}` : line('__kedge_instead')(instead),
@@ -185,7 +186,9 @@ __kedge_command() {
   __kedge_goes_on || return
   if [ "$1" = nothing ]; then __kedge_ran 0; return; fi
   printf '~~~ Running command\\n'
-  if [ "$1" = given ]; then "$__kedge_bash" -e -c "$__kedge_command" 2>&3 3>&-
+  # Only now: a hook may have made the file, or gone to another folder.
+  if [ -f "./\${__kedge_command//$'\\n'/}" ]; then "$__kedge_bash" -e -c "$__kedge_run_file" "\${__kedge_command//$'\\n'/}" 2>&3 3>&-
+  elif [ "$1" = given ]; then "$__kedge_bash" -e -c "$__kedge_command" 2>&3 3>&-
   else "$__kedge_bash" -e <(printf %s "$__kedge_command") 2>&3 3>&-; fi
   __kedge_ran "$?"
   __kedge_change

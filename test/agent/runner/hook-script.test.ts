@@ -84,6 +84,21 @@ describe('the order', () => {
   })
 })
 
+describe('a command that is the name of a file', () => {
+  const make = 'cd "$THERE"; printf "%s\\n" "#!/bin/sh" "echo file of \\$0" >"test it.sh"'
+
+  it('is that file, also one that a hook has made, where the hook went, and that nobody may execute', async () => {
+    const env = { THERE: await ownFolder() }
+    expect(said((await run({ 'agent pre-command': make }, { command: 'test it.sh\n', env })).printed)).toEqual(['file of ./test it.sh'])
+  })
+
+  it('is none when only a folder is called so, or no file is there', async () => {
+    const env = { THERE: await ownFolder() }
+    expect((await run({ 'agent pre-command': `${make}; mkdir true` }, { command: 'true', env })).exitStatus).toBe(0)
+    expect((await run({ 'agent pre-command': make }, { command: 'other.sh', env })).exitStatus).toBe(127)
+  })
+})
+
 describe('what kedge env leaves', () => {
   /** As `kedge env` writes it, from a hook or command that knows its place beside the handover. */
   const record = (...records: readonly string[]) => records.map((one) => `printf '%s\\0' ${shellWord(one)} >>"$CHANGES"; `).join('')

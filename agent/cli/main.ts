@@ -6,6 +6,7 @@ import { fstatSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../schema/version.ts'
+import { takeAgentFlags } from './agent-flags.ts'
 import { registerAgent } from './agent.ts'
 import { registerAnnotate } from './annotate.ts'
 import { registerArtifact } from './artifact.ts'
@@ -24,6 +25,8 @@ import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } f
 /** In the order of `--help`. */
 const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerArtifact, registerStep, registerAnnotate, registerEnv, registerLock, registerRedactor, registerLater]
 
+let isHushed = false
+
 const surroundings: Surroundings = {
   environment: process.env,
   folder: process.cwd(),
@@ -33,7 +36,9 @@ const surroundings: Surroundings = {
   input: { isPiped: () => !process.stdin.isTTY && isPipe(0), read: () => readFileSync(0) },
   print: (line) => void process.stdout.write(`${line}\n`),
   write: (text) => void process.stdout.write(text),
-  note: (line) => void process.stderr.write(`kedge: ${oneLine(line)}\n`),
+  note: (line) => {
+    if (!isHushed) complain(line)
+  },
   excerpt: (text) => void process.stderr.write(`${text}\n`),
   onStop: (call) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, call)
@@ -58,6 +63,7 @@ const program = new Command('kedge')
   .exitOverride()
   .helpCommand(false)
 for (const register of COMMANDS) register(program, surroundings)
+takeAgentFlags(program, surroundings, () => (isHushed = true))
 
 try {
   assertKnown(process.argv[2])
@@ -86,8 +92,12 @@ function isJsonAsked(): boolean {
   return process.argv.slice(2, end < 0 ? undefined : end).includes('--json')
 }
 
+function complain(line: string): void {
+  process.stderr.write(`kedge: ${oneLine(line)}\n`)
+}
+
 function say(exitCode: ExitCode, message: string): ExitCode {
-  surroundings.note(message)
+  complain(message)
   if (isJsonAsked()) surroundings.print(errorLine(exitCode, message))
   return exitCode
 }

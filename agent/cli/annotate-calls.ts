@@ -8,7 +8,7 @@ import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { piped } from './piped.ts'
 import { redacted } from './redacted.ts'
 import { replyOf } from './replies.ts'
-import { runningJob } from './running-job.ts'
+import { isThisJob, runningJob } from './running-job.ts'
 import { firstOf, present, wholeNumber } from './settings.ts'
 
 interface PlaceFlags {
@@ -65,7 +65,7 @@ function bodyOf(given: string | undefined, surroundings: Surroundings): string {
 
 function placeOf({ context, scope, job }: PlaceFlags, { environment }: Surroundings): RemoveAnnotation {
   const own = present(environment['KEDGE_JOB_ID'])
-  if (job !== undefined && job !== own) throw new Failure(EXIT.usage, `--job can only be the job that this runs in${own === undefined ? '' : `, ${own}`}, not "${job}": leave it out. To annotate for another job, do it in that one.`)
+  if (job !== undefined && !isThisJob(job, environment)) throw new Failure(EXIT.usage, `--job can only be the job that this runs in${own === undefined ? '' : `, ${own}`}, not "${job}": leave it out. To annotate for another job, do it in that one.`)
   const named = firstOf({ flag: ['--context', context], variable: ['BUILDKITE_ANNOTATION_CONTEXT', environment['BUILDKITE_ANNOTATION_CONTEXT']], otherwise: ANNOTATION_DEFAULTS.context })
   const text = named.text === '' ? ANNOTATION_DEFAULTS.context : named.text // as there: a blank one is the default
   const mistake = mistakeInContext(text)

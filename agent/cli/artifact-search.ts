@@ -1,6 +1,7 @@
 /** `kedge artifact search` and `shasum`, and how every command finds the artifacts that a query means. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { artifactPage, type ArtifactPage, type ArtifactView, type SearchArtifacts } from '../../schema/artifacts.ts'
+import { jobIdOfUuid } from '../../schema/job-uuid.ts'
 import { createClient, untilAnswered, type Client } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { replyOf } from './replies.ts'
@@ -43,7 +44,7 @@ export async function findArtifacts(query: string, { step, build, includeRetried
   const withRetried = includeRetriedJobs === true || /^(?:1|true)$/i.test(environment['BUILDKITE_AGENT_INCLUDE_RETRIED_JOBS'] ?? '')
   const found: ArtifactView[] = []
   for (let after: string | null = null; ; ) {
-    const search: SearchArtifacts = { query: query.replace(/^(?:\.?\/)+/, ''), with_retried: withRetried, ...(number === null ? {} : { build: number }), ...(step === undefined ? {} : { step }), ...(after === null ? {} : { after }) }
+    const search: SearchArtifacts = { query: query.replace(/^(?:\.?\/)+/, ''), with_retried: withRetried, ...(number === null ? {} : { build: number }), ...(step === undefined ? {} : { step: jobIdOfUuid(step) }), ...(after === null ? {} : { after }) }
     const page: ArtifactPage = await untilAnswered(() => client.post(`/v1/attempts/${attempt}/artifacts/search`, PAGE, search), pause, TRANSFER_TRIES)
     found.push(...page.artifacts)
     if (page.next_cursor === null) return { found, client, attempt }

@@ -12,7 +12,7 @@ import { bytesInWords, inParallel } from './artifact-words.ts'
 import { createClient, untilAnswered } from './client.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { replyOf } from './replies.ts'
-import { runningJob, type RunningJob } from './running-job.ts'
+import { isThisJob, runningJob, type RunningJob } from './running-job.ts'
 import { present, whyUnread } from './settings.ts'
 import { sendPiece, STALL_MS, TRANSFER_TRIES } from './transfer.ts'
 
@@ -74,7 +74,7 @@ export async function uploadArtifacts({ paths, destination }: { readonly paths: 
 function refuseElsewhere(given: string | undefined, { job }: UploadFlags, { environment }: Surroundings): void {
   const destination = given ?? present(environment['BUILDKITE_ARTIFACT_UPLOAD_DESTINATION'])
   if (destination !== undefined) throw new Failure(EXIT.usage, `will not upload to "${destination}": artifacts go to the coordinator. Take the destination away (also BUILDKITE_ARTIFACT_UPLOAD_DESTINATION), and put quotes around the paths if the shell has filled them in; for a store of your own, use its own program.`)
-  if (job !== undefined && job !== environment['KEDGE_JOB_ID']) throw new Failure(EXIT.usage, `--job cannot name another job: artifacts belong to the job that uploads them, ${environment['KEDGE_JOB_ID']}.`)
+  if (job !== undefined && !isThisJob(job, environment)) throw new Failure(EXIT.usage, `--job cannot name another job: artifacts belong to the job that uploads them, ${environment['KEDGE_JOB_ID']}.`)
 }
 
 function find(paths: string, { literal = false, delimiter, globResolveFollowSymlinks = false, uploadSkipSymlinks = false }: UploadFlags, { folder, home, environment }: Surroundings): Found {

@@ -6,7 +6,8 @@ import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { piped } from './piped.ts'
 import { redacted } from './redacted.ts'
 import { replyOf } from './replies.ts'
-import { runningJob } from './running-job.ts'
+import { isThisJob, runningJob } from './running-job.ts'
+import { firstOf } from './settings.ts'
 
 interface Flags {
   readonly job?: string
@@ -41,8 +42,9 @@ const KEYS = replyOf(metaDataKeysReply)
 
 /** The meta-data of the build that the command runs in. */
 function ownBuild({ job, build }: Flags, { environment }: Surroundings) {
-  const other = job !== undefined ? '--job' : build !== undefined ? '--build' : null
-  if (other !== null) throw new Failure(EXIT.usage, `${other} cannot be given here: a job sees the meta-data of its own build only, and without ${other} it is that. Hand on to another build what it needs as an environment variable.`)
+  const asked = firstOf({ flag: ['--build', build], variable: ['BUILDKITE_METADATA_BUILD_ID', environment['BUILDKITE_METADATA_BUILD_ID']], otherwise: '' })
+  const other = job !== undefined && !isThisJob(job, environment) ? '--job' : asked.text !== '' && asked.text !== environment['BUILDKITE_BUILD_ID'] ? asked.from : null
+  if (other !== null) throw new Failure(EXIT.usage, `${other} cannot name another: a job sees the meta-data of its own build only, and without ${other} it is that. Hand on to another build what it needs as an environment variable.`)
   const { attempt, ...access } = runningJob(environment, 'A person answers the fields of a block on the page of the build.')
   const client: Client = createClient(access)
   const path = `/v1/attempts/${attempt}/meta-data`

@@ -8,8 +8,8 @@ export function registerMetaData(program: Command, surroundings: Surroundings): 
   }
   const calls = () => import('./meta-data-calls.ts')
   const metaData = program.command('meta-data').description('set and read what the jobs of a build tell each other, from inside a job')
-  /** Known so that they are refused with a sentence: the token of a job opens its own build and no other. */
-  const command = (line: string) => metaData.command(line).option('--job <id>', 'refused: a job sees the meta-data of its own build').option('--build <id>', 'refused likewise')
+  /** Another is refused with a sentence: the token of a job opens its own build and no other. */
+  const command = (line: string) => metaData.command(line).option('--job <id>', 'the job itself; another is refused').option('--build <id>', "the job's own build; another is refused")
 
   command('set')
     .argument('<key>')

@@ -1,4 +1,5 @@
 /** The job that a command runs in, for commands that act on its build. */
+import { jobIdOfUuid } from '../../schema/job-uuid.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
 import { coordinatorUrl, present } from './settings.ts'
 
@@ -14,4 +15,9 @@ export function runningJob(environment: Surroundings['environment'], instead: st
   const [url, token, attempt] = ['KEDGE_URL', 'KEDGE_JOB_TOKEN', 'KEDGE_ATTEMPT'].map((name) => present(environment[name]))
   if (url === undefined || token === undefined || attempt === undefined) throw new Failure(EXIT.usage, `this works inside a job only: KEDGE_URL, KEDGE_JOB_TOKEN and KEDGE_ATTEMPT, which an agent sets, are not there. ${instead}`)
   return { url: coordinatorUrl({ text: url, from: 'KEDGE_URL' }), token, attempt }
+}
+
+/** Whether it names the job that runs this: by Kedge's id, or by BUILDKITE_JOB_ID. */
+export function isThisJob(id: string, environment: Surroundings['environment']): boolean {
+  return jobIdOfUuid(id) === environment['KEDGE_JOB_ID']
 }

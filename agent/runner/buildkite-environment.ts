@@ -1,9 +1,11 @@
 /**
  * The variables that scripts written for Buildkite's agent read, each right or absent; docs/from-buildkite.md lists
- * them. Ids are Kedge's own, but for BUILDKITE_BUILD_ID, which such scripts take for a UUID.
+ * them. Ids are Kedge's own, but for those of the build and of the job, which such scripts take for UUIDs.
  */
 import { createHash } from 'node:crypto'
 import { buildUuid } from '../../schema/build-uuid.ts'
+import { parseJobId } from '../../schema/job.ts'
+import { jobUuid } from '../../schema/job-uuid.ts'
 import type { JobSpec } from '../../schema/sync.ts'
 import type { AgentIdentity } from '../machine.ts'
 import { pluginList } from './plugin-environment.ts'
@@ -45,7 +47,7 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ow
     BUILDKITE_PULL_REQUEST_REPO: '',
     ...checkedOut(checkout),
     BUILDKITE_BUILD_CHECKOUT_PATH: folders.workspace,
-    BUILDKITE_JOB_ID: spec.job,
+    BUILDKITE_JOB_ID: jobUuidOf(spec),
     ...(step?.id === undefined ? {} : { BUILDKITE_STEP_ID: step.id }),
     BUILDKITE_STEP_KEY: step?.key ?? '',
     BUILDKITE_LABEL: step?.label ?? '',
@@ -97,5 +99,14 @@ function triggeredFrom({ triggered_from: from }: JobSpec): Record<string, string
 
 /** The same for the same text, on every agent. */
 function uuidOf(text: string): string {
-  return buildUuid(createHash('sha256').update(text).digest('hex'))
+  return buildUuid(sha256Of(text))
+}
+
+function jobUuidOf({ job, url }: JobSpec): string {
+  const key = parseJobId(job)
+  return key === null ? job : jobUuid(key, sha256Of(URL.parse(url)?.origin ?? ''))
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

@@ -8,6 +8,7 @@ import { uploadArtifacts } from '../../../agent/cli/artifact-upload.ts'
 import { EXIT, Failure } from '../../../agent/cli/output.ts'
 import { ARTIFACT_LIMITS, type ArtifactView } from '../../../schema/artifacts.ts'
 import type { AttemptId } from '../../../schema/job.ts'
+import { jobUuid } from '../../../schema/job-uuid.ts'
 import { answeringServer, problem, type Answering } from '../../support/answering-server.ts'
 import { ownFolder } from '../../support/folder.ts'
 import { surroundings } from '../../support/surroundings.ts'
@@ -50,6 +51,7 @@ describe('search', () => {
 
   it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
     ['a step', { step: 'test' }, { step: 'test' }],
+    ['a job, by the BUILDKITE_JOB_ID that it has', { step: jobUuid({ project: 1, build: 1, n: 4 }, 'a'.repeat(64)) }, { step: 'J1-1-4' }],
     ['another build', { build: '82' }, { build: 82 }],
     ['the address of a build', { build: 'https://kedge.test/projects/app/builds/82' }, { build: 82 }],
     ['its own build, by the id that it has in Buildkite', { build: 'a-uuid' }, {}],

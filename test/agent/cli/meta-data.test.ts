@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { existsMetaData, getMetaData, metaDataKeys, setMetaData } from '../../../agent/cli/meta-data-calls.ts'
 import { EXIT, Failure } from '../../../agent/cli/output.ts'
+import { jobUuid } from '../../../schema/job-uuid.ts'
 import { answeringServer, problem, type Answering } from '../../support/answering-server.ts'
 import { surroundings } from '../../support/surroundings.ts'
 
@@ -105,11 +106,16 @@ it('keys are printed one a line', async () => {
 })
 
 describe('any of them', () => {
-  it('is of its own build only', async () => {
-    const { surroundings, server } = await job()
-    expect(await failureOf(getMetaData('k', { build: 'x' }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('--build cannot be given here') })
-    expect(await failureOf(setMetaData({ key: 'k', value: 'v' }, { job: 'J1-1-2' }, surroundings))).toMatchObject({ message: expect.stringContaining('--job cannot be given here') })
-    expect(server.asked).toEqual([])
+  it('is of its own build only, which may be named', async () => {
+    const { surroundings, server } = await job({ environment: { KEDGE_JOB_ID: 'J1-1-1', BUILDKITE_BUILD_ID: 'own' } })
+    const uuid = jobUuid({ project: 1, build: 1, n: 1 }, 'a'.repeat(64))
+    for (const own of [{ build: 'own' }, { build: '' }, { job: 'J1-1-1' }, { job: uuid }]) expect(await existsMetaData('k', own, surroundings)).toBe(EXIT.absent)
+    const asked = server.asked.length
+    expect(await failureOf(getMetaData('k', { build: 'x' }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('--build cannot name another') })
+    expect(await failureOf(setMetaData({ key: 'k', value: 'v' }, { job: 'J1-1-2' }, surroundings))).toMatchObject({ message: expect.stringContaining('--job cannot name another') })
+    const { surroundings: of } = await job({ environment: { BUILDKITE_METADATA_BUILD_ID: 'x' } })
+    expect(await failureOf(getMetaData('k', {}, of))).toMatchObject({ message: expect.stringContaining('BUILDKITE_METADATA_BUILD_ID cannot name another') })
+    expect(server.asked).toHaveLength(asked)
   })
 
   it('outside a job says what is missing', async () => {

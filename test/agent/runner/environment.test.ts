@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { EnvironmentError, jobEnvironment, type JobEnvironmentRequest } from '../../../agent/runner/environment.ts'
 import { attemptId, type AgentId } from '../../../schema/job.ts'
+import { jobIdOfUuid } from '../../../schema/job-uuid.ts'
 import type { JobSpec } from '../../../schema/sync.ts'
 
 const spec: JobSpec = {
@@ -58,6 +59,9 @@ it('says to scripts that know Buildkite what they ask for', () => {
     BUILDKITE_AGENT_ENDPOINT: 'https://ci.example', BUILDKITE_AGENT_ACCESS_TOKEN: 'kdg_job_x', BUILDKITE_BIN_PATH: '/state/bin', BUILDKITE_BUILD_CHECKOUT_PATH: '/w',
   })
   expect(given['BUILDKITE_BUILD_ID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  // scripts make names of it that must be in lower case
+  expect(given['BUILDKITE_JOB_ID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/)
+  expect(jobIdOfUuid(given['BUILDKITE_JOB_ID'] ?? '')).toBe('J1-82-1')
   expect(environment()).toMatchObject({ BUILDKITE_BUILD_ID: given['BUILDKITE_BUILD_ID'], BUILDKITE_RETRY_COUNT: '0', BUILDKITE_STEP_KEY: '' })
   expect(environment()).not.toHaveProperty('BUILDKITE_PARALLEL_JOB')
 })

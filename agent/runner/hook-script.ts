@@ -15,7 +15,7 @@
 import { shellWord } from '../shell-word.ts'
 import { RUN_FILE } from './script-file.ts'
 
-export type HookName = 'environment' | 'pre-checkout' | 'post-checkout' | 'pre-command' | 'command' | 'post-command' | 'pre-artifact' | 'post-artifact' | 'pre-exit'
+export type HookName = 'environment' | 'pre-checkout' | 'checkout' | 'post-checkout' | 'pre-command' | 'command' | 'post-command' | 'pre-artifact' | 'post-artifact' | 'pre-exit'
 
 export interface Hook {
   readonly owner: 'agent' | 'repository' | 'plugin'
@@ -42,10 +42,14 @@ export interface HookScriptRequest {
   readonly kedge: string
 }
 
-/** In this order; a hook is looked for by owner and name. The checkout itself was made before. */
-const BEFORE = [
+/** In this order; a hook is looked for by owner and name. The checkout itself was made before all of them. */
+const BEFORE_CHECKOUT = [
   ['agent', 'environment'], ['plugin', 'environment'],
   ['agent', 'pre-checkout'], ['plugin', 'pre-checkout'],
+] as const
+/** Those of the first that has any change the checkout that is there, as on a machine that keeps it from job to job. */
+const CHECKOUT = [['plugin', 'checkout'], ['agent', 'checkout']] as const
+const BEFORE = [
   ['agent', 'post-checkout'], ['repository', 'post-checkout'], ['plugin', 'post-checkout'],
   ['agent', 'pre-command'], ['repository', 'pre-command'], ['plugin', 'pre-command'],
 ] as const
@@ -70,12 +74,13 @@ export function hookScript({ hooks, command, bash, handover, changes, kedge }: H
   }
   const isNothing = command === '' && hooks.some(({ owner }) => owner === 'plugin') // a step that only its plugins make
   const [instead] = chosen(INSTEAD)
+  const checkout = CHECKOUT.map((place) => chosen([place])).find((found) => found.length > 0) ?? []
   return [
     `__kedge_bash=${shellWord(bash)} __kedge_handover=${shellWord(handover)} __kedge_changes=${shellWord(changes)}`,
     `__kedge_source=${shellWord(SOURCE)}`,
     `__kedge_command=${shellWord(command)} __kedge_run_file=${shellWord(RUN_FILE)}`,
     RUN,
-    ...chosen(BEFORE).map(line('__kedge_before')),
+    ...[...chosen(BEFORE_CHECKOUT), ...checkout, ...chosen(BEFORE)].map(line('__kedge_before')),
     instead === undefined ? `__kedge_command ${isNothing ? 'nothing' : Buffer.byteLength(command) > ARGUMENT_BYTES ? 'piped' : 'given'}` : line('__kedge_instead')(instead),
     ...chosen(AFTER).map(line('__kedge_after')),
     'if [ -n "$BUILDKITE_ARTIFACT_PATHS" ]; then',
@@ -119,6 +124,11 @@ __kedge_status=0 __kedge_upload_status=0 __kedge_ran= __kedge_stopped=
 trap '__kedge_stopped=1' TERM
 
 __kedge_hook() {
+  # A checkout hook may have left out files of the repository. A command hook is not passed over: nothing would run.
+  case $2 in
+    'repository command') ;;
+    'repository '*) if [ ! -f "$3" ]; then printf 'kedge: the %s hook is not there any more, so it is not run\\n' "$2"; return 0; fi ;;
+  esac
   printf '~~~ Running %s hook\\n' "$2"
   : >"$__kedge_handover"
   local __kedge_pair

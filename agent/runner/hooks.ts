@@ -14,8 +14,8 @@ const REPOSITORY_FOLDERS = ['.kedge/hooks', '.buildkite/hooks']
 
 /** Names that count in a folder. What runs before the checkout cannot come out of it. */
 const NAMES = {
-  agent: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
-  plugin: ['environment', 'pre-checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
+  agent: ['environment', 'pre-checkout', 'checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
+  plugin: ['environment', 'pre-checkout', 'checkout', 'post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
   repository: ['post-checkout', 'pre-command', 'command', 'post-command', 'pre-artifact', 'post-artifact', 'pre-exit'],
 } as const satisfies Readonly<Record<Hook['owner'], readonly HookName[]>>
 
@@ -48,31 +48,25 @@ export interface PluginFolder extends NonNullable<Hook['plugin']> {
   readonly folder: string
 }
 
-/** In no order, but for plugins. Throws a `HookError` for a folder that cannot be read, and for a `checkout` hook. */
+/** In no order, but for plugins. Throws a `HookError` for a folder that cannot be read, and for a `checkout` hook of the repository. */
 export function findHooks({ agent, checkout, plugins }: HookFolders): readonly Hook[] {
   return [...agentsAndRepositorys({ agent, checkout }), ...plugins.flatMap((plugin) => hooksOf(plugin, { hasCheckout: checkout !== null }))]
 }
 
 function agentsAndRepositorys({ agent, checkout }: Pick<HookFolders, 'agent' | 'checkout'>): readonly Hook[] {
-  const ofTheAgent = agent === null ? [] : hooksIn(agent, 'agent').filter(({ name }) => checkout !== null || !name.endsWith('-checkout'))
+  const ofTheAgent = agent === null ? [] : hooksIn(agent, 'agent').filter(({ name }) => checkout !== null || !name.endsWith('checkout'))
   if (checkout === null) return ofTheAgent
-  if (agent !== null) refuseCheckout(agent, { code: 'agent_checkout_hook' }) // of the machine: it holds the agent back, not only this job
   const folder = REPOSITORY_FOLDERS.map((name) => join(checkout, name)).find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
   if (folder === undefined) return ofTheAgent
-  refuseCheckout(folder, { code: 'checkout_hook' })
+  const made = join(folder, 'checkout')
+  if (isFile(made)) throw new HookError('checkout_hook', `will not run the hook ${made}: a repository is there only once it is checked out. Move what it does into post-checkout, or remove it.`)
   return [...ofTheAgent, ...hooksIn(folder, 'repository')]
 }
 
 function hooksOf({ folder, name, env }: PluginFolder, { hasCheckout }: { readonly hasCheckout: boolean }): readonly Hook[] {
   const hooks = join(folder, 'hooks')
   if (statSync(hooks, { throwIfNoEntry: false })?.isDirectory() !== true) throw new HookError('plugin_missing', `cannot use the plugin ${name}: it has no folder "hooks".`)
-  if (hasCheckout) refuseCheckout(hooks, { code: 'checkout_hook' })
-  return hooksIn(hooks, 'plugin').flatMap((hook) => (hasCheckout || !hook.name.endsWith('-checkout') ? [{ ...hook, plugin: { name, env } }] : []))
-}
-
-function refuseCheckout(folder: string, { code }: { readonly code: string }): void {
-  const path = join(folder, 'checkout')
-  if (isFile(path)) throw new HookError(code, `will not run the hook ${path}: the checkout is built in, and already made. Move what it does into post-checkout, or remove it.`)
+  return hooksIn(hooks, 'plugin').flatMap((hook) => (hasCheckout || !hook.name.endsWith('checkout') ? [{ ...hook, plugin: { name, env } }] : []))
 }
 
 function hooksIn(folder: string, owner: Hook['owner']): readonly Hook[] {

@@ -87,11 +87,11 @@ test('a cancel in the middle of a hook still runs pre-exit, and leaves no proces
   expect(await logOf(build, 'cancelled')).not.toMatch(/^never/m)
 })
 
-test('a checkout hook is refused with a sentence, and nothing of the job runs', async () => {
+test('a checkout hook of a repository is refused with a sentence, and nothing of the job runs', async () => {
   const { start } = await withHooks({}, { checkout: 'git clone x', 'pre-exit': 'echo never' })
   const build = await start('echo never')
   expect((await build.over()).jobs[0]).toMatchObject({ state: 'errored', reason: { code: 'checkout_hook' } })
-  const log = await logOf(build, 'the checkout is built in, and already made')
+  const log = await logOf(build, 'a repository is there only once it is checked out')
   expect(log).not.toContain('~~~')
 })
 

@@ -67,6 +67,18 @@ describe('the order', () => {
     expect(said((await run({ 'agent command': 'echo agent' }, { command: 'echo command' })).printed)).toEqual(['agent'])
   })
 
+  it('has checkout hooks after pre-checkout, the plugins\' instead of the agent\'s', async () => {
+    const around = { 'agent pre-checkout': 'echo before', 'agent post-checkout': 'echo after' }
+    expect(said((await run({ ...around, 'agent checkout': 'echo agent; cd /' }, { command: 'pwd' })).printed)).toEqual(['before', 'agent', 'after', '/'])
+    expect(said((await run({ ...around, 'agent checkout': 'echo agent', 'plugin checkout': 'echo plugin; exit 6' })).printed)).toEqual(['before', 'plugin', 'kedge: the plugin checkout hook ended with status 6'])
+  })
+
+  it('leaves out a repository\'s hooks that a checkout hook took away, but never its command hook', async () => {
+    const taken = 'rm -f "${BASH_SOURCE[0]%/agent/*}"/repository/*'
+    expect(said((await run({ 'agent checkout': taken, 'repository pre-command': 'echo taken' }, { command: 'echo ran' })).printed)).toEqual(['kedge: the repository pre-command hook is not there any more, so it is not run', 'ran'])
+    expect((await run({ 'agent checkout': taken, 'repository command': 'echo taken' }, { command: 'echo ran' })).exitStatus).toBe(1)
+  })
+
   it.each(ORDER.slice(0, 6))('ends with a failing %s: only pre-exit comes after it', async (title) => {
     const { printed, exitStatus } = await run({ 'agent post-command': 'echo after', 'agent pre-exit': 'echo "at exit $BUILDKITE_LAST_HOOK_EXIT_STATUS ${BUILDKITE_COMMAND_EXIT_STATUS-none}"', [title]: 'exit 3' }, { command: 'echo command' })
     expect(said(printed)).toEqual([`kedge: the ${title} hook ended with status 3`, 'at exit 3 none'])

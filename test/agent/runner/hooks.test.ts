@@ -56,13 +56,12 @@ describe('the hooks of a job', () => {
     expect(findHooks(await folders({ 'agent/pre-command': text }))).toMatchObject([{ runs }])
   })
 
-  it('named checkout are refused, each with its place', async () => {
+  it('named checkout are the agent\'s and plugins\'; one of a repository is refused with its place', async () => {
     const ofTheAgent = await folders({ 'agent/checkout': '' })
-    expect(() => findHooks(ofTheAgent)).toThrow(expect.objectContaining({ code: 'agent_checkout_hook', message: `will not run the hook ${ofTheAgent.agent}/checkout: the checkout is built in, and already made. Move what it does into post-checkout, or remove it.` }))
-    expect(() => findHooks({ agent: null, checkout: ofTheAgent.checkout })).not.toThrow()
+    expect(named(findHooks(ofTheAgent))).toEqual(['agent checkout'])
     expect(findHooks({ ...ofTheAgent, checkout: null })).toEqual([])
     const ofTheRepository = await folders({ 'checkout/.buildkite/hooks/checkout': '' })
-    expect(() => findHooks(ofTheRepository)).toThrow(expect.objectContaining({ code: 'checkout_hook' }))
+    expect(() => findHooks(ofTheRepository)).toThrow(expect.objectContaining({ code: 'checkout_hook', message: `will not run the hook ${ofTheRepository.checkout}/.buildkite/hooks/checkout: a repository is there only once it is checked out. Move what it does into post-checkout, or remove it.` }))
   })
 
   it('of plugins are in their folder "hooks", and must be', async () => {
@@ -70,7 +69,8 @@ describe('the hooks of a job', () => {
     const plugin = { name: 'p', env: { A: '1' }, folder: join(checkout, 'p') }
     expect(findHooks({ agent: null, checkout: null, plugins: [plugin] })).toEqual([{ owner: 'plugin', name: 'command', path: join(checkout, 'p/hooks/command'), runs: 'sourced', plugin: { name: 'p', env: { A: '1' } } }])
     expect(named(findHooks({ agent: null, checkout, plugins: [plugin] }))).toEqual(['plugin pre-checkout', 'plugin command'])
-    expect(() => findHooks({ agent: null, checkout, plugins: [{ ...plugin, folder: agent }] })).toThrow(expect.objectContaining({ code: 'checkout_hook' }))
+    expect(named(findHooks({ agent: null, checkout, plugins: [{ ...plugin, folder: agent }] }))).toEqual(['plugin checkout'])
+    expect(findHooks({ agent: null, checkout: null, plugins: [{ ...plugin, folder: agent }] })).toEqual([])
     expect(() => findHooks({ agent: null, checkout, plugins: [{ ...plugin, folder: checkout }] })).toThrow('cannot use the plugin p: it has no folder "hooks".')
   })
 

@@ -103,19 +103,22 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
     if (packs.length > PACKS) await git(here, ['repack', '--geometric=2', '-d', '-q', '--no-write-bitmap-index'])
   }
 
-  async function prepare(format: ObjectFormat): Promise<void> {
-    if (!(await exists())) {
+  /** Whether it was made just now, and is empty. */
+  async function prepare(format: ObjectFormat): Promise<boolean> {
+    const isNew = !(await exists())
+    if (isNew) {
       if (await access(folder).then(() => true, () => false)) log(`the cached mirror of ${source.url} is damaged and made anew (it is not whole)`)
       await make(format)
     }
     // Left by a fetch that was killed; it is our turn, so nobody holds them.
     const left = [...(await filesBelow(folder, 'refs')), ...['packed-refs', 'shallow', 'config', 'HEAD'].map((name) => `${name}.lock`), ...(await filesBelow(folder, 'objects/pack'))]
     await Promise.all(left.filter((name) => /\.lock$|\/tmp_[^/]+$/.test(name)).map((name) => rm(join(folder, name), { force: true })))
+    return isNew
   }
 
   const fetchCommit = (commit: string) =>
     inTurn(folder, machine, turn, async () => {
-      await prepare(commit.length === 64 ? 'sha256' : 'sha1')
+      const isNew = await prepare(commit.length === 64 ? 'sha256' : 'sha1')
       if (await has(commit)) {
         if (!(await readers.has())) await askWhetherReadable() // else another slot fetched it meanwhile
         return await readers.add()
@@ -124,7 +127,8 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
       let isRefused = false
       try {
         // At most 256 of these refs: they tell the next fetch what is here already, no more.
-        await fetch(`+${commit}:refs/kedge/${commit.slice(0, 2)}`)
+        // The first fetch is a clone's: scripts compare with origin/main and find it, maybe not of today.
+        await fetch(`+${commit}:refs/kedge/${commit.slice(0, 2)}`, ...(isNew ? [BRANCHES] : []))
       } catch (error) {
         if (!isAbsent(error)) throw error
         isRefused = isRefusedById(error)
@@ -164,12 +168,13 @@ export function openMirror({ cache, source, wanted, git, machine, signal, log }:
 
   const fetchTip = () =>
     inTurn(folder, machine, turn, async () => {
-      await prepare('sha1')
+      const isNew = await prepare('sha1')
       const { branch } = wanted
       log(`fetching ${branch ?? 'the default branch'} from ${source.url}`)
       for (const refspec of branch === null ? ['+HEAD:refs/remotes/origin/HEAD'] : refspecsOf(branch)) {
         if (!(await isFetched(refspec))) continue
         const tip = await resolved('FETCH_HEAD')
+        if (isNew) await fetch(BRANCHES)
         await tidy()
         await readers.add()
         return tip

@@ -48,10 +48,29 @@ describe('the commit', () => {
   })
 
   it('is had of a branch when the server gives nothing out by id', async () => {
-    const { url, first } = await served({ protocol: 0 })
+    const { url, push, work, first } = await served({ protocol: 0 })
     const agent = await checkouts()
     expect((await agent.prepare({ repository: url, commit: first, branch: 'main' })).commit).toBe(first)
+    const third = await work.commit({ 'file': 'third\n' })
+    await work.commit({ 'file': 'fourth\n' })
+    await push('main')
+    await agent.commands()
+    expect((await agent.prepare({ repository: url, commit: third, branch: 'main' })).commit).toBe(third)
     expect((await agent.commands()).filter((command) => command.startsWith('fetch')).length).toBe(2)
+  })
+
+  it('comes with the branches that there are when the repository is fetched first, as scripts compare with them', async () => {
+    const { url, push, work, first, second } = await served()
+    await work.git('checkout', '--quiet', '-b', 'side', first)
+    const side = await work.commit({ 'side': 'x' })
+    await push('side')
+    const agent = await checkouts()
+    const another = await checkouts()
+    const { folder } = await agent.prepare({ repository: url, commit: side })
+    const { folder: ofTip } = await another.prepare({ repository: url, branch: 'side' })
+    expect(await git(ofTip, 'rev-parse', 'origin/main')).toBe(second)
+    expect(await git(folder, 'rev-parse', 'origin/main', 'origin/side')).toBe(`${second}\n${side}`)
+    expect(await git(folder, 'merge-base', 'origin/main', 'HEAD')).toBe(first)
   })
 
   it('is had of any branch when the server gives nothing out by id and no branch is named', async () => {

@@ -9,7 +9,7 @@ import { nodeProcesses } from './node-platform.ts'
 import type { Platform } from './platform.ts'
 import { projectCaches, type ProjectCaches } from './project-caches.ts'
 import { findShell, startCommand } from './runner/command.ts'
-import { jobEnvironment } from './runner/environment.ts'
+import { envFileText, jobEnvironment } from './runner/environment.ts'
 import { hookScript } from './runner/hook-script.ts'
 import { findHooks, HookError, type PluginFolder } from './runner/hooks.ts'
 import { forgetLocks, releaseLocksOf } from './runner/job-locks.ts'
@@ -96,8 +96,9 @@ export function nodeMachine({ platform, stateFolder, url, self, environment, cac
       const text = whatToRun(spec, folder)
       // Two agents may be given one folder: each has its own in it, as it does not know what runs at the other.
       caches ??= projectCaches({ folder: cacheFolder === null ? join(stateFolder, 'caches') : join(cacheFolder, agent.id), clock })
-      const local = { envChanges: ownFile(handed, `${slot}.env`), redactions: join(handed, `${slot}.redactions`), locks, cache: caches.pathOf(spec.project) }
+      const local = { envChanges: ownFile(handed, `${slot}.env`), envFile: ownFile(handed, `${slot}.job`), redactions: join(handed, `${slot}.redactions`), locks, cache: caches.pathOf(spec.project) }
       const env = jobEnvironment({ spec, attempt, agent, folders: { workspace: folder, tools }, local, command: text, owner: { hooks: hooksFolder, plugins: preparePlugins !== null }, access: { url, token: jobTokenOf(token) }, commit, ownEnvironment: environment })
+      writeFileSync(local.envFile, envFileText(spec, env))
       const plugins = pluginsOf.get(spec)
       if (plugins === undefined) throw new Error('a command is started only where its job was prepared')
       const hooks = findHooks({ agent: hooksFolder, checkout: spec.checkout === null ? null : folder, plugins })

@@ -6,6 +6,7 @@
  * unset `CI`; they cannot speak for another attempt, and the marker by which leftovers are found stays true.
  */
 import { jobId, parseAttemptId, type AttemptId } from '../../schema/job.ts'
+import type { JobSpec } from '../../schema/sync.ts'
 import { buildkiteEnvironment, type BuildkiteEnvironmentRequest } from './buildkite-environment.ts'
 
 /** What a build needs of the machine that it runs on. `LC_*` are added by prefix. */
@@ -23,8 +24,8 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface JobEnvironmentRequest extends BuildkiteEnvironmentRequest {
   readonly attempt: AttemptId
-  /** What this machine keeps for the job: the files of `kedge env` and `kedge redactor`, the folders of `kedge lock` and of the project's cache. */
-  readonly local: { readonly envChanges: string; readonly redactions: string; readonly locks: string; readonly cache: string }
+  /** What this machine keeps for the job: the files of `kedge env` and `kedge redactor`, and of the names that a container is to get (`envFileText`), the folders of `kedge lock` and of the project's cache. */
+  readonly local: { readonly envChanges: string; readonly envFile: string; readonly redactions: string; readonly locks: string; readonly cache: string }
   /** The agent process's own, handed in by the entry file. */
   readonly ownEnvironment: Readonly<Record<string, string | undefined>>
 }
@@ -51,6 +52,7 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
     ...spec.env,
     PATH: `${folders.tools}:${asked.PATH}`,
     ...buildkiteEnvironment(request),
+    BUILDKITE_ENV_FILE: local.envFile,
     KEDGE_URL: access.url,
     KEDGE_JOB_TOKEN: access.token,
     KEDGE_ATTEMPT: attempt,
@@ -71,6 +73,15 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
     KEDGE_LOCKS: local.locks,
     KEDGE_CACHE_DIR: local.cache,
   }
+}
+
+/**
+ * BUILDKITE_ENV_FILE: the variables that are the job's and not the machine's, one a line, by which plugins know what a
+ * container is to be given. Without the job's token: those that hand it on do so by its name.
+ */
+export function envFileText({ env: asked }: JobSpec, env: Readonly<Record<string, string>>): string {
+  const isTheJobs = (name: string) => name === 'CI' || (name.startsWith('BUILDKITE') && name !== 'BUILDKITE_AGENT_ACCESS_TOKEN' && name !== 'BUILDKITE_ENV_FILE') || Object.hasOwn(asked, name)
+  return Object.entries(env).flatMap(([name, value]) => (isTheJobs(name) ? [`${name}=${JSON.stringify(value)}\n`] : [])).join('')
 }
 
 function inherited(own: Readonly<Record<string, string | undefined>>): Record<string, string> {

@@ -12,10 +12,13 @@ export function pluginName(source: string): string {
   return last.toLowerCase().replace(/^\.+/, '').replace(/[^a-z0-9]+/g, '-').replaceAll('-buildkite-plugin-git', '').replaceAll('-buildkite-plugin', '') || 'plugin'
 }
 
+/** Plugins that ask for a terminal unless their configuration says otherwise; no job has one, so that docker would refuse to start. */
+const WITHOUT_TERMINAL: Readonly<Record<string, Readonly<Record<string, string>>>> = { DOCKER: { BUILDKITE_PLUGIN_DOCKER_TTY: 'false' } }
+
 /** For the hooks of this plugin alone. Values within lists and mappings have a variable each; null has none. */
 export function pluginEnvironment({ source, configuration }: Plugin): Readonly<Record<string, string>> {
   const name = variable(pluginName(source))
-  return { BUILDKITE_PLUGIN_NAME: name, BUILDKITE_PLUGIN_CONFIGURATION: JSON.stringify(configuration ?? {}), ...Object.fromEntries(values(configuration, `BUILDKITE_PLUGIN_${name}`)) }
+  return { ...WITHOUT_TERMINAL[name], BUILDKITE_PLUGIN_NAME: name, BUILDKITE_PLUGIN_CONFIGURATION: JSON.stringify(configuration ?? {}), ...Object.fromEntries(values(configuration, `BUILDKITE_PLUGIN_${name}`)) }
 }
 
 /** All of the step, as JSON: `BUILDKITE_PLUGINS`. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { EnvironmentError, jobEnvironment, type JobEnvironmentRequest } from '../../../agent/runner/environment.ts'
+import { EnvironmentError, envFileText, jobEnvironment, type JobEnvironmentRequest } from '../../../agent/runner/environment.ts'
 import { attemptId, type AgentId } from '../../../schema/job.ts'
 import { jobIdOfUuid } from '../../../schema/job-uuid.ts'
 import type { JobSpec } from '../../../schema/sync.ts'
@@ -12,7 +12,7 @@ const spec: JobSpec = {
 function environment(env: Record<string, string> = {}, rest: Partial<JobEnvironmentRequest> = {}): Record<string, string> {
   return jobEnvironment({
     spec: { ...spec, env }, attempt: attemptId({ project: 1, build: 82, n: 1, fence: 3 }), agent: { id: 'a_00000000000000000001' as AgentId, name: 'box', queue: 'default', tags: [] },
-    folders: { workspace: '/w', tools: '/state/bin' }, local: { envChanges: '/state/hooks/1.env', redactions: '/state/hooks/1.redactions', locks: '/state/locks', cache: '/state/cache/app' }, command: 'make', owner: { hooks: null, plugins: true }, access: { url: 'https://ci.example', token: 'kdg_job_x' }, commit: '3f2a', ownEnvironment: {}, ...rest,
+    folders: { workspace: '/w', tools: '/state/bin' }, local: { envFile: '/state/job', envChanges: '/state/hooks/1.env', redactions: '/state/hooks/1.redactions', locks: '/state/locks', cache: '/state/cache/app' }, command: 'make', owner: { hooks: null, plugins: true }, access: { url: 'https://ci.example', token: 'kdg_job_x' }, commit: '3f2a', ownEnvironment: {}, ...rest,
   })
 }
 
@@ -98,4 +98,12 @@ it('says what the owner of the agent allows, and how a job is ended', () => {
 it('names the default branch of a project that has one', () => {
   expect(environment({}, { spec: { ...spec, default_branch: 'trunk' } })).toMatchObject({ BUILDKITE_PIPELINE_DEFAULT_BRANCH: 'trunk', KEDGE_DEFAULT_BRANCH: 'trunk' })
   expect(environment()).not.toHaveProperty('BUILDKITE_PIPELINE_DEFAULT_BRANCH')
+})
+
+it('names in BUILDKITE_ENV_FILE what a container is to be given: the job\'s variables, not the machine\'s and not its token', () => {
+  const env = environment({ NODE_ENV: 'test', TEXT: 'two\nlines "quoted"' }, { ownEnvironment: { HOME: '/root', LANG: 'C' } })
+  expect(env['BUILDKITE_ENV_FILE']).toBe('/state/job')
+  const lines = envFileText({ ...spec, env: { NODE_ENV: 'test', TEXT: '' } }, env).split('\n')
+  expect(lines).toEqual(expect.arrayContaining(['CI="true"', 'NODE_ENV="test"', 'TEXT="two\\nlines \\"quoted\\""', 'BUILDKITE_BUILD_NUMBER="82"']))
+  expect(lines.filter((line) => /^(HOME|LANG|PATH|KEDGE|BUILDKITE_AGENT_ACCESS_TOKEN|BUILDKITE_ENV_FILE)/.test(line))).toEqual([])
 })

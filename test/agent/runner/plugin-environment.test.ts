@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { pluginEnvironment, pluginList, pluginName } from '../../../agent/runner/plugin-environment.ts'
+import { pluginEnvironment, pluginList, pluginName, type Plugin } from '../../../agent/runner/plugin-environment.ts'
 
 it.each([
   ['github.com/buildkite-plugins/docker-compose-buildkite-plugin#v5.0.0', 'docker-compose'],
@@ -28,6 +28,11 @@ it('a configuration is a variable for each value, however deep, and the whole as
 
 it('without a configuration it is an empty mapping', () => {
   expect(pluginEnvironment({ source: './notes', configuration: null })).toEqual({ BUILDKITE_PLUGIN_NAME: 'NOTES', BUILDKITE_PLUGIN_CONFIGURATION: '{}' })
+})
+
+it('the docker plugin is told that there is no terminal, unless its configuration says something', () => {
+  const ttyOf = (configuration: Plugin['configuration']) => pluginEnvironment({ source: 'github.com/buildkite-plugins/docker-buildkite-plugin#v5.9.0', configuration })['BUILDKITE_PLUGIN_DOCKER_TTY']
+  expect([ttyOf(null), ttyOf({ image: 'node:24' }), ttyOf({ tty: true })]).toEqual(['false', 'false', 'true'])
 })
 
 it('the list of a step names each by its source', () => {

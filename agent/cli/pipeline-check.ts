@@ -1,5 +1,6 @@
 /** `kedge pipeline check`: what would run, told without a coordinator. */
 import { graphOf, type Node } from '../../schema/pipeline/graph.ts'
+import { notYet } from '../../schema/pipeline/not-yet.ts'
 import { preparePipeline } from '../../schema/pipeline/prepare.ts'
 import type { Concurrency, Step } from '../../schema/pipeline/steps.ts'
 import { EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
@@ -33,8 +34,9 @@ export async function checkPipeline(named: string | undefined, flags: CheckFlags
   const environment = flags.interpolation ? { ...surroundings.environment, ...Object.fromEntries((flags.env ?? []).map(variableOf)) } : null
   const answer = preparePipeline(file.text, environment)
   const graph = answer.ok ? graphOf(answer.prepared.pipeline.steps, { known: new Set(flags.known) }) : null
-  const mistakes = !answer.ok ? answer.mistakes : graph?.ok === false ? graph.mistakes.map((mistake) => ({ place: answer.prepared.placeOf(mistake), message: mistake.message })) : []
-  if (graph?.ok !== true) {
+  const refused = graph === null ? [] : graph.ok ? graph.graph.nodes.flatMap(({ step }) => notYet(step)) : graph.mistakes
+  const mistakes = !answer.ok ? answer.mistakes : refused.map((mistake) => ({ place: answer.prepared.placeOf(mistake), message: mistake.message }))
+  if (graph?.ok !== true || mistakes.length > 0) {
     if (flags.json === true) surroundings.print(JSON.stringify({ file: file.name, ok: false, mistakes: mistakes.map(({ place: { line, column }, message }) => ({ line, column, message })) }))
     else tellMistakes(file, mistakes, surroundings)
     return EXIT.usage

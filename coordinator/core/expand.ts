@@ -6,6 +6,7 @@ import { pathOf, type Graph } from '../../schema/pipeline/graph.ts'
 import type { LeftOut } from '../../schema/pipeline/left-out.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import { combinationsOf, withValues } from '../../schema/pipeline/matrix.ts'
+import { notYet } from '../../schema/pipeline/not-yet.ts'
 import type { CommandStep, Mistake, Step } from '../../schema/pipeline/steps.ts'
 import type { ProjectRow } from './decision.ts'
 import { normalised, type Offered } from './matching.ts'
@@ -31,7 +32,7 @@ export interface Expansion {
 export type ExpansionAnswer = { readonly ok: true; readonly planned: readonly PlannedStep[] } | { readonly ok: false; readonly mistakes: readonly Mistake[] }
 
 export function expand({ graph, leftOut, env, queue, mostJobs, projects, depth }: Expansion): ExpansionAnswer {
-  const mistakes: Mistake[] = graph.nodes.flatMap(({ step }) => notYet(step))
+  const mistakes: Mistake[] = graph.nodes.flatMap(({ step }) => [...undecided(step), ...notYet(step)])
   let count = 0
   const planned = graph.nodes.map(({ step }): PlannedStep => {
     const variants = step.kind === 'command' ? variantsOf(step) : []
@@ -66,19 +67,8 @@ function jobsOf(step: CommandStep, env: Readonly<Record<string, string>>, queue:
   }))
 }
 
-/** What can be read but not be run: whoever wrote it must not believe that it was heeded. */
-function notYet(step: Step): readonly Mistake[] {
-  const says: (readonly [name: string, isSaid: boolean, message: string])[] = []
-  if ('ifChanged' in step) says.push(['if_changed', step.ifChanged !== null, 'what has changed is not known here; upload with "kedge pipeline upload", which decides it where the commit is.'])
-  if (step.kind === 'command') {
-    says.push(
-      ['secrets', Object.keys(step.secrets).length > 0, later('secrets', "keep them in the environment of the agent's user")],
-      ['command', (step.command === null || step.command === '') && step.plugins.length === 0, 'the step has no command and no plugins; give one: a step without both has nothing to do.'],
-    )
-  }
-  return says.flatMap(([name, isSaid, message]): readonly Mistake[] => (isSaid ? [{ path: [...pathOf(step), name], message }] : []))
-}
-
-function later(name: string, advice: string): string {
-  return `this version does not run ${name} yet; until then ${advice}.`
+/** What has changed is known where the commit is, and decided there. */
+function undecided(step: Step): readonly Mistake[] {
+  if (!('ifChanged' in step) || step.ifChanged === null) return []
+  return [{ path: [...pathOf(step), 'if_changed'], message: 'what has changed is not known here; upload with "kedge pipeline upload", which decides it where the commit is.' }]
 }

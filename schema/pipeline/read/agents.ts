@@ -47,7 +47,7 @@ function isTag(name: string, value: string, place: Place): boolean {
     place.wrong(`a part of a tag's value cannot be "*", as in ${shown(value)}: write it in full, or "*" alone for any.`)
     return false
   }
-  place.wrong(`"${shownName(`${name}=${value}`)}" cannot be the tag of an agent: letters, digits, "_", "." and "-", then "=" and a value without spaces and "=".`)
+  place.wrong(`"${shownName(`${name}=${value}`)}" cannot be the tag of an agent: at most 64 letters, digits, "_", "." and "-", then "=" and a value of at most 128 characters without spaces and "=".`)
   return false
 }
 

@@ -28,7 +28,7 @@ it.each([
   [{ queue: '' }, 'agents.queue: the name of the queue is empty; write one, or leave it out for the default queue. (A variable that is not set becomes empty.)'],
   [{ queue: 'a b' }, 'agents.queue: "a b" cannot be a queue: letters, digits, "_", "." and "-" only, at most 64.'],
   [{ postgres: '1.9*' }, 'agents.postgres: a part of a tag\'s value cannot be "*", as in "1.9*": write it in full, or "*" alone for any.'],
-  [{ os: 'my os' }, 'agents.os: "os=my os" cannot be the tag of an agent: letters, digits, "_", "." and "-", then "=" and a value without spaces and "=".'],
+  [{ os: 'my os' }, 'agents.os: "os=my os" cannot be the tag of an agent: at most 64 letters, digits, "_", "." and "-", then "=" and a value of at most 128 characters without spaces and "=".'],
   [{ os: ['linux'] }, 'agents.os: this is text, not a list.'],
   [['queue=a', 'queue=b'], 'agents: these are 2 queues; a job waits in one.'],
   [['os=linux', null], 'agents.1: this item of the list is empty; take it away.'],

@@ -62,12 +62,15 @@ export function artifactsOf(reading: Reading, slug: string, number: number, { jo
   return page(reading, found.value, { after, job: key?.n, of: () => true })
 }
 
-/** One, by its id. */
+/** Before a path, in place of an attempt: whichever job of the build uploaded it last. No attempt is called so. */
+const NEWEST = 'newest/'
+
+/** One, by its id, or by its path behind `NEWEST`. */
 export function artifactOf(reading: Reading, slug: string, number: number, id: string): Answer<ArtifactView> {
   const found = buildNamed(reading, slug, number)
   if (!found.ok) return found
   const place = placeOf(id, found.value.build)
-  const row = place && load.artifact(reading.on, place, place.path)
+  const row = id.startsWith(NEWEST) ? load.newestArtifact(reading.on, found.value.build, id.slice(NEWEST.length)) : place && load.artifact(reading.on, place, place.path)
   return row ? { ok: true, value: view(row, found.value.project, reading.origin) } : problem(404, 'artifact-unknown', 'No such artifact', `Build ${number} of ${slug} has no artifact ${JSON.stringify(id.slice(0, 200))}. GET /api/v1/projects/${slug}/builds/${number}/artifacts lists them.`)
 }
 

@@ -35,10 +35,12 @@ interface AnnotationsProps {
   readonly annotations: readonly AnnotationView[] | null
   /** Where the bodies are, whole. */
   readonly whole: string
+  /** Below which the artifacts of the build are. */
+  readonly artifacts: string
   readonly about: 'the build' | 'this job'
 }
 
-export function Annotations({ name, annotations, whole, about }: AnnotationsProps) {
+export function Annotations({ name, annotations, whole, artifacts, about }: AnnotationsProps) {
   let left: number = SHOWN.charactersTogether
   return (
     <section class="annotations" aria-label={`Annotations of ${about}`} data-keep={name}>
@@ -47,7 +49,7 @@ export function Annotations({ name, annotations, whole, about }: AnnotationsProp
         left -= shown.length
         return (
           <article class={`annotation as-${annotation.style}`} aria-label={`${NAMES[annotation.style]}: ${annotation.context}`} tabindex={0}>
-            {raw(renderMarkdown(shown))}
+            {raw(renderMarkdown(shown, artifacts))}
             {shown.length < annotation.body.length && (
               <p class="hint">
                 It is longer than what is shown here. <a href={whole}>All of it</a>

@@ -58,7 +58,7 @@ export function BuildDetails({ frame, build, selection, log, annotations, artifa
   const annotated = (of: string | null) => {
     const some = build.annotations.filter(({ job: one }) => one === of)
     if (some.length === 0) return null
-    return <Annotations name={annotationsKey(some)} annotations={annotations && annotations.filter(({ job: one }) => one === of)} whole={`/api/v1${buildPath(build)}/annotations`} about={of === null ? 'the build' : 'this job'} />
+    return <Annotations name={annotationsKey(some)} annotations={annotations && annotations.filter(({ job: one }) => one === of)} whole={`/api/v1${buildPath(build)}/annotations`} artifacts={`/api/v1${buildPath(build)}/artifacts`} about={of === null ? 'the build' : 'this job'} />
   }
   return (
     <Page

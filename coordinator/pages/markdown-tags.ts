@@ -1,14 +1,16 @@
 /**
  * The few tags of HTML that reports for Buildkite are written with, read as Markdown of their own: a block of lines from
- * `<details>` to `</details>` with a `<summary>`, and within a line `<code>…</code>` and `<br>`. Each is taken only as
- * written here, without any attribute but `open`, and only whole, so that nothing can stay open; all else is text.
+ * `<details>` to `</details>` with a `<summary>`, and within a line `<code>…</code>`, `<br>` and `<a href="…">words</a>`.
+ * Each is taken only as written here, without any attribute but `open` and `href`, and only whole, so that nothing can
+ * stay open; an address is judged as one of Markdown is; all else is text.
  */
-import type { MarkdownIt } from 'markdown-it'
+import type { MarkdownIt, StateInline } from 'markdown-it'
 
 const OPEN = /^<details(?<open> open)?>(?:<summary>(?<summary>.*)<\/summary>)?$/i
 const CLOSE = /^<\/details>$/i
 const SUMMARY = /^<summary>(.*)<\/summary>$/i
 const CODE = /<code>([^<\n]{1,2000})<\/code>/iy
+const LINK = /<a href=(["'])([^"'<>\s]{1,2000})\1>([^<\n]{1,500})<\/a>/iy
 const BREAK = /<br ?\/?>/iy
 
 export function readSomeTags(markdown: MarkdownIt): void {
@@ -48,13 +50,15 @@ export function readSomeTags(markdown: MarkdownIt): void {
 
   markdown.inline.ruler.before('autolink', 'some_tags', (state, isTest) => {
     if (state.src.charCodeAt(state.pos) !== LESS_THAN) return false
+    const link = at(LINK, state.src, state.pos)
+    if (link !== null) return readLink(state, link, { isTest })
     const [code, text = ''] = at(CODE, state.src, state.pos) ?? []
     const [line] = code === undefined ? (at(BREAK, state.src, state.pos) ?? []) : []
     const found = code ?? line
     if (found === undefined || state.pos + found.length > state.posMax) return false
     if (!isTest) {
       if (code === undefined) state.push('hardbreak', 'br', 0)
-      else state.push('code_inline', 'code', 0).content = text.replace(/&(lt|gt|quot|amp);/g, (_all, name: keyof typeof SIGNS) => SIGNS[name])
+      else state.push('code_inline', 'code', 0).content = inWords(text)
     }
     state.pos += found.length
     return true
@@ -63,6 +67,23 @@ export function readSomeTags(markdown: MarkdownIt): void {
 
 const LESS_THAN = 0x3c
 const SIGNS = { lt: '<', gt: '>', quot: '"', amp: '&' } as const
+
+/** False leaves it as text: it may lead nowhere. */
+function readLink(state: StateInline, [all, , address = '', words = '']: RegExpExecArray, { isTest }: { readonly isTest: boolean }): boolean {
+  const href = state.md.normalizeLink(inWords(address))
+  if (state.pos + all.length > state.posMax || !state.md.validateLink(href)) return false
+  if (!isTest) {
+    state.push('link_open', 'a', 1).attrs = [['href', href]]
+    state.push('text', '', 0).content = inWords(words)
+    state.push('link_close', 'a', -1)
+  }
+  state.pos += all.length
+  return true
+}
+
+function inWords(text: string): string {
+  return text.replace(/&(lt|gt|quot|amp);/g, (_all, name: keyof typeof SIGNS) => SIGNS[name])
+}
 
 /** The lines that open a block, with those that close it. */
 function pairsIn(lines: readonly string[]): ReadonlyMap<number, number> {

@@ -1,5 +1,5 @@
 /**
- * Markdown of a build's jobs to HTML. It is hostile: HTML in it is text, but for four bare tags, links lead only where a click may safely go,
+ * Markdown of a build's jobs to HTML. It is hostile: HTML in it is text, but for four bare tags and plain links, links lead only where a click may safely go,
  * and nothing is loaded from anywhere, since a picture would tell its owner who looks at the build. What comes out has
  * no attribute but `href`, `rel`, `title`, `class`, `start` and `open`, which a body fills with escaped text; the page's
  * Content-Security-Policy stands behind that.
@@ -8,9 +8,9 @@ import MarkdownIt, { type Env, type MarkdownIt as Markdown } from 'markdown-it'
 import { createAnsi } from './ansi.ts'
 import { readSomeTags } from './markdown-tags.ts'
 
-/** As HTML that may stand anywhere in a page. */
-export function renderMarkdown(text: string): string {
-  return (renderer ??= createRenderer()).render(text)
+/** As HTML that may stand anywhere in a page; `artifacts` is the address below which those of the build are. */
+export function renderMarkdown(text: string, artifacts: string): string {
+  return (renderer ??= createRenderer()).render(text, { artifacts })
 }
 
 /** Made when the first annotation is shown: most isolates never need it. */
@@ -24,7 +24,9 @@ function createRenderer(): Markdown {
 
   rules['link_open'] = (tokens, index, options, env, self) => {
     within(env, 1)
-    tokens[index]?.attrSet('rel', 'noopener noreferrer nofollow')
+    const token = tokens[index]
+    token?.attrSet('href', resolved(String(token.attrGet('href') ?? ''), env))
+    token?.attrSet('rel', 'noopener noreferrer nofollow')
     return self.renderToken(tokens, index, options)
   }
   rules['link_close'] = (tokens, index, options, env, self) => {
@@ -34,7 +36,7 @@ function createRenderer(): Markdown {
   // A picture is where it is; within a link, what it shows.
   rules['image'] = (tokens, index, options, env, self) => {
     const token = tokens[index]
-    const href = String(token?.attrGet('src') ?? '')
+    const href = resolved(String(token?.attrGet('src') ?? ''), env)
     const shown = escaped(self.renderInlineAsText(token?.children ?? [], options, env) || href)
     return within(env, 0) > 0 ? shown : `<a href="${escaped(href)}" rel="noopener noreferrer nofollow">${shown}</a>`
   }
@@ -71,8 +73,28 @@ function within(env: Env | undefined, more: number): number {
   return open
 }
 
+const ARTIFACT = 'artifact://'
+
+/** `artifact://PATH` is the newest artifact of that path, as in reports for Buildkite. */
+function resolved(href: string, env: Env | undefined): string {
+  const path = pathOfArtifact(href)
+  return path === null ? href : `${String(env?.['artifacts'] ?? '')}/newest/${path.map(encodeURIComponent).join('/')}`
+}
+
+/** Null: it is none, or a browser would make another address of it. */
+function pathOfArtifact(href: string): readonly string[] | null {
+  if (!href.startsWith(ARTIFACT)) return null
+  try {
+    const path = href.slice(ARTIFACT.length).split('/').map(decodeURIComponent)
+    return path.some((name) => ['', '.', '..'].includes(name) || /[/\p{Cc}]/u.test(name)) ? null : path
+  } catch {
+    return null // a "%" that begins no character
+  }
+}
+
 /** What a click may open; a name before "@" is there to mislead. */
 function isSafe(href: string): boolean {
+  if (pathOfArtifact(href) !== null) return true
   const url = URL.parse(href)
   if (url === null) return false
   if (url.protocol === 'mailto:') return true

@@ -190,6 +190,12 @@ export function artifact(on: Sql, { project, build, n, fence }: AttemptKey, path
   return artifacts.get(on, { project, build, n, fence, path })
 }
 
+/** Of a build's artifacts of one path, the one that was uploaded last. */
+export function newestArtifact(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>, path: string): ArtifactRow | null {
+  const orderBy = [desc(tables.artifact.createdAt), desc(tables.artifact.n), desc(tables.artifact.fence)]
+  return artifacts.select(on, 'newest of path', () => ({ where: and(isOfBuildsArtifacts, eq(tables.artifact.path, sql.placeholder('path'))), orderBy, limit: 1 }), { project, build: number, path })[0] ?? null
+}
+
 /** How many an attempt has, counted up to `most`. */
 export function artifactsHeld(on: Sql, { project, build, n, fence }: AttemptKey, most: number): number {
   return artifacts.count(on, `of attempt ${most}`, () => and(isOfBuildsArtifacts, eq(tables.artifact.n, sql.placeholder('n')), eq(tables.artifact.fence, sql.placeholder('fence'))), most, { project, build, n, fence })

@@ -254,6 +254,16 @@ describe('a person', () => {
     expect(artifact?.content_type).toBe('text/html; charset=utf-8')
   })
 
+  it('gets the newest of a path of the build, as annotations lead there', async () => {
+    const job = await running()
+    await job.upload('report/a b', 'first')
+    await job.upload('report/a b', 'second')
+    const path = `/api/v1/projects/${job.name}/builds/1/artifacts/newest`
+    expect(await textOf(await ask(`${path}/report/a%20b`))).toBe('second')
+    expect(await refusal(await ask(`${path}/report/other`), 404)).toMatchObject({ code: 'artifact-unknown' })
+    expect((await ask(`${path}/report/a%20b`, { token: null })).status).toBe(401)
+  })
+
   it('is asked to sign in, and told what there is not', async () => {
     const job = await running()
     await job.upload('a', 'hello')

@@ -2,8 +2,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { beginning } from '../../../coordinator/pages/annotations.tsx'
-import { renderMarkdown } from '../../../coordinator/pages/markdown.ts'
+import { renderMarkdown as render } from '../../../coordinator/pages/markdown.ts'
 import { runs } from '../../fuzz/seed.ts'
+
+const ARTIFACTS = '/api/v1/projects/app/builds/82/artifacts'
+const renderMarkdown = (text: string) => render(text, ARTIFACTS)
 
 /** Every tag with its attributes, as an HTML parser would take them. */
 const tagsOf = (html: string) => [...html.matchAll(/<(\/?)([a-z][a-z0-9]*)((?:\s[^<>]*)?)>/gi)].map(([, , name = '', attributes = '']) => ({ name, attributes }))
@@ -14,7 +17,7 @@ function isHarmless(html: string): boolean {
   if (html.replace(/<\/?[a-z][a-z0-9]*(?:\s+[a-z-]+="[^"<>]*")*\s*\/?>/gi, '').includes('<')) return false // something else than a plain tag
   return tags.every(({ name, attributes }) => {
     const given = [...attributes.matchAll(/([a-z-]+)="([^"]*)"/gi)].map(([, key = '', value = '']) => [key, value] as const)
-    return KNOWN.has(name) && given.every(([key, value]) => (key === 'href' ? /^(?:https?:\/\/|mailto:)/i.test(value) : ['rel', 'title', 'class', 'start', 'open'].includes(key)))
+    return KNOWN.has(name) && given.every(([key, value]) => (key === 'href' ? /^(?:https?:\/\/|mailto:)/i.test(value) || value.startsWith(`${ARTIFACTS}/newest/`) : ['rel', 'title', 'class', 'start', 'open'].includes(key)))
   })
 }
 
@@ -61,6 +64,18 @@ describe('markdown', () => {
     expect(html).not.toMatch(/<[^>]*(?:onclick|class="x)/)
   })
 
+  it('leads to artifacts of the build by their paths, and knows plain links of HTML', () => {
+    const link = (path: string, words: string) => `<p><a href="${ARTIFACTS}/newest/${path}" rel="noopener noreferrer nofollow">${words}</a></p>\n`
+    expect(renderMarkdown('[log](artifact://Logs/a%20b.txt)')).toBe(link('Logs/a%20b.txt', 'log'))
+    expect(renderMarkdown('![shot](artifact://shots/1.png)')).toBe(link('shots/1.png', 'shot'))
+    expect(renderMarkdown('<a href="artifact://a?b#c.html">it &amp; more</a>')).toBe(link('a%3Fb%23c.html', 'it &amp; more'))
+    expect(renderMarkdown("<a href='https://ci.example/x'>there</a>")).toBe('<p><a href="https://ci.example/x" rel="noopener noreferrer nofollow">there</a></p>\n')
+  })
+
+  it.each(['artifact://../../sign-out', 'artifact://a/%2e%2e/b', 'artifact:///etc', 'artifact://a%2f..%2fb', 'artifact://', '/sign-out', '#job', 'javascript:alert(1)'])('leaves %j as text: it is no artifact, and leads nowhere that a click may go', (address) => {
+    for (const text of [`[x](${address})`, `<a href="${address}">x</a>`, `![x](${address})`]) expect(renderMarkdown(text)).not.toContain('<a')
+  })
+
   it('with pictures loads none: each is a link, or its words within a link', () => {
     expect(renderMarkdown('![chart](https://img.example/a.png)')).toBe('<p><a href="https://img.example/a.png" rel="noopener noreferrer nofollow">chart</a></p>\n')
     expect(renderMarkdown('[![badge](https://img.example/b.svg)](https://ci.example)')).toBe('<p><a href="https://ci.example" rel="noopener noreferrer nofollow">badge</a></p>\n')
@@ -71,7 +86,7 @@ describe('markdown', () => {
   })
 
   it('of any kind is harmless', () => {
-    const parts = fc.constantFrom('<', '>', '"', "'", '&', '[', ']', '(', ')', '!', '`', '```', '```term\n', '\n', '\n\n', '|', '|-|\n', '# ', '- ', '> ', 'javascript:', 'https://a.b/', 'mailto:a@b', 'data:image/png;base64,', '<script>', 'onerror=', '\u001b[31m', '\u001b]8;;', '\n<details>\n', '\n</details>\n', '<summary>x</summary>', '<code>', '</code>', '<br>', '&#58;', '\\', '*', '_', '~~', '[r]: ', '\0', '\ud800', 'x')
+    const parts = fc.constantFrom('<', '>', '"', "'", '&', '[', ']', '(', ')', '!', '`', '```', '```term\n', '\n', '\n\n', '|', '|-|\n', '# ', '- ', '> ', 'javascript:', 'https://a.b/', 'mailto:a@b', 'data:image/png;base64,', '<script>', 'onerror=', '\u001b[31m', '\u001b]8;;', '\n<details>\n', '\n</details>\n', '<summary>x</summary>', '<a href="', 'artifact://a', '../', '">', '</a>', '<code>', '</code>', '<br>', '&#58;', '\\', '*', '_', '~~', '[r]: ', '\0', '\ud800', 'x')
     fc.assert(fc.property(fc.array(parts, { maxLength: 40 }), (all) => isHarmless(renderMarkdown(all.join('')))), runs(2000))
   })
 })

@@ -3,6 +3,7 @@
  * Scripts that were written for it give them, so each is taken here, and not shown in --help: they change little.
  */
 import { Option, type Command } from 'commander'
+import { readAgentVariables } from './agent-variables.ts'
 import { EXIT, Failure, type Surroundings } from './output.ts'
 import { present } from './settings.ts'
 
@@ -15,7 +16,8 @@ const QUIET: ReadonlySet<string> = new Set(['error', 'fatal'])
 const WITHOUT_EFFECT = ['--debug', '--debug-http', '--trace-http', '--no-color', '--no-http2', '--profile <name>', '--experiment <name>']
 
 /** Calls `hush` before a command that is to say only what went wrong. */
-export function takeAgentFlags(program: Command, { environment }: Surroundings, hush: () => void): void {
+export function takeAgentFlags(program: Command, surroundings: Surroundings, hush: () => void): void {
+  const { environment } = surroundings
   for (const command of program.commands.flatMap((one) => insideJobs(one, one.name()))) {
     const taken = [...WITHOUT_EFFECT, '--agent-access-token <token>', '--endpoint <url>'].map((flags) => new Option(flags))
     for (const option of [...taken, new Option('--log-level <level>').choices(LEVELS)]) command.addOption(option.hideHelp())
@@ -24,12 +26,19 @@ export function takeAgentFlags(program: Command, { environment }: Surroundings, 
       if (QUIET.has(logLevel ?? environment['BUILDKITE_AGENT_LOG_LEVEL'] ?? '')) hush()
       refuseAnother('--endpoint', endpoint, present(environment['BUILDKITE_AGENT_ENDPOINT']))
       refuseAnother('--agent-access-token', agentAccessToken, present(environment['BUILDKITE_AGENT_ACCESS_TOKEN']))
+      readAgentVariables(action, pathOf(action), surroundings)
     })
   }
 }
 
 function insideJobs(command: Command, path: string): readonly Command[] {
   return INSIDE_JOBS.has(path) ? leaves(command) : command.commands.flatMap((one) => insideJobs(one, `${path} ${one.name()}`))
+}
+
+/** Such as `artifact upload`. */
+function pathOf(command: Command): string {
+  const { parent } = command
+  return parent === null || parent.parent === null ? command.name() : `${pathOf(parent)} ${command.name()}`
 }
 
 function leaves(command: Command): readonly Command[] {

@@ -8,10 +8,11 @@ import { asksWhatChanged, withChanges } from './if-changed.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { readPipelineFile, tellMistakes, type PipelineFile } from './pipeline-file.ts'
 import { replyOf } from './replies.ts'
-import { runningJob } from './running-job.ts'
+import { isThisJob, runningJob } from './running-job.ts'
 import { present } from './settings.ts'
 
 interface UploadFlags {
+  readonly job?: string
   readonly replace?: boolean
   readonly dryRun?: boolean
   readonly format: string
@@ -23,6 +24,7 @@ interface UploadFlags {
 export async function uploadPipeline(named: string | undefined, flags: UploadFlags, surroundings: Surroundings): Promise<ExitCode> {
   if (flags.format !== 'json' && flags.format !== 'yaml') throw new Failure(EXIT.usage, `--format must be json or yaml, not "${flags.format}".`)
   const { environment } = surroundings
+  if (flags.job !== undefined && !isThisJob(flags.job, environment)) throw new Failure(EXIT.usage, `--job cannot name another job: steps follow the one that uploads them. Leave it out.`)
   const file = readPipelineFile(named, surroundings)
   const answer = preparePipeline(file.text, flags.interpolation ? environment : null)
   if (!answer.ok) return refuse(file, answer.mistakes, surroundings)

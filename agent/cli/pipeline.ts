@@ -18,6 +18,11 @@ export function registerPipeline(program: Command, surroundings: Surroundings): 
     .option('--no-interpolation', 'leave variables as they are written')
     .option('--git-diff-base <commit>', 'what "if_changed" compares with (BUILDKITE_GIT_DIFF_BASE; the default branch)')
     .option('--reject-secrets', 'refuse a pipeline that holds the value of a variable such as X_TOKEN or X_PASSWORD')
+    .option('--job <id>', 'the job itself; another is refused')
+    .option('--apply-if-changed', 'taken and not needed: "if_changed" is always heeded')
+    .option('--fetch-diff-base', 'likewise: what is compared with is fetched where it is not there')
+    .option('--allow-secrets', 'likewise: only --reject-secrets looks for them')
+    .option('--reject-parse-warnings', 'likewise: every mistake is refused')
     .action(async (file, flags) => end(await (await import('./pipeline-upload.ts')).uploadPipeline(file, flags, surroundings)))
 
   pipeline

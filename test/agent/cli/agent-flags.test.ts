@@ -1,6 +1,6 @@
 /** Flags that scripts for Buildkite give any command of its agent. */
 import { Command } from 'commander'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { takeAgentFlags } from '../../../agent/cli/agent-flags.ts'
 import { EXIT } from '../../../agent/cli/output.ts'
 import { surroundings } from '../../support/surroundings.ts'
@@ -40,4 +40,26 @@ it('name the coordinator and token of the job, or are refused without showing th
 
 it("are none of a command that is Kedge's alone", async () => {
   await expect(run(['pipeline', 'check', '--debug'])).rejects.toMatchObject({ code: 'commander.unknownOption' })
+})
+
+describe('variables in place of flags', () => {
+  async function flagsOf(group: string, name: string, args: readonly string[], environment: Readonly<Record<string, string>>): Promise<unknown> {
+    let flags: unknown
+    const program = new Command().exitOverride().configureOutput({ writeErr: () => {} })
+    program.command(group).command(name).option('--literal').option('--delimiter <text>', '', ';').option('--content-type <type>').option('--no-interpolation').action((given) => (flags = given))
+    takeAgentFlags(program, surroundings({ environment }), () => undefined)
+    await program.parseAsync(['node', 'kedge', group, name, ...args])
+    return flags
+  }
+
+  it('are those of the command, and a flag that is given wins', async () => {
+    const environment = { BUILDKITE_AGENT_ARTIFACT_LITERAL: 'true', BUILDKITE_AGENT_ARTIFACT_DELIMITER: ',', BUILDKITE_ARTIFACT_CONTENT_TYPE: 'text/plain', BUILDKITE_PIPELINE_NO_INTERPOLATION: 'true' }
+    expect(await flagsOf('artifact', 'upload', ['--content-type', 'text/html'], environment)).toMatchObject({ literal: true, delimiter: ',', contentType: 'text/html', interpolation: true })
+    expect(await flagsOf('artifact', 'upload', [], { BUILDKITE_AGENT_ARTIFACT_LITERAL: 'false' })).toMatchObject({ literal: false, delimiter: ';' })
+    expect(await flagsOf('pipeline', 'upload', [], environment)).toMatchObject({ delimiter: ';', interpolation: false })
+  })
+
+  it('that are neither true nor false are refused', async () => {
+    await expect(flagsOf('artifact', 'upload', [], { BUILDKITE_AGENT_ARTIFACT_LITERAL: 'maybe' })).rejects.toMatchObject({ exitCode: EXIT.usage, message: 'BUILDKITE_AGENT_ARTIFACT_LITERAL must be true or false, not "maybe".' })
+  })
 })

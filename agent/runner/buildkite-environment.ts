@@ -1,6 +1,6 @@
 /**
  * The variables that scripts written for Buildkite's agent read, each right or absent; docs/from-buildkite.md lists
- * them. Ids are Kedge's own, but for those of the build and of the job, which such scripts take for UUIDs.
+ * them. Ids are Kedge's own, but for those of the project, the build and the job, which such scripts take for UUIDs.
  */
 import { createHash } from 'node:crypto'
 import { buildUuid } from '../../schema/build-uuid.ts'
@@ -32,6 +32,7 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ow
     BUILDKITE_BUILD_ID: uuidOf(spec.url),
     BUILDKITE_BUILD_NUMBER: String(spec.build),
     BUILDKITE_BUILD_URL: spec.url,
+    BUILDKITE_PIPELINE_ID: uuidOf(spec.url.replace(/\/builds\/\d+$/, '')),
     BUILDKITE_PIPELINE_SLUG: spec.project,
     BUILDKITE_PIPELINE_NAME: spec.project,
     ...(spec.default_branch === undefined ? {} : { BUILDKITE_PIPELINE_DEFAULT_BRANCH: spec.default_branch }),

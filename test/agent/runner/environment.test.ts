@@ -59,6 +59,8 @@ it('says to scripts that know Buildkite what they ask for', () => {
     BUILDKITE_AGENT_ENDPOINT: 'https://ci.example', BUILDKITE_AGENT_ACCESS_TOKEN: 'kdg_job_x', BUILDKITE_BIN_PATH: '/state/bin', BUILDKITE_BUILD_CHECKOUT_PATH: '/w',
   })
   expect(given['BUILDKITE_BUILD_ID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  expect(given['BUILDKITE_PIPELINE_ID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8/)
+  expect(environment({}, { spec: { ...spec, build: 83, url: spec.url.replace('82', '83') } })['BUILDKITE_PIPELINE_ID']).toBe(given['BUILDKITE_PIPELINE_ID'])
   // scripts make names of it that must be in lower case
   expect(given['BUILDKITE_JOB_ID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/)
   expect(jobIdOfUuid(given['BUILDKITE_JOB_ID'] ?? '')).toBe('J1-82-1')

@@ -2,6 +2,7 @@
  * Follows the log of the attempt that the page shows, from exactly where the server's HTML ended. Holds no more lines
  * than a browser likes; older ones are behind "Full log". It sticks to the end until a person scrolls up.
  */
+import { jobIdOfUuid } from '../../schema/job-uuid.ts'
 import { createAnsi, type Ansi } from './ansi.ts'
 import { lineHtml } from './log-line.ts'
 
@@ -216,5 +217,13 @@ function say(text: string): void {
   if (state) state.textContent = text
 }
 
+/** Links that scripts for Buildkite make of BUILDKITE_BUILD_URL, "#" and BUILDKITE_JOB_ID lead to that job; of one that the build has not, to the build. */
+function toNamedJob(): void {
+  const named = location.hash.slice(1)
+  const job = jobIdOfUuid(named)
+  if (job !== named) location.replace(`?job=${job}`)
+}
+
+toNamedJob()
 begin()
 document.addEventListener('kedge:refreshed', begin)

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { jobId, parseJobId } from '../../schema/job.ts'
+import { jobUuid } from '../../schema/job-uuid.ts'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
 import { ownQueue, sharedCoordinator, startAgent, startCoordinator, testFolder } from '../support/installation.ts'
@@ -227,6 +229,15 @@ test('a page that is open while its coordinator restarts goes on by itself, its 
   await expect.poll(async () => await page.locator('.lines > div').allInnerTexts(), longer).toEqual(['begun', 'through', 'after'])
   expect(loads()).toBe(0)
   expect(people.takeComplaints().filter((text) => !text.includes('net::ERR_'))).toEqual([]) // but that nobody answered
+})
+
+test('a link that ends in BUILDKITE_JOB_ID leads to the job, as scripts for Buildkite make them', async () => {
+  const project = await client(coordinator()).project()
+  const build = await project.build({ command: 'true', agents: { queue: ownQueue() } })
+  const key = parseJobId((await build.job()).id)
+  if (key === null) throw new Error('the build has no job')
+  const page = await people.visit(`/projects/${project.slug}/builds/${build.number}#${jobUuid(key, 'a'.repeat(64))}`)
+  await page.waitForURL((url) => url.search === `?job=${jobId(key)}` && url.hash === '')
 })
 
 test('what a job uploaded is saved, and never shown as a page of ours', async () => {

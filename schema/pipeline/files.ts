@@ -1,2 +1,2 @@
-/** Where a repository keeps its pipeline: the first that is there is taken. */
-export const PIPELINE_FILES = ['.kedge', '.buildkite'].flatMap((folder) => ['yml', 'yaml', 'json'].map((ending) => `${folder}/pipeline.${ending}`))
+/** Where a repository keeps its pipeline: the first that is there is taken. All but the first are where Buildkite looks, too. */
+export const PIPELINE_FILES = ['.kedge/pipeline', '.buildkite/pipeline', 'buildkite/pipeline', 'buildkite'].flatMap((name) => ['yml', 'yaml', 'json'].map((ending) => `${name}.${ending}`))

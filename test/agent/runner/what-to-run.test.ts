@@ -18,6 +18,8 @@ async function commit(...files: readonly string[]): Promise<string> {
 
 it('the pipeline of a commit is uploaded, the first of those that are there', async () => {
   expect(whatToRun(spec('if-present'), await commit('.buildkite/pipeline.yml'))).toBe('kedge pipeline upload .buildkite/pipeline.yml')
+  expect(whatToRun(spec('if-present'), await commit('buildkite.yaml', 'buildkite/pipeline.json'))).toBe('kedge pipeline upload buildkite/pipeline.json')
+  expect(whatToRun(spec('if-present'), await commit('buildkite.yaml'))).toBe('kedge pipeline upload buildkite.yaml')
   expect(whatToRun(spec('required', ''), await commit('.buildkite/pipeline.yml', '.kedge/pipeline.json', '.kedge/pipeline.yaml'))).toBe('kedge pipeline upload .kedge/pipeline.yaml')
 })
 

@@ -159,6 +159,8 @@ export const jobSpec = z.object({
   triggered_from: z.object({ project: z.string(), build: count, url: z.string() }).optional(),
   /** What is uploaded after the command, as `kedge artifact upload` takes it; in this order. */
   artifact_paths: z.array(z.string()).optional(),
+  /** The name of who let the last block before it pass. */
+  unblocker: z.string().optional(),
 })
 export type JobSpec = z.infer<typeof jobSpec>
 

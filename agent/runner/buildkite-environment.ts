@@ -58,6 +58,7 @@ export function buildkiteEnvironment({ spec, agent, folders, commit, command, ow
     BUILDKITE_TIMEOUT: spec.timeout_s % 60 === 0 ? String(spec.timeout_s / 60) : (spec.timeout_s / 60).toFixed(2),
     BUILDKITE_CANCEL_GRACE_PERIOD: String(spec.cancel_grace_s),
     BUILDKITE_CANCEL_SIGNAL: 'SIGTERM',
+    ...(spec.unblocker === undefined ? {} : { BUILDKITE_UNBLOCKER: spec.unblocker }),
     BUILDKITE_RETRY_COUNT: String(spec.retries ?? 0),
     ...(step?.parallel ? { BUILDKITE_PARALLEL_JOB: String(step.parallel.index), BUILDKITE_PARALLEL_JOB_COUNT: String(step.parallel.count) } : {}),
     ...(spec.plugins === undefined ? {} : { BUILDKITE_PLUGINS: pluginList(spec.plugins) }),

@@ -163,6 +163,8 @@ export interface StoredStep {
   readonly block: { readonly prompt: string | null; readonly submit: string | null; readonly fields: readonly Field[]; readonly state: 'passed' | 'failed' | 'running' } | null
   /** Who let a block pass, and what was answered. */
   readonly unblocked: { readonly by: string; readonly at: number; readonly answers: Readonly<Record<string, string>> } | null
+  /** Who let the last block before it pass, directly or through other steps; absent: nobody was asked. */
+  readonly unblocker?: string
   /** Why it was skipped. */
   readonly skipped: string | null
   /** It ends as soon as another has failed the build. */

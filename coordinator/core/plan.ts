@@ -7,7 +7,7 @@ import { LIMITS } from '../../schema/api.ts'
 import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, type StoredJobState } from '../../schema/job.ts'
 import type { Plugin, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
-import { NOT_YET, type BuildRow, type Change, type JobRow, type Parent, type ProjectRow, type StepKey } from './decision.ts'
+import { NOT_YET, type BuildRow, type Change, type JobRow, type Parent, type ProjectRow, type StepKey, type StepRow } from './decision.ts'
 import { stepId, VERDICT } from './step.ts'
 
 /** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
@@ -22,6 +22,8 @@ export interface StoredSpec {
   readonly pipeline?: 'if-present' | 'required'
   /** How often a rule of its step had it tried again. */
   readonly retries?: number
+  /** Who let the last block before it pass. */
+  readonly unblocker?: string
   /** Of a job of a step: what it is called, and which of the step's jobs it is. */
   readonly key?: string | null
   readonly label?: string | null
@@ -141,6 +143,11 @@ export function blankJob(now: number) {
   } as const satisfies Partial<JobRow>
 }
 
+/** A job whose step is ready knows from then on what that has learned meanwhile. */
+export function told({ spec }: Pick<JobRow, 'spec'>, { spec: { unblocker } }: Pick<StepRow, 'spec'>): Pick<JobRow, 'spec'> | null {
+  return unblocker === undefined ? null : { spec: JSON.stringify({ ...(JSON.parse(spec) as StoredSpec), unblocker }) }
+}
+
 /** The spec of the job's newest attempt, as it travels to its agent. The build's commit is pinned by then or null [I29]. */
 export function specOf(job: JobRow, build: BuildRow, { slug, defaultBranch }: Pick<ProjectRow, 'slug' | 'defaultBranch'>): JobSpec {
   const stored = JSON.parse(job.spec) as StoredSpec // written by `openBuild`
@@ -164,6 +171,7 @@ export function specOf(job: JobRow, build: BuildRow, { slug, defaultBranch }: Pi
     ...(stored.plugins === undefined ? {} : { plugins: [...stored.plugins] }),
     ...(stored.triggeredFrom === undefined ? {} : { triggered_from: stored.triggeredFrom }),
     ...(stored.artifactPaths === undefined ? {} : { artifact_paths: [...stored.artifactPaths] }),
+    ...(stored.unblocker === undefined ? {} : { unblocker: stored.unblocker }),
   }
 }
 

@@ -45,7 +45,13 @@ function isFailure(outcome: StepOutcome | null): boolean {
  * or block, which stands behind all of them, remembers them: only a wait that says so itself lets them pass again.
  */
 export function letGo(to: StepRow, from: StepRow, edge: Pick<EdgeRow, 'allowFailure'>): Partial<StepRow> {
-  return { needs: to.needs - 1, isBroken: to.isBroken || breaks(to, from, edge) }
+  return { needs: to.needs - 1, isBroken: to.isBroken || breaks(to, from, edge), ...learned(to, from) }
+}
+
+/** Who let a block pass is known to all that stands behind it. */
+function learned({ spec }: StepRow, from: StepRow): Pick<StepRow, 'spec'> | null {
+  const unblocker = from.spec.unblocked?.by ?? from.spec.unblocker
+  return unblocker === undefined || unblocker === spec.unblocker ? null : { spec: { ...spec, unblocker } }
 }
 
 /** What `letGo` made of a step, worked out anew from all that it waits for: some of those may not be done any more. */

@@ -11,7 +11,7 @@ import type { CommandStep, Concurrency, Step } from '../../schema/pipeline/steps
 import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep, StoredTrigger } from './decision.ts'
 import type { Offered } from './matching.ts'
 import { joinQueue, turnOf } from './gate.ts'
-import { blankJob, BROKEN, order, type StoredSpec } from './plan.ts'
+import { blankJob, BROKEN, order, told, type StoredSpec } from './plan.ts'
 import { breaks, letGo, pendingBits, ready, stepDone } from './step.ts'
 
 /** One job that a command step is executed as. */
@@ -147,6 +147,7 @@ class Draft {
   #row({ step, group, waitsFor, waitsForKnown }: Node, index: number, opened: StepRow, inGroup: Map<number, number>): StepRow {
     const { build, planned } = this.#upload
     const { jobs = [], skipped = null, trigger } = planned[index] ?? {}
+    const { unblocker } = opened.spec
     const at = group === null ? index + 1 : (inGroup.get(group) ?? 0) + 1
     if (group !== null) inGroup.set(group, at)
     const firstJob = this.#upload.lastJob + this.jobs.length + 1
@@ -168,7 +169,7 @@ class Draft {
       firstJob: jobs.length === 0 ? 0 : firstJob,
       jobs: jobs.length,
       openJobs: jobs.length,
-      spec: { ...storedOf(step, skipped), ...(trigger === undefined ? {} : { trigger }) },
+      spec: { ...storedOf(step, skipped), ...(trigger === undefined ? {} : { trigger }), ...(unblocker === undefined ? {} : { unblocker }) },
     }
     for (const [nth, job] of jobs.entries()) this.jobs.push({ row: this.#jobRow(step, row, job, { n: firstJob + nth, concurrency, holds: this.#holders.has(index) }), requirement: job.requirement, concurrency })
     return row
@@ -244,7 +245,7 @@ class Draft {
     const end = { state: step.outcome === 'skipped' ? 'skipped' : 'broken', finishedAt: this.#upload.now, result: step.outcome === 'skipped' ? null : BROKEN } as const
     for (let at = step.firstJob - this.#upload.lastJob - 1, left = step.jobs; left > 0; at += 1, left -= 1) {
       const job = this.jobs[at]
-      if (job !== undefined) this.jobs[at] = { ...job, row: { ...job.row, ...(step.state === 'running' ? joinQueue(job.row) : end) } }
+      if (job !== undefined) this.jobs[at] = { ...job, row: { ...job.row, ...(step.state === 'running' ? { ...joinQueue(job.row), ...told(job.row, step) } : end) } }
     }
   }
 }

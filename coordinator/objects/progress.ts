@@ -6,7 +6,7 @@ import type { FinalJobState } from '../../schema/job.ts'
 import { changed, type BuildRow, type JobRow, type StepRow } from '../core/decision.ts'
 import type { ReadResult } from '../core/judge.ts'
 import { joinQueue } from '../core/gate.ts'
-import { BROKEN, settleBuild, succeed, type StoredSpec } from '../core/plan.ts'
+import { BROKEN, settleBuild, succeed, told, type StoredSpec } from '../core/plan.ts'
 import { jobEnded, letGo, mayRetry, mustStop, outcomeOf, ready, retryRule, stepDone, VERDICT } from '../core/step.ts'
 import * as load from '../store/load.ts'
 import { nameOf } from '../store/read-steps.ts'
@@ -95,7 +95,7 @@ function stopFailing(event: Event, build: BuildRow, cause: StepRow | null): read
 function moveJobs(event: Event, step: StepRow): void {
   for (const job of load.jobsOfStep(event.on, step)) {
     if (job.state !== 'waiting') continue
-    const set: Partial<JobRow> = step.state === 'running' ? joinQueue(job) : { state: 'broken', finishedAt: event.now, result: BROKEN }
+    const set: Partial<JobRow> = step.state === 'running' ? { ...joinQueue(job), ...told(job, step) } : { state: 'broken', finishedAt: event.now, result: BROKEN }
     event.apply({ kind: 'job.set', was: job, set })
     if (changed(job, set).state === 'queued') event.effects.push({ kind: 'ring-class', class: job.class, count: 1 })
   }

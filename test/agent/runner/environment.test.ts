@@ -109,3 +109,8 @@ it('names in BUILDKITE_ENV_FILE what a container is to be given: the job\'s vari
   expect(lines).toEqual(expect.arrayContaining(['CI="true"', 'NODE_ENV="test"', 'TEXT="two\\nlines \\"quoted\\""', 'BUILDKITE_BUILD_NUMBER="82"']))
   expect(lines.filter((line) => /^(HOME|LANG|PATH|KEDGE|BUILDKITE_AGENT_ACCESS_TOKEN|BUILDKITE_ENV_FILE)/.test(line))).toEqual([])
 })
+
+it('says who let the last block before it pass, where somebody did', () => {
+  expect(environment({}, { spec: { ...spec, unblocker: 'ada' } })).toMatchObject({ BUILDKITE_UNBLOCKER: 'ada' })
+  expect(environment()).not.toHaveProperty('BUILDKITE_UNBLOCKER')
+})

@@ -43,6 +43,8 @@ async function refresh(): Promise<void> {
 /** Makes `old` equal to `next`, touching only what differs. */
 function patch(old: Element, next: Element): void {
   if (old.isEqualNode(next)) return
+  // What a person closed opens again when there is another reason to look at it, and nothing closes under anybody's eyes.
+  if (old instanceof HTMLDetailsElement && next.hasAttribute('open') && old.dataset['opens'] !== next.getAttribute('data-opens')) old.open = true
   for (const name of old.getAttributeNames()) if (!next.hasAttribute(name) && !isPersons(old, name)) old.removeAttribute(name)
   for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value && !isPersons(old, name)) old.setAttribute(name, value)
 
@@ -68,7 +70,7 @@ function patch(old: Element, next: Element): void {
   while (at) at = removed(at)
 }
 
-/** A `details` that a person opened stays open. */
+/** Whether a `details` is open is for the person to say. */
 function isPersons(element: Element, attribute: string): boolean {
   return element instanceof HTMLDetailsElement && attribute === 'open'
 }

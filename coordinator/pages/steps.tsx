@@ -5,7 +5,8 @@
 import type { BuildView, JobView, StepView } from '../../schema/api.ts'
 import { Answers, LetPass } from './ask.tsx'
 import { buildPath } from './builds.tsx'
-import { groupState, inChains, tally } from './steps-order.ts'
+import { groupState, span, tally, whyOpen, type Content } from './group.ts'
+import { inChains } from './steps-order.ts'
 import { State, Took, type AnyState } from './state.tsx'
 import { Started } from './triggered.tsx'
 
@@ -62,16 +63,28 @@ function Step({ listing, step }: { readonly listing: Listing; readonly step: Ste
 
 function Group({ listing, group }: { readonly listing: Listing; readonly group: StepView }) {
   const members = listing.members.get(group.step) ?? []
+  const content = contentOf(listing, members)
+  const state = groupState(group, content)
+  const { from, to } = span(group, content)
+  const opens = whyOpen(state, content, listing.selected)
   return (
     <li id={`step-${group.step}`} class="group">
-      <div class="row">
-        <State of={groupState(group, members, members.flatMap(({ step }) => listing.jobs.get(step) ?? []))} />
-        <h2 class="title">{nameOf(group) ?? 'Group'}</h2>
-        <span class="where">{group.skipped ?? tally(group, members)}</span>
-      </div>
-      {members.length > 0 && <ul>{members.map((step) => <Step listing={listing} step={step} />)}</ul>}
+      <details open={opens !== ''} data-opens={opens}>
+        <summary class="row">
+          <State of={state} />
+          <h2 class="title">{nameOf(group) ?? 'Group'}</h2>
+          <span class="where">{group.skipped ?? tally(group, content)}</span>
+          <Took from={from} to={to} now={listing.now} />
+        </summary>
+        {members.length > 0 && <ul>{members.map((step) => <Step listing={listing} step={step} />)}</ul>}
+      </details>
     </li>
   )
+}
+
+function contentOf(listing: Listing, members: readonly StepView[]): Content {
+  const steps = members.flatMap((step) => [step, ...(step.kind === 'group' ? contentOf(listing, listing.members.get(step.step) ?? []).steps : [])])
+  return { steps, jobs: steps.flatMap(({ step }) => listing.jobs.get(step) ?? []) }
 }
 
 function Block({ listing: { now }, step }: { readonly listing: Listing; readonly step: StepView }) {

@@ -54,7 +54,7 @@ input::placeholder,textarea::placeholder{color:var(--soft);opacity:.75}[aria-inv
 .filters form{display:flex;gap:6px}.filters input{width:170px}
 .builds,.jobs,.agents-list,.attempts{background:var(--sheet);border:1px solid var(--line);border-radius:8px}
 .builds>li,.jobs .row,.agents-list>li{display:grid;align-items:baseline;gap:1px 16px;padding:8px 14px;position:relative}
-.builds>li+li,.jobs li+li,.group>ul>li,.agents-list>li+li{border-top:1px solid var(--line)}
+.builds>li+li,.jobs li+li,.group ul>li,.agents-list>li+li{border-top:1px solid var(--line)}
 .builds>li:hover,.jobs .row:has(a.title):hover{background:color-mix(in srgb,var(--link) 5%,transparent)}
 .builds>li{grid-template:"state title agents took time" auto "state where agents took time" auto/104px minmax(0,1fr) minmax(0,160px) 72px 92px}
 .builds .state,.jobs .state{grid-area:state}.title{grid-area:title;color:var(--text);font-weight:500;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
@@ -72,8 +72,10 @@ p.none{padding:26px 2px;color:var(--soft)}
 .build-head{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 16px;align-items:start}
 .build-head .state{grid-column:1/-1;font-size:15px}.build-head .state svg{width:17px;height:17px}.build-head .facts{grid-column:1/-1}
 .build-head .number{font-weight:400}.actions{display:flex;gap:8px}
-.jobs{margin-bottom:16px}.jobs .row{grid-template:"state title where took" auto/144px minmax(0,1fr) minmax(0,320px) 72px}
-.group h2{font-size:inherit;font-weight:650}.group>ul{margin-left:20px;border-left:3px solid var(--line)}
+.jobs{margin-bottom:16px}.jobs .row{grid-template:"state title where took" auto/144px minmax(0,1fr) fit-content(min(320px,34%)) 72px}
+.group h2{font-size:inherit;font-weight:650}.group summary{cursor:pointer;list-style:none}.group summary::-webkit-details-marker{display:none}.jobs .group summary:hover{background:color-mix(in srgb,var(--link) 5%,transparent)}
+.group h2::before{content:"";display:inline-block;width:6px;height:6px;margin-right:9px;border:solid var(--soft);border-width:0 1.5px 1.5px 0;transform:rotate(-45deg);vertical-align:2px}.group details[open]>summary h2::before{transform:translateY(-2px) rotate(45deg)}
+.group ul{margin-left:20px;border-left:3px solid var(--line)}
 .wait{background:var(--ground);min-height:7px;padding:0 14px;font-size:12.5px;color:var(--soft);text-align:center;overflow-wrap:anywhere}
 .answers{grid-column:2/-1;margin:0;font-size:13px;overflow-wrap:anywhere;display:flex;flex-wrap:wrap;gap:0 16px}.answers dt,.answers dd{display:inline;margin:0}.answers dt{color:var(--soft)}.answers dd{white-space:pre-line}
 .jobs .row:has([aria-current]){box-shadow:inset 3px 0 var(--brand)}.jobs .where{justify-content:end;text-align:right}.superseded .title{color:var(--soft);font-weight:400}
@@ -118,7 +120,7 @@ main{padding:12px 12px 40px}.top{padding:0 12px;gap:10px}.who span{display:none}
 .builds>li{grid-template:"state took time" auto "title title title" auto "where where where" auto/1fr auto auto;padding:9px 12px;gap:2px 12px}.builds .agents{display:none}
 .title{white-space:normal;overflow-wrap:anywhere}
 .filters form{flex:1}.filters input{width:100%}
-.jobs .row{grid-template:"state took" auto "title title" auto "where where" auto/1fr auto;padding:9px 12px}.jobs .where:empty{display:none}.answers{grid-column:1/-1}.group>ul{margin-left:9px}.jobs .where{justify-content:start;text-align:left}
+.jobs .row{grid-template:"state took" auto "title title" auto "where where" auto/1fr auto;padding:9px 12px}.jobs .where:empty{display:none}.answers{grid-column:1/-1}.group ul{margin-left:9px}.jobs .where{justify-content:start;text-align:left}
 .start form{grid-template-columns:1fr}
 .build-head{grid-template-columns:1fr auto}.build-head .state{grid-column:1}.build-head .actions{grid-column:2;grid-row:1}.build-head h1{grid-column:1/-1}
 .attempts,.attempts tbody{display:block}.attempts thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);display:block}.attempts tbody tr{display:flex;flex-wrap:wrap;gap:0 12px;padding:7px 12px}.attempts tbody tr+tr{border-top:1px solid var(--line)}.attempts tbody tr>*{border:0;padding:0;width:auto}.attempts .how:empty{display:none}.attempts .selected{box-shadow:inset 3px 0 var(--brand)}.attempts .selected th{box-shadow:none}

@@ -194,6 +194,45 @@ steps:
   await page.keyboard.press('Enter')
   await row('Deploy', 'passed')
   await page.locator('.jobs .row', { hasText: 'let pass by admin token' }).getByText('Version: 1.2').waitFor()
+
+  // What is over is folded when the page is loaded anew, and opens with a key.
+  await page.locator('.jobs').getByRole('link', { name: 'Deploy' }).click()
+  await page.locator('.jobs summary', { hasText: '2 jobs, 1 failed (allowed)' }).waitFor()
+  expect(await page.locator('.jobs').getByText('Lint').isVisible()).toBe(false)
+  await page.locator('.jobs summary').press('Enter')
+  await page.locator('.jobs').getByText('Lint').waitFor()
+})
+
+test('a group opens by itself when something begins in it, and what a person closed stays so until something fails', async () => {
+  const agent = await startAgent({ ...agentsOf(), slots: 2 })
+  const repository = await repositoryAt(await testFolder())
+  const [before, passing, failing] = [await createGate(), await createGate(), await createGate()]
+  const command = (label: string, gate: string) => `{ label: ${label}, command: ${JSON.stringify(gate)} }`
+  await repository.commit({ '.kedge/pipeline.yml': `
+steps:
+  - ${command('First', before.command())}
+  - wait
+  - group: Checks
+    steps:
+      - ${command('Good', passing.command())}
+      - ${command('Bad', failing.command('exit 1'))}
+` })
+  const project = await client(coordinator()).project({ checkout: true, repository: repository.path })
+  const build = await project.build({ branch: 'main', agents: { queue: agent.queue } })
+  await before.hasBegun()
+  const page = await people.visit(`/projects/${project.slug}/builds/${build.number}`)
+  const summary = page.locator('.jobs summary')
+  const inside = page.locator('.jobs').getByText('Good')
+  await summary.getByText('2 jobs').waitFor()
+  expect(await inside.isVisible()).toBe(false)
+  before.open()
+  await inside.waitFor()
+  await summary.click()
+  passing.open()
+  await summary.getByText('1 of 2 done').waitFor()
+  expect(await inside.isVisible()).toBe(false)
+  failing.open()
+  await inside.waitFor()
 })
 
 test('a job that no agent can take says why it waits, until one comes that can', async () => {

@@ -7,7 +7,6 @@ import { BuildsPage } from '../../../coordinator/pages/builds.tsx'
 import type { PageFrame } from '../../../coordinator/pages/layout.tsx'
 import { signInPage } from '../../../coordinator/pages/sign-in.tsx'
 import { duration, ending } from '../../../coordinator/pages/state.tsx'
-import { groupState, tally } from '../../../coordinator/pages/steps-order.ts'
 import type { AnnotationView, BuildView, JobView, StepView } from '../../../schema/api.ts'
 import type { ArtifactPage } from '../../../schema/artifacts.ts'
 import type { AttemptId } from '../../../schema/job.ts'
@@ -250,6 +249,14 @@ describe('the list of a pipeline', () => {
     expect(row(html, 'step-6')).toMatch(/passed.*<h2 class="title">Checks<\/h2>/s)
   })
 
+  it('opens the groups in which something goes on, went wrong or is selected, and no others', async () => {
+    const group = (step: number, over: Partial<StepView>) => [stepView({ step, kind: 'group', ...over }), stepView({ ...over, step: step + 1, group: step })]
+    const steps = [...group(10, { state: 'done', outcome: 'passed' }), ...group(20, { state: 'running' }), ...group(30, { state: 'done', outcome: 'failed' }), ...group(40, { state: 'waiting' }), ...group(50, { state: 'done', outcome: 'passed' })]
+    const jobs = [job(1, 11), job(2, 21, { state: 'running' }), job(3, 31, { state: 'failed' }), job(4, 41, { state: 'waiting' }), job(5, 51)]
+    const html = await build(buildView({ state: 'running', steps, jobs }), { job: 'J1-7-5' })
+    expect([...html.matchAll(/<details( open="")? data-opens="(\w*)"/g)].map(([, open, why]) => [open !== undefined, why])).toEqual([[false, ''], [true, 'going'], [true, 'failed'], [false, ''], [true, 'selected']])
+  })
+
   it('keeps a retried job beside the one in its place', async () => {
     const jobs = [job(1, 1, { state: 'failed', retried_by: 'J1-7-3' }), job(2, 1), job(3, 1, { retry_of: 'J1-7-1', retried_by: 'J1-7-4', state: 'failed' }), job(4, 1, { retry_of: 'J1-7-3' })]
     expect(order(await listed([done(1)], jobs))).toEqual(['J1-7-1', 'J1-7-3', 'J1-7-4', 'J1-7-2'])
@@ -298,26 +305,6 @@ describe('the list of a pipeline', () => {
     const html = await listed(steps, steps.flatMap(({ step, kind }) => (kind === 'group' ? [] : [job(step, step)])))
     expect(html.match(/<li id="job-/g)).toHaveLength(1800)
     expect(html.match(/class="group"/g)).toHaveLength(200)
-  })
-})
-
-describe('the state of a group', () => {
-  const group = (over: Partial<StepView> = {}) => stepView({ kind: 'group', state: 'waiting', ...over })
-  const of = (outcome: StepView['outcome']) => stepView({ state: outcome === null ? 'running' : 'done', outcome })
-
-  it('is what its steps came to, the gravest first', () => {
-    const ended = (outcome: StepView['outcome'], ...members: readonly StepView['outcome'][]) => groupState(group({ state: 'done', outcome }), members.map(of), [])
-    expect([ended('passed', 'passed', 'soft_failed'), ended('failed', 'canceled', 'failed', 'broken'), ended('failed', 'canceled', 'broken'), ended('failed', 'passed', 'canceled'), ended('passed', 'skipped'), ended('skipped', 'skipped'), ended('passed')]).toEqual(['passed', 'failed', 'broken', 'canceled', 'skipped', 'skipped', 'passed'])
-  })
-
-  it('is, until it is done, what goes on in it', () => {
-    const going = (member: Partial<StepView>, job: JobView['state']) => groupState(group(), [stepView(member)], [jobView({ state: job })])
-    expect([going({}, 'running'), going({}, 'queued'), going({ state: 'waiting' }, 'waiting'), going({ kind: 'block', state: 'blocked' }, 'waiting'), going({ kind: 'trigger', state: 'running' }, 'passed')]).toEqual(['running', 'queued', 'waiting', 'blocked', 'running'])
-  })
-
-  it('says how far it is, and what failed', () => {
-    expect(tally(group(), [of('passed'), of('soft_failed'), of('failed'), of(null), stepView({ kind: 'wait', state: 'done', outcome: 'passed' })])).toBe('3 of 4 done, 1 failed, 1 failed (allowed)')
-    expect(tally(group({ state: 'done' }), [of('passed')])).toBe('')
   })
 })
 

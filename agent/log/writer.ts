@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { LOG_LIMIT_BYTES, LOG_TAIL_BYTES } from '../../schema/attempt.ts'
+import { bytesInWords } from '../../schema/bytes.ts'
 import type { Appender, Disk } from '../platform.ts'
 import type { Mask } from './mask.ts'
 import { measureLog, type LogEnd } from './measure.ts'
@@ -111,10 +112,5 @@ export function openLog(path: string, { mask, disk, limits = LOG_LIMITS }: { rea
 }
 
 function marker(dropped: number, limits: LogLimits): Uint8Array {
-  return new TextEncoder().encode(`\n[kedge: ${dropped} bytes are left out here: the log is longer than ${inUnits(limits.limitBytes)}. Its last ${inUnits(limits.tailBytes)} follow.]\n`)
-}
-
-function inUnits(bytes: number): string {
-  for (const [unit, size] of [['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 2 ** 10]] as const) if (bytes >= size && bytes % size === 0) return `${bytes / size} ${unit}`
-  return `${bytes} bytes`
+  return new TextEncoder().encode(`\n[kedge: ${dropped} bytes are left out here: the log is longer than ${bytesInWords(limits.limitBytes)}. Its last ${bytesInWords(limits.tailBytes)} follow.]\n`)
 }

@@ -1,5 +1,6 @@
 /** The files that a job uploaded. Their names are a job's own words, so they are text and nothing else; a link saves, it never shows. */
 import type { ArtifactPage } from '../../schema/artifacts.ts'
+import { bytesInWords } from '../../schema/bytes.ts'
 
 /** More than that is for the API. */
 const SHOWN = 100
@@ -15,17 +16,11 @@ export function Artifacts({ page }: { readonly page: ArtifactPage }) {
       <ul>
         {artifacts.slice(0, SHOWN).map(({ path, bytes, url }) => (
           <li>
-            <a href={new URL(url).pathname} download={path.slice(path.lastIndexOf('/') + 1)}>{path}</a> <span class="size">{inUnits(bytes)}</span>
+            <a href={new URL(url).pathname} download={path.slice(path.lastIndexOf('/') + 1)}>{path}</a> <span class="size">{bytesInWords(bytes)}</span>
           </li>
         ))}
       </ul>
       {(rest > 0 || more !== null) && <p class="hint">The API lists all of them: GET {new URL(artifacts[0]?.url ?? '').pathname.replace(/\/artifacts\/.*$/, '/artifacts')}</p>}
     </section>
   )
-}
-
-function inUnits(bytes: number): string {
-  if (bytes < 1024) return bytes === 1 ? '1 byte' : `${bytes} bytes`
-  if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(1)} KiB`
-  return bytes < 1024 ** 3 ? `${(bytes / 1024 ** 2).toFixed(1)} MiB` : `${(bytes / 1024 ** 3).toFixed(1)} GiB`
 }

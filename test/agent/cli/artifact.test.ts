@@ -138,7 +138,7 @@ describe('upload', () => {
     const { surroundings, server, folder } = await job()
     writeFileSync(join(folder, 'large'), '')
     truncateSync(join(folder, 'large'), ARTIFACT_LIMITS.bytes + 1)
-    expect(await failureOf(uploadArtifacts({ paths: '*', destination: undefined }, { delimiter: ';' }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('"large" has 10.0 GiB, and an artifact may have 10.0 GiB') })
+    expect(await failureOf(uploadArtifacts({ paths: '*', destination: undefined }, { delimiter: ';' }, surroundings))).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('"large" has 10.0 GiB, and an artifact may have 10 GiB') })
     expect(server.asked).toEqual([])
   })
 

@@ -351,7 +351,7 @@ describe('artifacts of a job', () => {
     const html = await build(buildView(), { artifacts: { artifacts: [artifact('<b>.html', 0), artifact('one', 1), artifact('large', 1536), artifact('larger', 3 * 2 ** 20), artifact('largest', 2 ** 31)], next_cursor: null } })
     expect(html).toContain('5 artifacts')
     expect(html).toContain('<a href="/api/v1/projects/app/builds/1/artifacts/J1-1-1.1/%3Cb%3E.html" download="&lt;b&gt;.html">&lt;b&gt;.html</a>')
-    expect([...html.matchAll(/class="size">([^<]*)</g)].map(([, size]) => size)).toEqual(['0 bytes', '1 byte', '1.5 KiB', '3.0 MiB', '2.0 GiB'])
+    expect([...html.matchAll(/class="size">([^<]*)</g)].map(([, size]) => size)).toEqual(['0 bytes', '1 byte', '1.5 KiB', '3 MiB', '2 GiB'])
   })
 
   it('are shown up to a hundred, and where the rest is', async () => {

@@ -1,11 +1,4 @@
-/** How commands about artifacts count bytes, and how many files they work on at a time. */
-
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB'] as const
-
-export function bytesInWords(bytes: number): string {
-  const unit = bytes < 1024 ? 0 : bytes < 1024 ** 2 ? 1 : bytes < 1024 ** 3 ? 2 : 3
-  return unit === 0 ? `${bytes} bytes` : `${(bytes / 1024 ** unit).toFixed(1)} ${UNITS[unit]}`
-}
+/** Work on many things, some at a time. */
 
 /** Results in the order of what they were made of. The first error ends it: nothing more is begun, and what was begun is waited for. */
 export async function inParallel<T, R>(all: readonly T[], atOnce: number, make: (one: T) => Promise<R>): Promise<readonly R[]> {

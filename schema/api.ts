@@ -250,6 +250,11 @@ export interface AnnotationView extends AnnotationSummary {
   readonly body: string
 }
 
+/** Of a build: values by their keys, in the order of those. */
+export interface MetaDataView {
+  readonly meta_data: Readonly<Record<string, string>>
+}
+
 /** One who is told how a build or one of its steps goes. */
 export interface NotificationView {
   readonly kind: 'commit_status' | 'webhook'

@@ -1,5 +1,5 @@
 /**
- * `kedge artifact download`: beside its place each file grows under another name, and has its own only when its SHA-256 is
+ * `kedge artifact download`, and how every command saves artifacts: beside its place each file grows under another name, and has its own only when its SHA-256 is
  * right; so nobody ever sees half a file, and one that was there stays until then.
  */
 import { createHash, randomUUID } from 'node:crypto'
@@ -22,17 +22,32 @@ export async function downloadArtifacts({ query, destination }: { readonly query
   const { found, client, attempt } = await findArtifacts(query, flags, surroundings)
   const artifacts = newestOfEach(found)
   if (artifacts.length === 0) throw nothingFound(query, flags)
-  try {
-    // All of them before any: a path that no artifact may have is a reason to trust none.
-    const targets = artifacts.map((artifact) => ({ artifact, target: targetOf(artifact.path, absolute(destination, surroundings)) }))
-    await inParallel(targets, AT_ONCE, ({ artifact, target }) => download(client, { attempt, artifact, file: makeRoom(target) }))
-  } catch (error) {
-    if (error instanceof TargetError) throw new Failure(EXIT.failed, error.message, { cause: error })
-    if (error instanceof Error && 'syscall' in error) throw new Failure(EXIT.failed, `cannot write below ${destination}: ${error.message}.`, { cause: error })
-    throw error
-  }
+  const place = ({ attempt: uploader, sha256, bytes }: ArtifactView) => `/v1/attempts/${attempt}/artifacts/of/${encodeURIComponent(uploader)}/${encodeURIComponent(sha256)}?bytes=${bytes}`
+  await saveAll(client, artifacts, { destination: absolute(destination, surroundings), called: destination, place })
   surroundings.note(`downloaded ${artifacts.length === 1 ? artifacts[0]?.path : `${artifacts.length} files`} (${bytesInWords(artifacts.reduce((sum, { bytes }) => sum + bytes, 0))})`)
   return EXIT.ok
+}
+
+export interface Saving {
+  /** Absolute; as `targetOf` takes it. */
+  readonly destination: string
+  /** As the person wrote it. */
+  readonly called: string
+  /** Where the coordinator gives its bytes. */
+  readonly place: (artifact: ArtifactView) => string
+}
+
+/** All of them, some at a time, or a `Failure`: what was written until then stays. */
+export async function saveAll(client: Client, artifacts: readonly ArtifactView[], { destination, called, place }: Saving): Promise<void> {
+  try {
+    // All of them before any: a path that no artifact may have is a reason to trust none.
+    const targets = artifacts.map((artifact) => ({ artifact, target: targetOf(artifact.path, destination) }))
+    await inParallel(targets, AT_ONCE, ({ artifact, target }) => download(client, { place: place(artifact), artifact, file: makeRoom(target) }))
+  } catch (error) {
+    if (error instanceof TargetError) throw new Failure(EXIT.failed, error.message, { cause: error })
+    if (error instanceof Error && 'syscall' in error) throw new Failure(EXIT.failed, `cannot write below ${called}: ${error.message}.`, { cause: error })
+    throw error
+  }
 }
 
 /** As it was given, but for where it begins: a slash at its end means something. */
@@ -43,21 +58,20 @@ function absolute(destination: string, { folder }: Surroundings): string {
 }
 
 interface Download {
-  /** Of the job that asks. */
-  readonly attempt: string
+  /** Where the coordinator gives its bytes. */
+  readonly place: string
   readonly artifact: ArtifactView
   /** Absolute, in a folder that is there. */
   readonly file: string
 }
 
-export async function download(client: Client, { attempt, artifact, file }: Download, { stallMs = STALL_MS } = {}): Promise<void> {
+export async function download(client: Client, { place, artifact, file }: Download, { stallMs = STALL_MS } = {}): Promise<void> {
   const { bytes, sha256 } = artifact
   const growing = join(dirname(file), `.kedge-${randomUUID()}`)
   const into = await open(growing, 'wx')
   try {
     const hash = createHash('sha256')
     let at = 0
-    const path = `/v1/attempts/${attempt}/artifacts/of/${encodeURIComponent(artifact.attempt)}/${encodeURIComponent(sha256)}?bytes=${bytes}`
     const heard = (chunk: Uint8Array) => {
       at += chunk.byteLength
       hash.update(chunk)
@@ -67,10 +81,10 @@ export async function download(client: Client, { attempt, artifact, file }: Down
       before = at
       await untilAnswered(async () => {
         const start = at
-        await fetchFrom({ client, path, into, from: at, stallMs, heard }).catch((error: unknown) => (at > start && at < bytes ? undefined : Promise.reject(error)))
+        await fetchFrom({ client, path: place, into, from: at, stallMs, heard }).catch((error: unknown) => (at > start && at < bytes ? undefined : Promise.reject(error)))
       }, pause, TRANSFER_TRIES)
     }
-    if (bytes === 0) await untilAnswered(() => fetchFrom({ client, path, into, from: 0, stallMs, heard }), pause, TRANSFER_TRIES) // whether it is still kept
+    if (bytes === 0) await untilAnswered(() => fetchFrom({ client, path: place, into, from: 0, stallMs, heard }), pause, TRANSFER_TRIES) // whether it is still kept
     const got = hash.digest('hex')
     if (at !== bytes || got !== sha256) throw new Failure(EXIT.failed, `"${artifact.path}" is not what was uploaded: ${at} bytes with the SHA-256 ${got} came, and ${bytes} with ${sha256} were promised. Nothing was written to ${file}; upload it again.`)
     await into.close()

@@ -38,7 +38,7 @@ const PAGE = replyOf(artifactPage)
 
 /** In the order of their jobs and paths; where and how to ask for their bytes is with them. */
 export async function findArtifacts(query: string, { step, build, includeRetriedJobs }: SearchFlags, { environment }: Surroundings): Promise<{ readonly found: readonly ArtifactView[]; readonly client: Client; readonly attempt: string }> {
-  const { attempt, ...access } = runningJob(environment, 'A person finds artifacts on the page of the build, and by GET /api/v1/projects/{slug}/builds/{number}/artifacts.')
+  const { attempt, ...access } = runningJob(environment, 'A person finds artifacts with "kedge artifacts PROJECT#NUMBER", and on the page of the build.')
   const client = createClient(access)
   const number = build === undefined ? null : buildNumber(build, environment)
   const withRetried = includeRetriedJobs === true || /^(?:1|true)$/i.test(environment['BUILDKITE_AGENT_INCLUDE_RETRIED_JOBS'] ?? '')

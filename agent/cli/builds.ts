@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
-import { createBuildRequest, LIMITS, type BuildSummary, type BuildView, type ProjectView } from '../../schema/api.ts'
+import { createBuildRequest, LIMITS, type BuildSummary, type BuildView, type JobView, type ProjectView } from '../../schema/api.ts'
 import { isFinal } from '../../schema/job.ts'
 import { untold } from '../../schema/untold.ts'
 import { postOnce, type Client } from './client.ts'
@@ -210,6 +210,13 @@ export async function findBuild(client: Client, named: string, project: string |
   return { build: await client.get(`/api/v1/projects/${slug}/builds/${match[2]}`, BUILD), job: match[3] === undefined ? null : Number(match[3]) }
 }
 
+/** The job of this place in the build. */
+export function jobNamed(build: BuildView, place: number): JobView {
+  const job = build.jobs.find(({ id }) => id.endsWith(`-${place}`))
+  if (job === undefined) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${place}; it has ${build.jobs.length}`)
+  return job
+}
+
 async function onlyProject(client: Client): Promise<string> {
   const projects = await client.get('/api/v1/projects', PROJECTS)
   const [first] = projects
@@ -225,8 +232,8 @@ export async function showLogs(client: Client, named: string, options: { readonl
     output.note(verdict(ended))
     return EXIT_OF_STATE[ended.state] ?? EXIT.failed
   }
-  const chosen = job === null ? build.jobs.at(-1) : build.jobs.find(({ id }) => id.endsWith(`-${job}`))
-  if (!chosen) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${job}; it has ${build.jobs.length}`)
+  const chosen = job === null ? build.jobs.at(-1) : jobNamed(build, job)
+  if (!chosen) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job`)
   const response = await client.open(`/api/v1/jobs/${chosen.id}/log${options.attempt === undefined ? '' : `?attempt=${encodeURIComponent(options.attempt)}`}`, { accept: 'text/plain' })
   try {
     for await (const bytes of (response.body ?? []) as AsyncIterable<Uint8Array>) output.log(bytes)

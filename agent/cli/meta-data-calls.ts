@@ -45,7 +45,7 @@ function ownBuild({ job, build }: Flags, { environment }: Surroundings) {
   const asked = firstOf({ flag: ['--build', build], variable: ['BUILDKITE_METADATA_BUILD_ID', environment['BUILDKITE_METADATA_BUILD_ID']], otherwise: '' })
   const other = job !== undefined && !isThisJob(job, environment) ? '--job' : asked.text !== '' && asked.text !== environment['BUILDKITE_BUILD_ID'] ? asked.from : null
   if (other !== null) throw new Failure(EXIT.usage, `${other} cannot name another: a job sees the meta-data of its own build only, and without ${other} it is that. Hand on to another build what it needs as an environment variable.`)
-  const { attempt, ...access } = runningJob(environment, 'A person answers the fields of a block on the page of the build.')
+  const { attempt, ...access } = runningJob(environment, 'A person reads it with "kedge meta-data PROJECT#NUMBER", and sets it by the answers to a block.')
   const client: Client = createClient(access)
   const path = `/v1/attempts/${attempt}/meta-data`
   const post = (what: 'get' | 'set', body: MetaDataGet | MetaDataSet) => untilAnswered(() => client.post(`${path}/${what}`, VALUE, body), pause)

@@ -1,13 +1,17 @@
-/** `kedge meta-data`, as scripts that were written for Buildkite call it: names, flags and help. What it does is in `meta-data-calls.ts`, imported late. */
+/**
+ * `kedge meta-data`, as scripts that were written for Buildkite call it in jobs, and as people do with a build: names,
+ * flags and help. What it does is in `meta-data-calls.ts` and `build-meta-data.ts`, imported late.
+ */
 import type { Command } from 'commander'
-import type { ExitCode, Surroundings } from './output.ts'
+import type { Surroundings } from './output.ts'
+import { clientOf, end, outputOf, reaching } from './reaching.ts'
 
 export function registerMetaData(program: Command, surroundings: Surroundings): void {
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
   const calls = () => import('./meta-data-calls.ts')
-  const metaData = program.command('meta-data').description('set and read what the jobs of a build tell each other, from inside a job')
+  const metaData = reaching(program.command('meta-data').enablePositionalOptions().argument('[build]', 'PROJECT#NUMBER').argument('[key]', 'the value of this one alone, as it is'))
+    .description('what the jobs of a build tell each other: of any build, or with a command of its own from inside a job')
+    .option('--project <slug>', 'project, when only a number is given')
+    .action(async (build, key, flags) => (build === undefined ? metaData.help({ error: true }) : end(await (await import('./build-meta-data.ts')).buildMetaData(await clientOf(flags, surroundings), { build, key }, flags, outputOf(surroundings)))))
   /** Another is refused with a sentence: the token of a job opens its own build and no other. */
   const command = (line: string) => metaData.command(line).option('--job <id>', 'the job itself; another is refused').option('--build <id>', "the job's own build; another is refused")
 

@@ -1,34 +1,11 @@
-/** The commands of people: names, flags and help. What they do is in `builds.ts`, `unblock.ts` and `fleet.ts`, imported late. */
+/** The commands of people: names, flags and help. What they do is in `builds.ts`, `build-artifacts.ts`, `unblock.ts` and `fleet.ts`, imported late. */
 import { InvalidArgumentError, type Command } from 'commander'
-import type { CommandOutput } from './builds.ts'
-import type { Client } from './client.ts'
-import { oneLine, type ExitCode, type Surroundings } from './output.ts'
-import { coordinatorUrl, DEFAULT_URL, firstOf, plainToken, present, tokenFrom } from './settings.ts'
-
-interface AccessFlags {
-  readonly url?: string
-  readonly tokenFile?: string
-}
+import type { Surroundings } from './output.ts'
+import { clientOf, end, outputOf, reaching, type AccessFlags } from './reaching.ts'
 
 export function registerPeople(program: Command, surroundings: Surroundings): void {
-  const { environment } = surroundings
-  const output: CommandOutput = {
-    line: (text) => surroundings.print(text),
-    json: (value) => surroundings.print(JSON.stringify(value)),
-    log: (bytes) => void process.stdout.write(bytes),
-    note: (text) => surroundings.note(oneLine(text)),
-  }
-  const client = async (flags: AccessFlags): Promise<Client> => {
-    const { createClient } = await import('./client.ts')
-    const variable = present(environment['KEDGE_TOKEN'])
-    const token = flags.tokenFile !== undefined ? tokenFrom(flags.tokenFile, surroundings) : variable === undefined ? null : plainToken(variable, 'KEDGE_TOKEN')
-    return createClient({ url: coordinatorUrl(firstOf({ flag: ['--url', flags.url], variable: ['KEDGE_URL', environment['KEDGE_URL']], otherwise: DEFAULT_URL })), token })
-  }
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
-  /** Where the coordinator is and who asks: the same flags for every command. */
-  const reaching = (command: Command) => command.option('--url <url>', `address of the coordinator (KEDGE_URL; ${DEFAULT_URL})`).option('--token-file <file>', 'file that holds your token (else KEDGE_TOKEN)').option('--json', 'answer with one line of JSON')
+  const output = outputOf(surroundings)
+  const client = (flags: AccessFlags) => clientOf(flags, surroundings)
 
   reaching(program.command('build'))
     .description('start a build')
@@ -60,6 +37,13 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
     .option('--attempt <n>', 'an earlier attempt')
     .option('--follow', 'until the build has ended; the exit code is its verdict')
     .action(async (build, flags) => end(await (await import('./builds.ts')).showLogs(await client(flags), build, flags, output)))
+
+  reaching(program.command('artifacts').argument('<build>', 'PROJECT#NUMBER, optionally /JOB'))
+    .description('list what the jobs of a build uploaded, or download it')
+    .option('--project <slug>', 'project, when only a number is given')
+    .option('--download <query>', 'those of these paths, in which "*" is any text, also over "/"; put quotes around it')
+    .option('--to <folder>', 'where they go, in folders as their paths have them (default: here)')
+    .action(async (build, flags) => end(await (await import('./build-artifacts.ts')).buildArtifacts(await client(flags), build, flags, output)))
 
   reaching(program.command('cancel').argument('<build>', 'PROJECT#NUMBER'))
     .description('cancel a build')

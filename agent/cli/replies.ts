@@ -4,7 +4,7 @@
  * another version may say more.
  */
 import type { z } from 'zod'
-import type { AgentView, BuildPage, BuildView, ProjectView, TokenView } from '../../schema/api.ts'
+import type { AgentView, BuildPage, BuildView, MetaDataView, ProjectView, TokenView } from '../../schema/api.ts'
 
 export interface Reply<T> {
   is(json: unknown): json is T
@@ -20,6 +20,7 @@ export const PROJECT = one<ProjectView>('slug', 'repository')
 export const PROJECTS = list(PROJECT)
 export const BUILD = one<BuildView>('project', 'number', 'state', 'jobs')
 export const BUILDS = one<BuildPage>('builds', 'next_cursor')
+export const META_DATA = one<MetaDataView>('meta_data')
 export const AGENTS = list(one<AgentView>('name', 'queue', 'tags', 'running'))
 export const TOKEN = one<TokenView>('id', 'kind', 'name')
 export const TOKENS = list(TOKEN)

@@ -79,6 +79,10 @@ route(apiRoutes, 'GET /projects/:slug/builds/:number/annotations', {
   scope: 'read',
   answer: async ({ c, scheduler }) => c.json(valueOf(await scheduler.annotations(slugOf(c), buildNumberOf(c)))),
 })
+route(apiRoutes, 'GET /projects/:slug/builds/:number/meta-data', {
+  scope: 'read',
+  answer: async ({ c, scheduler }) => c.json(valueOf(await scheduler.metaDataOfBuild(slugOf(c), buildNumberOf(c)))),
+})
 route(apiRoutes, 'POST /projects/:slug/builds/:number/cancel', {
   scope: 'build',
   answer: async ({ c, scheduler, origin }) => c.json(valueOf(await scheduler.cancelBuild(slugOf(c), buildNumberOf(c), origin))),

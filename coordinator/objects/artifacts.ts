@@ -1,7 +1,8 @@
 /** Artifacts of builds, as jobs register and look for them, and as people see them. Bytes never come here. */
+import { matchesQuery } from '../../schema/artifact-query.ts'
 import { ARTIFACT_LIMITS, type ArtifactPage, type ArtifactView, type SearchArtifacts, type UploadedFile } from '../../schema/artifacts.ts'
 import { attemptId, jobId, parseAttemptId, parseJobId, type AttemptId, type AttemptKey } from '../../schema/job.ts'
-import { isOfNewest, matchesQuery, putArtifacts, scopeOf } from '../core/artifacts.ts'
+import { isOfNewest, putArtifacts, scopeOf } from '../core/artifacts.ts'
 import type { ArtifactRow, BuildRow, ProjectRow } from '../core/decision.ts'
 import * as load from '../store/load.ts'
 import { buildUrl } from '../store/read.ts'

@@ -4,7 +4,7 @@
  * one. It knows SQLite only through `Sql` and time only as a number, so that the very same code runs in the object, in
  * tests and under simulation; `scheduler.ts` is the shell that gives it both.
  */
-import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
+import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, MetaDataView, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import type { ArtifactPage, ArtifactView, SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
 import { isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
@@ -31,7 +31,7 @@ import { changeAgent, register, rotate } from './fleet.ts'
 import { openGates } from './gates.ts'
 import { jobLogs } from './job-logs.ts'
 import { cancelOwnBuild, cancelStepOf, changeStep, stepOf } from './job-steps.ts'
-import { metaDataKeysOf, metaDataOf, setMetaData } from './meta-data.ts'
+import { metaDataKeysOf, metaDataOf, metaDataView, setMetaData } from './meta-data.ts'
 import { buildNamed, buildOf, projectNamed, type NamedBuild } from './named.ts'
 import { noteTold, Touched, wantToTell } from './notifying.ts'
 import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded, type WantedArtifacts } from './scheduler-api.ts'
@@ -300,6 +300,10 @@ export class Cluster {
 
   metaDataKeys(attempt: AttemptId): Answer<readonly string[]> {
     return metaDataKeysOf(this.#parts.sql, attempt)
+  }
+
+  metaDataOfBuild(slug: string, number: number): Answer<MetaDataView> {
+    return mapped(buildNamed({ on: this.#parts.sql, memory: this.memory }, slug, number), ({ build }) => metaDataView(this.#parts.sql, build))
   }
 
   annotate(now: number, attempt: AttemptId, call: AnnotateCall): Outcome<Answer<number>> {

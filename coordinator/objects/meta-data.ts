@@ -1,5 +1,5 @@
 /** Meta-data of a build, as its jobs set and read it, and as the answers to a block become it. */
-import type { Problem } from '../../schema/api.ts'
+import type { MetaDataView, Problem } from '../../schema/api.ts'
 import type { AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet } from '../../schema/job-calls.ts'
 import type { BuildRow, MetaDataRow } from '../core/decision.ts'
@@ -43,6 +43,11 @@ export function metaDataOf(on: Sql, attempt: AttemptId, key: string): Answer<str
 export function metaDataKeysOf(on: Sql, attempt: AttemptId): Answer<readonly string[]> {
   const build = buildOf(on, attempt)
   return build.ok ? { ok: true, value: load.metaDataKeys(on, build.value) } : build
+}
+
+/** For people. */
+export function metaDataView(on: Sql, build: BuildOf): MetaDataView {
+  return { meta_data: Object.fromEntries(load.metaDataOfBuild(on, build).map(({ key, value }) => [key, value])) }
 }
 
 function buildOf(on: Sql, attempt: AttemptId): Answer<BuildOf> {

@@ -5,7 +5,7 @@
  * Nothing here throws for a reason that a person or an agent can mend: such refusals are values, since an error loses
  * its class on the way through RPC.
  */
-import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, FieldAnswer, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
+import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, FieldAnswer, MetaDataView, Problem, ProjectView, RetryRequest, Scope, TokenView } from '../../schema/api.ts'
 import type { ArtifactPage, ArtifactView, SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
 import type { AttemptId, JobId } from '../../schema/job.ts'
 import type { Annotate, MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
@@ -139,6 +139,7 @@ export interface SchedulerApi {
   /** Null: nobody set it. */
   metaData(attempt: AttemptId, key: string): Promise<Answer<string | null>>
   metaDataKeys(attempt: AttemptId): Promise<Answer<readonly string[]>>
+  metaDataOfBuild(slug: string, number: number): Promise<Answer<MetaDataView>>
   /** Only of a current attempt; answers with the bytes that the annotation has now. */
   annotate(attempt: AttemptId, call: AnnotateCall): Promise<Answer<number>>
   /** Likewise; answers with whether there was one. */

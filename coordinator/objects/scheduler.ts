@@ -193,6 +193,10 @@ export class Scheduler extends DurableObject<Environment> implements SchedulerAp
     return this.#cluster.metaDataKeys(attempt)
   }
 
+  async metaDataOfBuild(slug: string, number: number) {
+    return this.#cluster.metaDataOfBuild(slug, number)
+  }
+
   async annotate(attempt: AttemptId, call: AnnotateCall) {
     return this.#follow(this.#cluster.annotate(Date.now(), attempt, call))
   }

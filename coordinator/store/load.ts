@@ -166,6 +166,11 @@ export function metaDataKeys(on: Sql, { project, number }: Pick<BuildRow, 'proje
   return metadata.values(on, 'of build', 'key', () => ({ where: isOfBuild, orderBy: [asc(tables.metadata.key)] }), { project, build: number }).map(String)
 }
 
+/** All of a build, by key. */
+export function metaDataOfBuild(on: Sql, { project, number }: Pick<BuildRow, 'project' | 'number'>): readonly MetaDataRow[] {
+  return metadata.select(on, 'of build', () => ({ where: isOfBuild, orderBy: [asc(tables.metadata.key)] }), { project, build: number })
+}
+
 const isAnnotationOfBuild = and(eq(tables.annotation.project, sql.placeholder('project')), eq(tables.annotation.build, sql.placeholder('build')))
 
 export function annotation(on: Sql, { project, build, n, context }: Pick<AnnotationRow, 'project' | 'build' | 'n' | 'context'>): AnnotationRow | null {

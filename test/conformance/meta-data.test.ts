@@ -35,6 +35,7 @@ describe('meta-data', () => {
     c.restart()
     expect(get('version')).toBe('2')
     expect(keys()).toEqual(['another', 'version'])
+    expect(c.cluster.metaDataOfBuild('app', 1)).toEqual({ ok: true, value: { meta_data: { another: 'x', version: '2' } } })
   })
 
   it('the same again writes nothing', () => {

@@ -113,7 +113,7 @@ describe('a download', () => {
     const [artifact] = (await findArtifacts('a', {}, direct)).found
     if (artifact === undefined) throw new Error('it was not uploaded')
     proxy.set((one) => (isRead(one) && one.before === 0 ? { kind: 'drip-reply', everyMs: 400 } : PASS))
-    await download(createClient({ url: proxy.url, token: job.token }), { attempt: job.attempt, artifact, file: join(folder, 'taken') }, { stallMs: 200 })
+    await download(createClient({ url: proxy.url, token: job.token }), { place: `/v1/attempts/${job.attempt}/artifacts/of/${artifact.attempt}/${artifact.sha256}?bytes=${artifact.bytes}`, artifact, file: join(folder, 'taken') }, { stallMs: 200 })
     expect(readFileSync(join(folder, 'taken'), 'utf8')).toBe('hello')
   })
 

@@ -22,6 +22,8 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   build: ['--repo', '--commit', '--branch', '--command', '--project', '--env', '--message', '--priority', '--queue', '--tag', '--timeout'],
   builds: ['--project', '--state', '--branch', '--limit'],
   logs: ['--project', '--attempt'],
+  artifacts: ['--project', '--download', '--to'],
+  'meta-data': ['--project'],
   cancel: ['--project'],
   retry: ['--project'],
   unblock: ['--project', '--field'],

@@ -24,7 +24,7 @@ const SHA256 = '0'.repeat(64)
 
 const ROUTES = [
   '/', '/agents', '/sign-in', '/sign-out', '/healthz', '/projects/app', '/projects/app/builds', '/projects/app/builds/1', '/projects/app/builds/1/cancel', '/projects/app/builds/1/retry',
-  '/api/v1/projects/app/builds/1/annotations', `/v1/attempts/${ATTEMPT}/annotations`, `/v1/attempts/${ATTEMPT}/pipeline`, `/v1/attempts/${ATTEMPT}/meta-data`,
+  '/api/v1/projects/app/builds/1/annotations', '/api/v1/projects/app/builds/1/meta-data', `/v1/attempts/${ATTEMPT}/annotations`, `/v1/attempts/${ATTEMPT}/pipeline`, `/v1/attempts/${ATTEMPT}/meta-data`,
   '/v1/proto', '/v1/agents/register', '/v1/agents/rotate', '/v1/agent/sync', '/v1/agent/doorbell', `/v1/attempts/${ATTEMPT}/spec`, `/v1/attempts/${ATTEMPT}/log`, `/v1/attempts/${ATTEMPT}/log/seal`,
   `/v1/attempts/${ATTEMPT}/artifacts`, `/v1/attempts/${ATTEMPT}/artifacts/pieces`, `/v1/attempts/${ATTEMPT}/artifacts/search`, `/v1/attempts/${ATTEMPT}/artifacts/${SHA256}/pieces/0`, `/v1/attempts/${ATTEMPT}/artifacts/of/${ATTEMPT}/${SHA256}`,
   '/api/v1/projects/app/builds/1/artifacts', `/api/v1/projects/app/builds/1/artifacts/${ATTEMPT}/a`,
@@ -93,6 +93,7 @@ const near = fc.constantFrom<readonly [method: string, path: string, token: stri
   ['POST', `/v1/attempts/${ATTEMPT}/annotations`, JOB_TOKEN, { body: '**x**', context: 'c', style: 'info', priority: 3, append: false, scope: 'job' }],
   ['DELETE', `/v1/attempts/${ATTEMPT}/annotations?context=c&scope=job`, JOB_TOKEN, ''],
   ['GET', '/api/v1/projects/app/builds/1/annotations', ADMIN_TOKEN, ''],
+  ['GET', '/api/v1/projects/app/builds/1/meta-data', ADMIN_TOKEN, ''],
 ).chain(([method, route, token, valid]) =>
   fc.record({
     method: fc.constant(method),

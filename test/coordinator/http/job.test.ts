@@ -204,7 +204,7 @@ describe('a block with fields', () => {
   const ASKING = { steps: [{ block: 'Release?', key: 'ask', fields: [{ text: 'Version', key: 'version', format: '\\d+' }, { select: 'Where', key: 'where', multiple: true, default: 'eu', options: [{ label: 'Europe', value: 'eu' }, { label: 'Mars', value: 'mars' }] }] }, { command: 'make release' }] }
 
   it('is answered over the API, every mistake at once, and its answers are meta-data', async () => {
-    const { upload, unblock, build, metaData } = await running()
+    const { name, upload, unblock, build, metaData } = await running()
     expect((await upload(ASKING)).status).toBe(200)
     expect(await refusal(await unblock('ask', { fields: { version: 'one', where: 'venus', who: 'me' } }), 422)).toMatchObject({ code: 'answers-invalid', errors: [{ path: 'fields.version' }, { path: 'fields.where' }, { path: 'fields.who' }] })
     expect(await refusal(await unblock('ask'), 422)).toMatchObject({ errors: [{ path: 'fields.version', message: 'needs an answer' }] })
@@ -213,6 +213,8 @@ describe('a block with fields', () => {
     expect((await unblock('ask', { fields: { version: '7', where: ['mars', 'eu'] } })).status).toBe(200)
     expect((await build()).steps.find(({ key }) => key === 'ask')).toMatchObject({ state: 'done', unblocked: { by: 'admin token', answers: { version: '7', where: 'eu\nmars' } } })
     expect(await json(await metaData('get', { key: 'where' }))).toEqual({ value: 'eu\nmars' })
+    expect(await json(await ask(`/api/v1/projects/${name}/builds/1/meta-data`))).toEqual({ meta_data: { version: '7', where: 'eu\nmars' } })
+    expect(await refusal(await ask(`/api/v1/projects/${name}/builds/9/meta-data`), 404)).toMatchObject({ code: 'build-unknown' })
   })
 
   it('is answered by the form of its page, which keeps what was typed when it is refused; not by that of another site', async () => {

@@ -1,6 +1,7 @@
 /** The builds of all projects, or of one: newest first, so that what broke is on the first screen. */
 import type { BuildPage, BuildSummary } from '../../schema/api.ts'
 import { BUILD_STATES, isFinalBuild, type BuildState } from '../../schema/job.ts'
+import { withEmoji } from './emoji.ts'
 import { Page, type PageFrame } from './layout.tsx'
 import { Ago, Commit, inWords, State, Took } from './state.tsx'
 
@@ -92,7 +93,7 @@ function BuildRow({ build, now, showProject }: { readonly build: BuildSummary; r
 /** The first line of its message, or what else names it. */
 export function titleOf(build: BuildSummary): string {
   const line = build.message?.split('\n').find((text) => text.trim() !== '')?.trim()
-  if (line !== undefined) return line.length > 140 ? `${line.slice(0, 140)}…` : line
+  if (line !== undefined) return withEmoji(line.length > 140 ? `${line.slice(0, 140)}…` : line)
   return `Build ${build.number}`
 }
 

@@ -6,6 +6,7 @@
  */
 import MarkdownIt, { type Env, type MarkdownIt as Markdown } from 'markdown-it'
 import { createAnsi } from './ansi.ts'
+import { withEmoji } from './emoji.ts'
 import { readSomeTags } from './markdown-tags.ts'
 
 /** As HTML that may stand anywhere in a page; `artifacts` is the address below which those of the build are. */
@@ -56,6 +57,12 @@ function createRenderer(): Markdown {
       if (token !== undefined) token.attrs = side === undefined ? null : [['class', side]]
       return self.renderToken(tokens, index, options)
     }
+  }
+  const plain = rules['text']
+  rules['text'] = (tokens, index, options, env, self) => {
+    const [token, before] = [tokens[index], tokens[index - 1]]
+    if (token !== undefined && before?.info !== 'auto') token.content = withEmoji(token.content) // an address is shown as it is
+    return plain?.(tokens, index, options, env, self) ?? ''
   }
   const fence = rules['fence']
   rules['fence'] = (tokens, index, options, env, self) => {

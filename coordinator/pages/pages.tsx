@@ -20,6 +20,7 @@ import { annotationKeysOf } from './annotations.tsx'
 import { answersOf, type AskForm } from './ask.tsx'
 import { BuildDetails, select, type Selection } from './build.tsx'
 import { buildPath, BuildsPage, type BuildsQuery } from './builds.tsx'
+import { buildWithEmoji } from './emoji.ts'
 import { document, type PageFrame } from './layout.tsx'
 import { LOG, type LogText } from './log.tsx'
 import { BUILD_FIELDS, ProjectPage, type BuildForm } from './project.tsx'
@@ -92,7 +93,8 @@ pageRoutes.post('/projects/:slug/builds/:number/steps/:id/unblock', async (c) =>
 // As above: where a form that was refused left the browser.
 pageRoutes.get('/projects/:slug/builds/:number/steps/:id/unblock', (c) => c.redirect(`/projects/${slugOf(c)}/builds/${buildNumberOf(c)}`, 303))
 
-async function showBuild(c: HttpContext, build: BuildView, form: AskForm | null = null): Promise<Response> {
+async function showBuild(c: HttpContext, stored: BuildView, form: AskForm | null = null): Promise<Response> {
+  const build = buildWithEmoji(stored)
   const selection = select(build, { job: c.req.query('job'), attempt: c.req.query('attempt') })
   // A page that refreshes itself follows its log already.
   const [log, annotations, artifacts] = await Promise.all([selection.attempt === null || isRefresh(c) ? null : readTail(c, selection.attempt), readAnnotations(c, build, selection.job?.id ?? null), readArtifacts(c, build, selection)])

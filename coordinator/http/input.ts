@@ -56,6 +56,13 @@ export function idempotencyKey(c: HttpContext): string | null {
   return key
 }
 
+/** The same of what must not count twice; `what` begins the sentence that refuses it without a key. */
+export function neededIdempotencyKey(c: HttpContext, what: string): string {
+  const key = idempotencyKey(c)
+  if (key === null) throw problem(400, { code: 'idempotency-key-missing', detail: `${what} needs an Idempotency-Key, so that it counts once even when its answer is lost; a UUID is a good one.` })
+  return key
+}
+
 /** Never holds more than `limitBytes`, whatever Content-Length says. */
 async function readText(request: Request, limitBytes: number): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > limitBytes) throw tooLarge(limitBytes)

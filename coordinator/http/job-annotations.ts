@@ -4,9 +4,9 @@ import { ANNOTATION_LIMITS } from '../../schema/annotations.ts'
 import { annotate, removeAnnotation, type AnnotateReply, type RemoveAnnotationReply } from '../../schema/job-calls.ts'
 import { sha256Hex } from '../trust/tokens.ts'
 import { scheduler, type HttpEnvironment } from './context.ts'
-import { idempotencyKey, readBody, readQuery } from './input.ts'
+import { idempotencyKey, neededIdempotencyKey, readBody, readQuery } from './input.ts'
 import { callerOf } from './job.ts'
-import { problem, valueOf } from './problem.ts'
+import { valueOf } from './problem.ts'
 
 /** JSON may make six bytes of one. */
 const BODY_BYTES = 6 * ANNOTATION_LIMITS.bodyBytes + 4096
@@ -15,9 +15,8 @@ export const jobAnnotationRoutes = new Hono<HttpEnvironment>()
 
 jobAnnotationRoutes.post('/v1/attempts/:attempt/annotations', async (c) => {
   const attempt = callerOf(c)
-  const key = idempotencyKey(c)
   const asked = await readBody(c, annotate, BODY_BYTES)
-  if (asked.append && key === null) throw problem(400, { code: 'idempotency-key-missing', detail: 'What is appended needs an Idempotency-Key, so that it counts once even when its answer is lost; a UUID is a good one.' })
+  const key = asked.append ? neededIdempotencyKey(c, 'What is appended') : idempotencyKey(c)
   const bytes = valueOf(await scheduler(c.env).annotate(attempt, { asked, key, digest: sha256Hex(JSON.stringify(asked)) }))
   return c.json({ bytes } satisfies AnnotateReply)
 })

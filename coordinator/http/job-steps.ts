@@ -2,9 +2,9 @@
 import { Hono } from 'hono'
 import { buildCancel, stepCancel, stepGet, stepUpdate, type BuildCancelReply, type StepCancelReply, type StepReply, type StepUpdateReply } from '../../schema/job-calls.ts'
 import { scheduler, type HttpEnvironment } from './context.ts'
-import { idempotencyKey, readBody } from './input.ts'
+import { neededIdempotencyKey, readBody } from './input.ts'
 import { callerOf } from './job.ts'
-import { problem, valueOf } from './problem.ts'
+import { valueOf } from './problem.ts'
 
 export const jobStepRoutes = new Hono<HttpEnvironment>()
 
@@ -16,8 +16,7 @@ jobStepRoutes.post('/v1/attempts/:attempt/steps/get', async (c) => {
 
 jobStepRoutes.post('/v1/attempts/:attempt/steps/update', async (c) => {
   const attempt = callerOf(c)
-  const key = idempotencyKey(c)
-  if (key === null) throw problem(400, { code: 'idempotency-key-missing', detail: 'A change of a step needs an Idempotency-Key, so that what is appended is appended once even when the answer is lost; a UUID is a good one.' })
+  const key = neededIdempotencyKey(c, 'A change of a step')
   valueOf(await scheduler(c.env).updateStep(attempt, { ...(await readBody(c, stepUpdate)), key }))
   return c.json({ updated: true } satisfies StepUpdateReply)
 })

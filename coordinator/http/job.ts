@@ -12,15 +12,14 @@ import { pipelineInvalid } from '../pipeline-invalid.ts'
 import { sha256Hex } from '../trust/tokens.ts'
 import { jobOf } from './agent-credentials.ts'
 import { scheduler, verification, type HttpContext, type HttpEnvironment } from './context.ts'
-import { idempotencyKey, readBody } from './input.ts'
+import { neededIdempotencyKey, readBody } from './input.ts'
 import { problem, ProblemError, valueOf } from './problem.ts'
 
 export const jobRoutes = new Hono<HttpEnvironment>()
 
 jobRoutes.post('/v1/attempts/:attempt/pipeline', async (c) => {
   const attempt = callerOf(c)
-  const key = idempotencyKey(c)
-  if (key === null) throw problem(400, { code: 'idempotency-key-missing', detail: 'An upload needs an Idempotency-Key, so that it counts once even when its answer is lost; a UUID is a good one.' })
+  const key = neededIdempotencyKey(c, 'An upload')
   const body = await readBody(c, pipelineUpload, PIPELINE_LIMITS.bytes)
   const pipeline = body.pipeline as Json // made by JSON.parse
   const read = readPipeline(pipeline)

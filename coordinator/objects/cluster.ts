@@ -265,8 +265,7 @@ export class Cluster {
       const project = job && event.memory.projects.get(job.project)
       const build = job && load.build(event.on, job.project, job.build)
       if (!job || !project || !build) return problem(404, 'job-unknown', 'No such job', `There is no job ${id}.`)
-      const refused = retryOneJob(event, build, job)
-      return refused === null ? this.#viewOfBuild(event, project, build.number, origin) : { ok: false, problem: refused }
+      return this.#changed(event, { project, build }, origin, retryOneJob(event, build, job))
     })
   }
 
@@ -278,11 +277,15 @@ export class Cluster {
     return this.#event(now, (event) => {
       const found = buildNamed(event, slug, number)
       if (!found.ok) return found
-      const refused = change(event, found.value)
-      if (refused) return { ok: false, problem: refused }
-      openGates(event)
-      return this.#viewOfBuild(event, found.value.project, number, origin)
+      return this.#changed(event, found.value, origin, change(event, found.value))
     })
+  }
+
+  /** The build as the event leaves it, unless what was asked was refused. */
+  #changed(event: Event, { project, build }: NamedBuild, origin: string, refused: Problem | null | void): Answer<BuildView> {
+    if (refused) return { ok: false, problem: refused }
+    openGates(event)
+    return this.#viewOfBuild(event, project, build.number, origin)
   }
 
   /** Steps that a running job brings into its build. */

@@ -12,6 +12,7 @@ export function gatesFor(event: Event, named: readonly Concurrency[]): ReadonlyM
   return new Map([...most].map(([group, limit]) => [group, gateFor(event, group, limit)]))
 }
 
+/** A gate stays when nobody stands before it any more: a person may retry a job of it, which comes with no upload and so with no limit. */
 function gateFor(event: Event, name: string, most: number): number {
   const known = load.gateNamed(event.on, name)
   const id = known?.id ?? load.lastGate(event.on) + 1

@@ -6,6 +6,7 @@
  * are UTF-16 units, so overwriting half a character leaves U+FFFD, never a broken string.
  */
 /* oxlint-disable no-control-regex -- control characters are what this file is about. */
+import { escaped } from './escape.ts'
 
 export interface Ansi {
   /** The HTML of each line that this chunk finished. */
@@ -271,10 +272,4 @@ function sequenceOf(pen: Pen): string {
   const link = pen.href === null ? '' : `\u001b]8;;${pen.href}\u001b\\`
   const chosen = codes.filter((code) => code !== false)
   return chosen.length === 0 ? link : `\u001b[${chosen.join(';')}m${link}`
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-
-function escaped(text: string): string {
-  return text.toWellFormed().replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
 }

@@ -7,6 +7,7 @@
 import MarkdownIt, { type Env, type MarkdownIt as Markdown } from 'markdown-it'
 import { createAnsi } from './ansi.ts'
 import { withEmoji } from './emoji.ts'
+import { escaped } from './escape.ts'
 import { readSomeTags } from './markdown-tags.ts'
 
 /** As HTML that may stand anywhere in a page; `artifacts` is the address below which those of the build are. */
@@ -114,8 +115,4 @@ function terminal(text: string): string {
   const lines = [...ansi.push(text)]
   const last = ansi.unfinished()
   return `<pre class="term ansi">${[...lines, ...(last === null ? [] : [last])].join('\n')}</pre>\n`
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

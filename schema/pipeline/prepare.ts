@@ -5,10 +5,10 @@
 import { canonical } from './canonical.ts'
 import { readDocument, type Place } from './document.ts'
 import { interpolatePipeline } from './interpolate-pipeline.ts'
+import type { Json } from './json.ts'
 import { readPipeline } from './read-steps.ts'
 import { placeOfMistake, placeOfVariable } from './show-mistake.ts'
 import type { Mistake, Pipeline } from './steps.ts'
-import type { Json } from './json.ts'
 
 export interface PlacedMistake {
   readonly place: Place

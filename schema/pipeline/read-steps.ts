@@ -6,11 +6,11 @@
  * The command line and the coordinator both call this: the one to tell people early, the other because it trusts nobody.
  */
 import { nearest } from '../nearest.ts'
-import { isList, isMap, type Json } from './json.ts'
 import { mistakenFormats } from './field-format.ts'
+import { isList, isMap, type Json } from './json.ts'
 import { PIPELINE_LIMITS } from './limits.ts'
-import { askingStep } from './read/asking.ts'
 import { wantedAgents } from './read/agents.ts'
+import { askingStep } from './read/asking.ts'
 import { checkoutOptions } from './read/checkout.ts'
 import { commandStep, NO_CACHE, priority, timeoutMinutes, type Defaults } from './read/command.ts'
 import { groupStep } from './read/group.ts'

@@ -5,8 +5,8 @@
 import type { Canonical } from './canonical.ts'
 import type { Document, Place } from './document.ts'
 import type { InterpolatedPipeline, InterpolationMistake } from './interpolate-pipeline.ts'
-import type { Mistake } from './steps.ts'
 import type { Path } from './json.ts'
+import type { Mistake } from './steps.ts'
 
 export interface ShownMistake {
   /** As whoever reads it would open it. */

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { attemptId, type AttemptId } from '../../schema/job.ts'
 import type { Dependency, Step } from '../../schema/pipeline/steps.ts'
-import { clusterAtWork, type TestAgent, type TestCluster } from '../support/cluster.ts'
+import { clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
 import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 let c: TestCluster
@@ -165,6 +165,13 @@ describe('a concurrency group', () => {
     expect(stands(1)).toBe('concurrency group deploy/prod is full (1 of 1): held by app#2')
     end(2)
     expect([stands(1), stands(3)]).toEqual(['running', 'concurrency group deploy/prod is full (1 of 1): held by app#1'])
+  })
+
+  it('a retry of one job by a person is answered with the job as the gate leaves it', () => {
+    begin([deploy()])
+    end(1, 'deploy', 1)
+    const { jobs } = valueOf(c.cluster.retryJob(c.now, jobOf(1, 'deploy').id, 'https://kedge.test').value)
+    expect(jobs.at(-1)).toMatchObject({ state: 'queued', waiting: { code: 'next_in_line' } })
   })
 
   it('what is skipped takes no place, nor does what breaks', () => {

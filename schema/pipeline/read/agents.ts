@@ -1,8 +1,8 @@
 /** Which agents may run a step: a mapping of tags, or a list of `tag=value`. */
 import { queueName, tag } from '../../sync.ts'
+import { isList, isMap } from '../json.ts'
 import { shown, shownName, type Place, type Reader } from './reading.ts'
 import { listOf, text } from './values.ts'
-import { isList, isMap } from '../json.ts'
 
 /** Tags as written; the queue is the one called so. */
 export type Wanted = readonly (readonly [name: string, value: string])[]

@@ -1,8 +1,8 @@
 /** How a step's files are checked out; of the whole pipeline and of the step, name by name. */
+import { isMap } from '../json.ts'
 import type { CheckoutOptions } from '../steps.ts'
 import { Attributes, shown, type Reader } from './reading.ts'
 import { flag, truthOf } from './values.ts'
-import { isMap } from '../json.ts'
 
 const PLAIN: CheckoutOptions = { skip: false, submodules: null, lfs: null, fresh: false }
 

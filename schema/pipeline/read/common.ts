@@ -1,6 +1,6 @@
 /** What steps of every kind have, and a few attributes that several have. */
-import { isList, isMap, type Json } from '../json.ts'
 import { parseConditional } from '../conditional/conditional.ts'
+import { isList, isMap, type Json } from '../json.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Branches, CommandStep, Dependency, IfChanged, Skip, SoftFail, Step } from '../steps.ts'
 import { Attributes, shown, type Place, type Reader } from './reading.ts'

@@ -1,9 +1,9 @@
 /** Steps under one name. */
+import { isList, type Json } from '../json.ts'
 import type { GroupStep, Step } from '../steps.ts'
 import { common, ifChanged, skip } from './common.ts'
 import { buildNotifications } from './notify.ts'
 import { shown, type Attributes, type Place } from './reading.ts'
-import { isList, type Json } from '../json.ts'
 
 type Inner = GroupStep['steps'][number]
 

@@ -1,10 +1,10 @@
 /** Whom to tell how it goes. */
+import { isMap } from '../json.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Notification } from '../steps.ts'
 import { condition, stepCondition } from './common.ts'
 import { Attributes, shown, type Reader } from './reading.ts'
 import { flag, listed, listOf, prose, someText } from './values.ts'
-import { isMap } from '../json.ts'
 
 const ADVICE = 'It tells commit statuses and webhooks: take this away, and let a webhook or a command tell others'
 const UNSUPPORTED: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
 /** Plugins of a step, in the order in which they run: canonically a list of mappings with one name each. */
+import { isList, isMap } from '../json.ts'
 import type { Plugin } from '../steps.ts'
 import { shown, type Reader } from './reading.ts'
 import { listOf, text } from './values.ts'
-import { isList, isMap } from '../json.ts'
 
 export const plugins: Reader<readonly Plugin[]> = (value, place) => {
   if (isMap(value)) return Object.entries(value).flatMap(([source, configuration]) => one({ [source]: configuration }, place) ?? [])

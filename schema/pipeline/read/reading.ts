@@ -3,8 +3,8 @@
  * at once. A mapping remembers which of its names were asked for; the others are unknown, and each is told.
  */
 import { nearest } from '../../nearest.ts'
-import { isList, isMap, type Json, type JsonMap } from '../json.ts'
 import { Budget } from '../conditional/budget.ts'
+import { isList, isMap, type Json, type JsonMap } from '../json.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { Mistake } from '../steps.ts'
 

@@ -1,10 +1,10 @@
 /** When a job is tried again: by rules, and by a person. */
+import { isList, isMap } from '../json.ts'
 import { PIPELINE_LIMITS } from '../limits.ts'
 import type { AutomaticRetry, Retry } from '../steps.ts'
 import { exitStatus } from './common.ts'
 import { Attributes, shown, type Reader } from './reading.ts'
 import { flag, listOf, oneOf, oneOrMore, prose, truthOf, wholeNumber } from './values.ts'
-import { isList, isMap } from '../json.ts'
 
 type Manual = Retry['manual']
 

@@ -1,7 +1,7 @@
 /** Secrets by name: a list of names, or of variables to names; canonically a list of both. */
+import { isList, isMap } from '../json.ts'
 import { Attributes, shown, shownName, type Place, type Reader } from './reading.ts'
 import { checkVariable, someText } from './values.ts'
-import { isList, isMap } from '../json.ts'
 
 type Secrets = Readonly<Record<string, string>>
 

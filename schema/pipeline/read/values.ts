@@ -3,8 +3,8 @@
  * come as the text of one: `parallelism: "${SHARDS}"`.
  */
 import { LIMITS } from '../../api.ts'
-import { shown, shownName, type Reader } from './reading.ts'
 import { isList, isMap } from '../json.ts'
+import { shown, shownName, type Reader } from './reading.ts'
 
 /** Text; numbers and truths become theirs, as YAML reads `label: 2024` as a number. */
 export const text: Reader<string> = (value, place) => {

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -10,6 +9,7 @@ import { nodePlatform } from '../../agent/node-platform.ts'
 import { registerReply } from '../../schema/sync.ts'
 import { EMPTY_200, HTML_200, HTML_401, REDIRECT, startFakeCoordinator, unavailable, type FakeCoordinator, type Fault } from '../support/fake-coordinator.ts'
 import { ownFolder } from '../support/folder.ts'
+import { nobody } from '../support/listening.ts'
 
 const { network, clock } = nodePlatform()
 const offer = { name: 'n', queue: 'default', tags: [], slots: 1, host: { os: 'linux', arch: 'x64', hostname: 'h', version: '0' } }
@@ -83,11 +83,7 @@ describe('asking the coordinator [C2.1]', () => {
   })
 
   it('says that the connection was refused', async () => {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    await new Promise((resolve) => server.close(resolve))
-    expect(await register(`http://127.0.0.1:${port}`)).toMatchObject({ kind: 'none', why: 'connection refused' })
+    expect(await register(await nobody())).toMatchObject({ kind: 'none', why: 'connection refused' })
   })
 
   it('says what is wrong with TLS', async () => {

@@ -1,12 +1,12 @@
 import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { nodePlatform, nodeProcesses } from '../../agent/node-platform.ts'
 import type { Answered } from '../../agent/platform.ts'
 import { ownFolder } from '../support/folder.ts'
+import { listening } from '../support/listening.ts'
 
 const { disk, network, clock } = nodePlatform()
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -14,12 +14,7 @@ const signal = () => new AbortController().signal
 
 async function serve(listener: RequestListener): Promise<{ url: string; server: ReturnType<typeof createServer> }> {
   const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server } // it listens on TCP
+  return { url: await listening(server), server }
 }
 
 async function textOf({ body }: Answered): Promise<string> {

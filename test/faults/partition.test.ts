@@ -6,7 +6,7 @@ import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
 import { ownQueue, scaled, sharedCoordinator, startAgent, startCoordinator, testFolder } from '../support/installation.ts'
 import { lives, pidsOf } from '../support/process-list.ts'
-import { bringsResult, isLog, isSync, PASS, RESET, startProxy, VANISH, type Fate } from '../support/proxy.ts'
+import { bringsResult, isLog, isSync, PASS, RESET, startProxy, VANISH, type Fate, type Passage, type Proxy } from '../support/proxy.ts'
 import { hasFile, spooled } from '../support/spool.ts'
 import { eventually, lasting } from '../support/wait.ts'
 
@@ -29,6 +29,18 @@ function moment() {
   let come = () => {}
   const until = new Promise<void>((resolve) => (come = resolve))
   return { until, come }
+}
+
+/** The next sync arrives only then; all else passes. */
+async function holdNextSync(proxy: Proxy, until: Promise<void>): Promise<Passage | undefined> {
+  let isHeld = false
+  proxy.set((passage) => {
+    if (isHeld || !isSync(passage)) return PASS
+    isHeld = true
+    return { kind: 'hold-request', until }
+  })
+  await eventually('one sync is under way', () => isHeld)
+  return proxy.syncs().findLast(({ status }) => status === null)
 }
 
 test('requests arrive and replies do not: what runs goes on, the lease renewed; what was given into the void comes back uncounted, and runs once [D12, I27]', async () => {
@@ -117,14 +129,7 @@ test('a sync that arrives 100 s late, after newer ones, gives nothing and takes 
   const gates = [await createGate(), await createGate()]
   const [first, late] = [await project.build({ command: gates[0]?.command() ?? '', agents: { queue } }), moment()]
   await first.running()
-  let isHeld = false
-  proxy.set((passage) => {
-    if (isHeld || !isSync(passage)) return PASS
-    isHeld = true
-    return { kind: 'hold-request', until: late.until }
-  })
-  await eventually('one sync is under way', () => isHeld)
-  const held = proxy.syncs().findLast(({ status }) => status === null)
+  const held = await holdNextSync(proxy, late.until)
   const second = await project.build({ command: gates[1]?.command() ?? '', agents: { queue } })
   await second.running()
   await lasting(scaled(100_000))
@@ -141,14 +146,7 @@ test('a sync of an older boot that arrives after the restart is refused, and the
   const [gate, late] = [await createGate(), moment()]
   const build = await project.build({ command: gate.command(), agents: { queue } })
   await build.running()
-  let isHeld = false
-  proxy.set((passage) => {
-    if (isHeld || !isSync(passage)) return PASS
-    isHeld = true
-    return { kind: 'hold-request', until: late.until }
-  })
-  await eventually('one sync is under way', () => isHeld)
-  const held = proxy.syncs().findLast(({ status }) => status === null)
+  const held = await holdNextSync(proxy, late.until)
   await agent.kill9()
   const again = agent.again()
   await build.running(2)

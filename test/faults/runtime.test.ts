@@ -2,20 +2,25 @@
 import { expect, test } from 'vitest'
 import { client } from '../support/client.ts'
 import { createGate } from '../support/gate.ts'
-import { ownQueue, scaled, startAgent, startAgents, startCoordinator, testFolder } from '../support/installation.ts'
+import { ownQueue, scaled, startAgent, startAgents, startCoordinator, testFolder, type Coordinator } from '../support/installation.ts'
 import { pidsOf } from '../support/process-list.ts'
 import { spooled } from '../support/spool.ts'
 import { eventually, lasting } from '../support/wait.ts'
 
+/** A build that runs at an agent of its own until its gate is opened. */
+async function runningBuild(coordinator: Coordinator) {
+  const agent = await startAgent({ url: coordinator.url, token: coordinator.registrationToken })
+  const gate = await createGate()
+  const build = await (await client(coordinator).project()).build({ command: gate.command(), agents: { queue: agent.queue } })
+  await build.running()
+  await gate.hasBegun()
+  return { build, gate }
+}
+
 test('workerd dies alone: it is started again, builds go on, and the new one does not outlive its parent either [D17, D18]', async () => {
   const folder = await testFolder()
   const coordinator = await startCoordinator({ folder })
-  const people = client(coordinator)
-  const agent = await startAgent({ url: coordinator.url, token: coordinator.registrationToken })
-  const gate = await createGate()
-  const build = await (await people.project()).build({ command: gate.command(), agents: { queue: agent.queue } })
-  await build.running()
-  await gate.hasBegun()
+  const { build, gate } = await runningBuild(coordinator)
   for (const time of [1, 2]) {
     coordinator.signalRuntime('SIGKILL')
     await eventually(`a person is told (${time})`, () => coordinator.output().split('was started again').length > time)
@@ -53,12 +58,7 @@ test('workerd is frozen for three minutes and then gets all at once what agents 
 
 test('workerd dies while it starts, again and again: it is started until it stays, and what ran meanwhile counts [D17, D18]', async () => {
   const coordinator = await startCoordinator()
-  const people = client(coordinator)
-  const agent = await startAgent({ url: coordinator.url, token: coordinator.registrationToken })
-  const gate = await createGate()
-  const build = await (await people.project()).build({ command: gate.command(), agents: { queue: agent.queue } })
-  await build.running()
-  await gate.hasBegun()
+  const { build, gate } = await runningBuild(coordinator)
   const until = performance.now() + 3000
   while (performance.now() < until) {
     coordinator.signalRuntime('SIGKILL')

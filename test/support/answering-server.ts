@@ -1,6 +1,6 @@
 /** An HTTP server that answers as a test says, and keeps what it was asked. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { onTestFinished } from 'vitest'
+import { listening } from './listening.ts'
 
 export interface Asked {
   readonly method: string
@@ -33,14 +33,7 @@ export async function answeringServer(answer: Answering): Promise<{ readonly url
     response.writeHead(said.status ?? 200, { 'content-type': isText ? 'text/html' : 'application/json', ...said.headers })
     response.end(isText ? said.body : JSON.stringify(said.body ?? null))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
-  return { url: `http://127.0.0.1:${address.port}`, asked: all }
+  return { url: await listening(server), asked: all }
 }
 
 export function problem(status: number, detail: string, errors?: readonly { readonly path: string; readonly message: string }[]): Answer {

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { listening } from './listening.ts'
 import { plainEnvironment } from './repository.ts'
 
 export interface GitServer {
@@ -51,15 +51,8 @@ export async function serveGit(root: string, { username = 'ada', password, proto
     if (url.pathname.includes('/info/lfs/')) void serveLargeFiles(root, url.pathname, request, response)
     else serveBackend(root, url, protocol, request, response)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    return new Promise<void>((resolve) => server.close(() => resolve()))
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
   return {
-    origin: `http://127.0.0.1:${address.port}`,
+    origin: await listening(server),
     requests,
     fallSilent: () => void (isSilent = true),
     answerWithPage: (text) => void (page = text),

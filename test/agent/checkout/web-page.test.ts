@@ -2,10 +2,11 @@
 import { readdir } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { checkouts } from '../../support/checkouts.ts'
 import { ownFolder } from '../../support/folder.ts'
 import { serveGit } from '../../support/git-server.ts'
+import { listening } from '../../support/listening.ts'
 import { git, repositoryAt } from '../../support/repository.ts'
 
 vi.setConfig({ testTimeout: 120_000 }) // dozens of real commands of git in each
@@ -15,15 +16,7 @@ const COMMIT = 'a'.repeat(40)
 
 /** A URL whose every path is answered by `answer`. */
 async function page(answer: (response: ServerResponse, path: string) => void): Promise<string> {
-  const server = createServer((request, response) => answer(response, request.url ?? ''))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    return new Promise<void>((resolve) => server.close(() => resolve()))
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return `http://127.0.0.1:${address.port}/app.git`
+  return `${await listening(createServer((request, response) => answer(response, request.url ?? '')))}/app.git`
 }
 
 const html = (text: string) => (response: ServerResponse) => void response.writeHead(200, { 'content-type': 'text/html' }).end(text)

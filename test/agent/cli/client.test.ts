@@ -9,6 +9,7 @@ import { Failure } from '../../../agent/cli/output.ts'
 import { AGENTS, ANY, BUILD, BUILDS, NEW_TOKEN, PROJECT, PROJECTS, SIGN_IN_LINK, TOKEN, TOKENS, type Reply } from '../../../agent/cli/replies.ts'
 import { answeringServer, problem, type Answer } from '../../support/answering-server.ts'
 import { ownFolder } from '../../support/folder.ts'
+import { nobody } from '../../support/listening.ts'
 
 async function failure(promise: Promise<unknown>): Promise<string> {
   const error: unknown = await promise.then(() => 'no failure', (reason: unknown) => reason)
@@ -34,11 +35,8 @@ async function tlsServer(): Promise<string> {
 
 describe('what answers is told apart', () => {
   test('nothing listens: 4, and how to start it', async () => {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as { port: number } // it listens on TCP
-    await new Promise((resolve) => server.close(resolve))
-    expect(await failure(createClient({ url: `http://127.0.0.1:${port}`, token: null }).get('/', ANY))).toBe(`4: cannot reach the coordinator at http://127.0.0.1:${port}: connection refused. Start it with: npx kedge dev`)
+    const url = await nobody()
+    expect(await failure(createClient({ url, token: null }).get('/', ANY))).toBe(`4: cannot reach the coordinator at ${url}: connection refused. Start it with: npx kedge dev`)
   })
 
   test('a page of HTML is not a coordinator', async () => {

@@ -1,5 +1,4 @@
 /** What others are told, over real connections: by the real steps of the Scheduler to a forge that is stricter than any. */
-import { createServer } from 'node:net'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { Courier, judge } from '../../../../coordinator/objects/courier.ts'
 import { github } from '../../../../coordinator/forge/github.ts'
@@ -9,6 +8,7 @@ import type { Notification } from '../../../../schema/pipeline/steps.ts'
 import { answeringServer, type Answer } from '../../../support/answering-server.ts'
 import { TestCluster, type TestAgent } from '../../../support/cluster.ts'
 import { fakeForge } from '../../../support/fake-forge.ts'
+import { nobody } from '../../../support/listening.ts'
 import { commandStep } from '../../../support/steps.ts'
 
 const SHA = 'c0ffee'.padEnd(40, '0')
@@ -183,14 +183,10 @@ describe('a webhook', () => {
   })
 
   it('to where nobody answers is tried again', async () => {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
-    await new Promise((resolve) => server.close(resolve))
-    begin([hookTo(`http://127.0.0.1:${address.port}/hook`)])
+    const url = await nobody()
+    begin([hookTo(`${url}/hook`)])
     await tell()
-    expect(problems()[0]).toBe(`127.0.0.1:${address.port} cannot be reached`)
+    expect(problems()[0]).toBe(`${new URL(url).host} cannot be reached`)
   })
 
   it('whose answer never ends is told all the same', async () => {

@@ -5,12 +5,12 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, appendFile, link, mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { access, appendFile, link, open, readdir, readFile, rename, rm, stat, statfs, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname } from 'node:path'
 import { WebSocket } from 'ws'
 import { durable } from './durable-write.ts'
 import type { Processes } from './lock.ts'
+import { makeFolder } from './make-folder.ts'
 import { putBytes } from './node-put.ts'
 import type { Appender, Chance, Clock, Disk, Network, Platform, Socket, SocketEvents } from './platform.ts'
 
@@ -59,31 +59,6 @@ function nodeDisk(): Disk {
       return { bytes: bavail * bsize, totalBytes: blocks * bsize, inodes: files === 0 ? Infinity : ffree } // btrfs counts none
     },
   })
-}
-
-/** With all above it. Node's own (`recursive`) never comes back where the kernel makes no folders, as below /proc. */
-async function makeFolder(path: string): Promise<void> {
-  const error = await makeOne(path)
-  if (error === null) return
-  const above = dirname(path)
-  if (error.code !== 'ENOENT' || above === path) throw error
-  await makeFolder(above).catch((why: NodeJS.ErrnoException) => {
-    throw why.code === 'EEXIST' ? Object.assign(new Error(`ENOTDIR: not a directory, mkdir '${path}'`, { cause: why }), { code: 'ENOTDIR' }) : why
-  })
-  const again = await makeOne(path)
-  if (again !== null) throw again
-}
-
-/** Null when the folder is there. */
-async function makeOne(path: string): Promise<NodeJS.ErrnoException | null> {
-  try {
-    await mkdir(path)
-    return null
-  } catch (error) {
-    const why = error as NodeJS.ErrnoException // Node throws nothing else
-    const isThere = why.code === 'EEXIST' && (await stat(path).then((found) => found.isDirectory(), () => false))
-    return isThere ? null : why
-  }
 }
 
 /** Secrets and tokens are among what an agent writes: its own user reads them, nobody else. */

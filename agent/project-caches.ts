@@ -6,11 +6,13 @@
  * What one would get wrong: a folder goes by one rename and only then bit by bit, so a job finds its cache whole or
  * empty; and that of a project whose job runs stays, whatever it takes.
  */
-import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { lstatSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sizes } from './checkout/cache.ts'
 import { removeWhole } from './checkout/drift.ts'
+import { diskTrouble } from './disk-trouble.ts'
+import { makeFolderNow } from './make-folder.ts'
 import type { Clock } from './platform.ts'
 
 export interface CacheLimits {
@@ -91,7 +93,12 @@ export function projectCaches({ folder, clock, limits = CACHE_LIMITS }: ProjectC
       const path = join(folder, project)
       // A job may have put something else in its place; the next is to have a folder all the same.
       if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(path)
-      mkdirSync(path, { recursive: true, mode: 0o700 })
+      try {
+        makeFolderNow(path, 0o700)
+      } catch (error) {
+        const { why, remedy } = diskTrouble(error)
+        throw new Error(`cannot make ${path} for what the project keeps between builds: ${why}. On this agent's machine, ${remedy}, or name another with --cache-path.`, { cause: error })
+      }
       return path
     },
     enter: (project) => {

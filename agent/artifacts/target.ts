@@ -2,9 +2,10 @@
  * Where a download puts an artifact. The path was made by a job that may be hostile, through a coordinator that may be,
  * and the folder may hold links that a commit brought: nothing is ever written outside of the destination.
  */
-import { mkdirSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { mistakeInArtifactPath } from '../../schema/artifacts.ts'
+import { makeFolderNow } from '../make-folder.ts'
 
 /** Nothing was written; a sentence for a person. */
 export class TargetError extends Error {
@@ -27,13 +28,13 @@ export function targetOf(path: string, destination: string): { readonly file: st
 export function makeRoom({ file, within }: { readonly file: string; readonly within: string }): string {
   const [root, path] = [resolve(within), resolve(file)]
   try {
-    mkdirSync(root, { recursive: true })
+    makeFolderNow(root)
     const real = realpathSync(root)
     // One after the other: making them all at once would follow a link and make folders behind it.
     let folder = root
     for (const name of dirname(path).slice(root.length).split(sep)) {
       folder = join(folder, name)
-      mkdirSync(folder, { recursive: true })
+      makeFolderNow(folder)
       const there = realpathSync(folder)
       if (there !== real && !there.startsWith(real === '/' ? '/' : `${real}/`)) throw new TargetError(`will not write ${path}: ${folder} is a link to ${there}, outside of ${root}. Remove the link, or name another destination.`)
     }

@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ArtifactView } from '../../schema/artifacts.ts'
 import { bytesInWords } from '../../schema/bytes.ts'
 import { makeRoom, targetOf, TargetError } from '../artifacts/target.ts'
+import { diskTrouble } from '../disk-trouble.ts'
 import { findArtifacts, newestOfEach, nothingFound, type SearchFlags } from './artifact-search.ts'
 import { untilAnswered, type Client } from './client.ts'
 import { inParallel } from './in-parallel.ts'
@@ -45,7 +46,10 @@ export async function saveAll(client: Client, artifacts: readonly ArtifactView[]
     await inParallel(targets, AT_ONCE, ({ artifact, target }) => download(client, { place: place(artifact), artifact, file: makeRoom(target) }))
   } catch (error) {
     if (error instanceof TargetError) throw new Failure(EXIT.failed, error.message, { cause: error })
-    if (error instanceof Error && 'syscall' in error) throw new Failure(EXIT.failed, `cannot write below ${called}: ${error.message}.`, { cause: error })
+    if (error instanceof Error && 'syscall' in error) {
+      const { why, remedy } = diskTrouble(error)
+      throw new Failure(EXIT.failed, `cannot write below ${called}: ${why}; ${remedy}, or name another folder.`, { cause: error })
+    }
     throw error
   }
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -40,26 +40,6 @@ describe('disk', () => {
     expect([await disk.read(path), await disk.size(path), await disk.readRange(path, 0, 1), await disk.list(path)]).toEqual([null, null, null, []])
     await disk.remove(path)
     await expect(disk.read(folder)).rejects.toMatchObject({ code: 'EISDIR' })
-  })
-
-  test('a folder is made with all above it, again without complaint, and by several at once', async () => {
-    const folder = join(await ownFolder(), 'a', 'b', 'c')
-    await Promise.all([1, 2, 3].map(() => disk.makeFolder(folder)))
-    await disk.makeFolder(`${folder}/`)
-    expect((await stat(folder)).isDirectory()).toBe(true)
-  })
-
-  test('a folder that cannot be made is an error at once, with the code that tells why', async () => {
-    const folder = await ownFolder()
-    const [file, link] = [join(folder, 'file'), join(folder, 'link')]
-    await writeFile(file, '')
-    await symlink('nowhere', link)
-    const code = (path: string) => disk.makeFolder(path).then(() => null, (error: NodeJS.ErrnoException) => error.code)
-    expect(await Promise.all([file, link, join(file, 'sub'), join(link, 'sub'), join(file, 'sub', 'sub')].map(code))).toEqual(['EEXIST', 'EEXIST', 'ENOTDIR', 'ENOTDIR', 'ENOTDIR'])
-  })
-
-  test.runIf(process.platform === 'linux').each(['/proc/kedge', '/proc/kedge/state'])('also where the kernel makes no folder, as at %s', async (path) => {
-    await expect(disk.makeFolder(path)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   test('a range ends with the file', async () => {

@@ -35,6 +35,10 @@ describe('the cache of a project', () => {
     expect(readdirSync(join(folder, 'other'))).toEqual([])
   })
 
+  it.runIf(process.platform === 'linux')('that cannot be made is an error at once that says why, also where the kernel makes no folder', () => {
+    expect(() => projectCaches({ folder: '/proc/kedge', clock }).pathOf('app')).toThrow("cannot make /proc/kedge/app for what the project keeps between builds: it is not there and cannot be made. On this agent's machine, make it, or name another with --cache-path.")
+  })
+
   it('is a folder again where a job put something else', async () => {
     const { folder, caches: all } = await caches()
     all.pathOf('app')

@@ -88,6 +88,11 @@ it('writes nothing at all where a path leads elsewhere', async () => {
   expect(existsSync(join(folder, 'fine'))).toBe(false)
 })
 
+it.runIf(process.platform === 'linux')('ends at once where no folder can be made', async () => {
+  const { run } = await setUp([[artifact('a', { fence: 2 })]])
+  await expect(run({ download: '*', to: '/proc/kedge' })).rejects.toMatchObject({ exitCode: 1, message: 'cannot write below /proc/kedge: it is not there and cannot be made; make it, or name another folder.' })
+})
+
 it.each<[ArtifactsOptions, string, string]>([
   [{ to: 'x' }, 'app#7', '--to says where files go'],
   [{}, 'app#7/9', 'has no job 9; it has 3'],

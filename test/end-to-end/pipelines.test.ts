@@ -120,7 +120,7 @@ steps:
 })
 
 test('a block holds up what stands behind it until somebody lets it pass', async () => {
-  const { people, start } = await withPipeline('steps:\n  - label: Build\n    command: "true"\n  - block: Ship it?\n    key: ship\n  - label: Ship\n    command: echo shipped\n')
+  const { people, start } = await withPipeline('steps:\n  - label: Build\n    command: "true"\n  - block: Ship it?\n    key: ship\n  - label: Ship\n    command: echo "shipped by $$BUILDKITE_UNBLOCKER"\n')
   const build = await start()
   const blocked = await eventually('the build is blocked', async () => {
     const view = await build.view()
@@ -128,7 +128,9 @@ test('a block holds up what stands behind it until somebody lets it pass', async
   })
   expect(blocked.jobs.find(({ label }) => label === 'Ship')).toMatchObject({ state: 'waiting', waiting: { code: 'block' } })
   expect((await people.ask('POST', `/api/v1/projects/${blocked.project}/builds/${blocked.number}/steps/ship/unblock`, {})).status).toBe(200)
-  expect((await build.over()).state).toBe('passed')
+  const over = await build.over()
+  expect(over.state).toBe('passed')
+  expect(await logOf(people, over, 'Ship')).toContain('shipped by admin token')
 })
 
 test('a mistake in the file fails the build, with the line of the file in the log', async () => {

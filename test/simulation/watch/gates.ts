@@ -5,7 +5,6 @@
  */
 import type { People, StepPlace } from '../people.ts'
 import { isInLine, limitOf } from '../steps.ts'
-import { commandOf } from './steps.ts'
 import { isFinal, type Job, type Truth } from './truth.ts'
 
 interface Member {
@@ -33,13 +32,13 @@ export class Gates {
 
   /** `was` is null for a new one. */
   jobChanged(was: Job | null, job: Job): void {
-    const place = this.#people().stepOf(commandOf(job))
+    const place = this.#people().stepOf(job.command)
     const concurrency = place?.plans[place.number]?.concurrency ?? null
     if (place === null || concurrency === null) return
     const { group, method } = concurrency
     this.#changed.add(group)
     this.#hear(group, place)
-    const step = `${job.build} ${commandOf(job)}`
+    const step = `${job.build} ${job.command}`
     if (was !== null && isInside(was) && isFinal(job)) this.#ended.add(step)
     // By a rule: it goes on in the place of the one before it, whatever the limit has become.
     const isRetry = was === null && this.#ended.has(step)
@@ -80,7 +79,7 @@ export class Gates {
 
   #members(group: string): readonly Member[] {
     return [...this.#truth.jobs.values()].flatMap((job) => {
-      const place = this.#people().stepOf(commandOf(job))
+      const place = this.#people().stepOf(job.command)
       const concurrency = place?.plans[place.number]?.concurrency
       return place !== null && concurrency?.group === group ? [{ job, place, method: concurrency.method }] : []
     })

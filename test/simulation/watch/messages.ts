@@ -136,10 +136,9 @@ export class Messages {
   }
 
   #judgeOlderBoots(request: ParsedSync): void {
-    const named = namedIn(request)
     for (const job of this.#truth.live()) {
       if (job.agent !== request.agent || job.bootSeq === null || job.bootSeq >= request.boot_seq) continue
-      if (!named.has(attemptOf(job))) this.#truth.violate('I14', `${attemptOf(job)} of boot ${job.bootSeq} is still live after boot ${request.boot_seq} spoke`)
+      if (!namedIn(request).has(attemptOf(job))) this.#truth.violate('I14', `${attemptOf(job)} of boot ${job.bootSeq} is still live after boot ${request.boot_seq} spoke`)
     }
   }
 

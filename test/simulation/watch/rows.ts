@@ -42,6 +42,7 @@ export class Rows {
     const { now } = this.#truth
     return {
       id, build: `${project}-${build}`, class: jobClass, ord, avoidAgent, state, fence, agent, bootSeq, cancel: cancel === 1, digest, spec, result, createdAt,
+      command: was?.spec === spec ? was.command : (JSON.parse(spec) as { command: string }).command, // as the coordinator wrote it
       buildCreatedAt: n === 1 ? createdAt : (this.#truth.jobs.get(`J${project}-${build}-1`)?.createdAt ?? createdAt),
       since: was === undefined || was.state !== state || was.fence !== fence ? now : was.since,
       canceledAt: cancel === 1 ? (was?.canceledAt ?? now) : null,

@@ -18,7 +18,7 @@ export class Steps {
   jobChanged(was: Job | null, job: Job): void {
     const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null || was.state === 'waiting')
     if (!begins) return
-    const place = this.#people().stepOf(commandOf(job))
+    const place = this.#people().stepOf(job.command)
     if (place === null) return
     const { build, plans, number } = place
     if (plans[number]?.kind === 'trigger' && numberOf(job) > 1) return // a person has that build tried again, whatever became of its parent
@@ -65,7 +65,7 @@ export class Steps {
   /** A retry of a trigger's step starts a build that is newer. */
   #newest(command: string): Job | null {
     let newest: Job | null = null
-    for (const job of this.#truth.jobs.values()) if (commandOf(job) === command && (newest === null || placeOf(job) > placeOf(newest))) newest = job
+    for (const job of this.#truth.jobs.values()) if (job.command === command && (newest === null || placeOf(job) > placeOf(newest))) newest = job
     return newest
   }
 }
@@ -73,10 +73,6 @@ export class Steps {
 /** Sorts the jobs of one command by their age. */
 function placeOf(job: Job): number {
   return Number(job.build.slice(job.build.lastIndexOf('-') + 1)) * 1e6 + numberOf(job)
-}
-
-export function commandOf({ spec }: Job): string {
-  return (JSON.parse(spec) as { command: string }).command // as the coordinator wrote it
 }
 
 function numberOf({ id }: Job): number {

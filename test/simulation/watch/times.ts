@@ -124,7 +124,8 @@ export class Times {
     if (lastReply === null || state !== 'ready' || lastReply.drain || lastReply.held_back !== null) return undefined
     const occupied = live.filter((job) => job.agent === agent).length + [...held].filter((attempt) => truth.jobOf(attempt)?.state !== 'live').length
     if (occupied >= slots) return undefined
-    return [...truth.jobs.values()].find((job) => job.state === 'queued' && job.avoidAgent !== agent && (!this.#needsLinux(job.class) || tags.includes('os=linux')))
+    for (const job of truth.jobs.values()) if (job.state === 'queued' && job.avoidAgent !== agent && (!this.#needsLinux(job.class) || tags.includes('os=linux'))) return job
+    return undefined
   }
 
   /** Of a class by its number; jobs here have that tag or none. */

@@ -36,6 +36,8 @@ export interface Job {
   readonly cancel: boolean
   readonly digest: string | null
   readonly spec: string
+  /** As the spec has it. */
+  readonly command: string
   readonly result: string | null
   /** By the object's clock, of the job and of its build. */
   readonly createdAt: number
@@ -169,7 +171,9 @@ export class Truth {
   }
 
   live(): readonly Job[] {
-    return [...this.jobs.values()].filter(({ state }) => state === 'live')
+    const live: Job[] = []
+    for (const job of this.jobs.values()) if (job.state === 'live') live.push(job) // without a copy of all of them
+    return live
   }
 
   /** The process that speaks as this boot. */

@@ -27,38 +27,64 @@ function readMigrations(): Migrations {
   return { journal, migrations: Object.fromEntries(journal.entries.map(({ idx, tag }) => [`m${String(idx).padStart(4, '0')}`, readFileSync(new URL(`${tag}.sql`, folder), 'utf8')])) }
 }
 
+/** Empty ones that a former world has left: to migrate one and to prepare its statements costs as much as many events. */
+const empty: Tables[] = []
+
 export class WatchedDatabase {
   readonly sql: Sql
-  readonly #database = new DatabaseSync(':memory:')
-  readonly #prepared = new Map<string, StatementSync>()
+  readonly #tables: Tables
+  /** Null: rows may have been written since it was last counted. */
+  #written: number | null = null
 
   constructor(onlooker: RowsOnlooker) {
+    const tables = (this.#tables = empty.pop() ?? new Tables())
+    tables.onlooker = onlooker
     this.sql = {
-      all: (query, bindings) => this.#statement(query).all(...bindings) as unknown as unknown[][], // as set when it was prepared
-      run: (query, bindings) => void this.#statement(query).run(...bindings),
+      all: tables.sql.all,
+      run: (query, bindings) => {
+        this.#written = null
+        tables.sql.run(query, bindings)
+      },
     }
-    this.does('begin')
-    migrate(this.sql, MIGRATIONS)
-    this.does('commit')
-    this.#prepared.clear()
-    this.#watch(onlooker)
   }
 
   /** A statement of the transaction that is open, or opens one. */
   does(what: 'begin' | 'commit' | 'rollback' | 'savepoint event' | 'release event' | 'rollback to event'): void {
-    this.#statement(what).run()
+    this.#tables.statement(what).run()
   }
 
   /** Rows that were ever written. */
   written(): number {
-    return Number(this.#statement('select total_changes()').get()?.[0 as never] ?? 0) // an array, as set when it was prepared
+    return (this.#written ??= Number(this.#tables.statement('select total_changes()').get()?.[0 as never] ?? 0)) // an array, as set when it was prepared
   }
 
   close(): void {
-    this.#database.close()
+    this.#tables.onlooker = null
+    if (this.#tables.clear()) empty.push(this.#tables)
+  }
+}
+
+/** The tables of a world, and of the next one in the same process. */
+class Tables {
+  onlooker: RowsOnlooker | null = null
+  readonly sql: Sql = {
+    all: (query, bindings) => this.statement(query).all(...bindings) as unknown as unknown[][], // as set when it was prepared
+    run: (query, bindings) => void this.statement(query).run(...bindings),
+  }
+  readonly #database = new DatabaseSync(':memory:')
+  readonly #prepared = new Map<string, StatementSync>()
+  readonly #names: readonly string[]
+
+  constructor() {
+    this.#database.exec('begin')
+    migrate(this.sql, MIGRATIONS)
+    this.#database.exec('commit')
+    this.#prepared.clear()
+    this.#names = this.sql.all("select name from sqlite_master where type = 'table' and name <> '__drizzle_migrations'", []).map(([name]) => String(name))
+    this.#watch()
   }
 
-  #statement(query: string): StatementSync {
+  statement(query: string): StatementSync {
     let known = this.#prepared.get(query)
     if (known === undefined) {
       known = this.#database.prepare(query)
@@ -68,13 +94,20 @@ export class WatchedDatabase {
     return known
   }
 
-  #watch(onlooker: RowsOnlooker): void {
+  /** Without a row, as they were made. False: within a transaction that never ended, and not to be used again. */
+  clear(): boolean {
+    if (this.#database.isTransaction) return false
+    for (const name of this.#names) this.statement(`delete from "${name}"`).run()
+    return true
+  }
+
+  #watch(): void {
     const columns = (row: string, names: readonly string[]) => names.map((name) => `${row}.${name}`).join(', ')
-    this.#database.function('job_inserted', { varargs: true }, (...after) => told(onlooker.jobChanged(null, after)))
-    this.#database.function('job_updated', { varargs: true }, (...both) => told(onlooker.jobChanged(both.slice(0, JOB.length), both.slice(JOB.length))))
-    this.#database.function('build_inserted', { varargs: true }, (...after) => told(onlooker.buildChanged(null, after)))
-    this.#database.function('build_updated', { varargs: true }, (...both) => told(onlooker.buildChanged(both.slice(0, BUILD.length), both.slice(BUILD.length))))
-    this.#database.function('attempt_inserted', { varargs: true }, (...row) => told(onlooker.attemptLost(row)))
+    this.#database.function('job_inserted', { varargs: true }, (...after) => told(this.onlooker?.jobChanged(null, after)))
+    this.#database.function('job_updated', { varargs: true }, (...both) => told(this.onlooker?.jobChanged(both.slice(0, JOB.length), both.slice(JOB.length))))
+    this.#database.function('build_inserted', { varargs: true }, (...after) => told(this.onlooker?.buildChanged(null, after)))
+    this.#database.function('build_updated', { varargs: true }, (...both) => told(this.onlooker?.buildChanged(both.slice(0, BUILD.length), both.slice(BUILD.length))))
+    this.#database.function('attempt_inserted', { varargs: true }, (...row) => told(this.onlooker?.attemptLost(row)))
     this.#database.exec(`
       create temp trigger job_inserted after insert on job begin select job_inserted(${columns('new', JOB)}); end;
       create temp trigger job_updated after update on job begin select job_updated(${columns('old', JOB)}, ${columns('new', JOB)}); end;

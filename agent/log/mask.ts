@@ -104,15 +104,17 @@ interface Finder {
 /** By the first two bytes: a look-up in a table passes over nearly all of an honest log. */
 function createFinder(patterns: readonly Uint8Array[]): Finder {
   const firsts = new Uint8Array(256)
-  /** For each pair of bytes 0, or the place in `groups` of the patterns that begin with it. */
-  const pairs = new Uint16Array(65_536)
-  const groups: Uint8Array[][] = [[]]
+  /** 1 for each pair of bytes that a pattern begins with. */
+  const pairs = new Uint8Array(65_536)
+  const groups = new Map<number, Uint8Array[]>()
   for (const pattern of [...patterns].sort((a, b) => b.byteLength - a.byteLength)) {
     const [first = 0, second = 0] = pattern // at least 6 bytes long
     const pair = (first << 8) | second
     firsts[first] = 1
-    pairs[pair] ||= groups.push([]) - 1
-    groups[pairs[pair] ?? 0]?.push(pattern)
+    pairs[pair] = 1
+    const group = groups.get(pair)
+    if (group === undefined) groups.set(pair, [pattern])
+    else group.push(pattern)
   }
 
   return {
@@ -122,7 +124,7 @@ function createFinder(patterns: readonly Uint8Array[]): Finder {
       let byte = bytes[at] ?? 0
       while (at < last) {
         const following = bytes[at + 1] ?? 0
-        if (pairs[(byte << 8) | following] !== 0) return at
+        if (pairs[(byte << 8) | following] === 1) return at
         byte = following
         at += 1
       }
@@ -131,7 +133,7 @@ function createFinder(patterns: readonly Uint8Array[]): Finder {
     match: (bytes, at, isLast) => {
       const here = bytes.byteLength - at
       if (here === 1) return isLast ? 0 : 'undecided'
-      const group = groups[pairs[((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)] ?? 0] ?? []
+      const group = groups.get(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)) ?? []
       for (const pattern of group) {
         if (here > 3 && (pattern[2] !== bytes[at + 2] || pattern[3] !== bytes[at + 3])) continue // most end here, without the call below
         if (pattern.byteLength <= here) {

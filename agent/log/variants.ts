@@ -9,16 +9,16 @@ export const SECRET_CHARACTERS = 6
 
 /** Every byte string to look for, without repeats. */
 export function secretVariants(secrets: readonly string[]): Uint8Array[] {
-  const found = new Map<string, Buffer>()
-  const add = (bytes: Buffer): void => void found.set(bytes.toString('latin1'), bytes)
+  const found = new Set<string>() // most forms of most secrets are one text, which need not be encoded again and again
+  const add = (text: string): void => void found.add(text.toWellFormed()) // as its bytes are
   for (const secret of secrets) {
     for (const value of new Set([secret, ...secret.split(/\r\n|\r|\n/), secret.trim()])) {
       if (value.length < SECRET_CHARACTERS) continue
-      for (const text of textForms(value)) add(Buffer.from(text))
-      for (const text of base64Forms(Buffer.from(value))) add(Buffer.from(text))
+      for (const text of textForms(value)) add(text)
+      for (const text of base64Forms(Buffer.from(value))) add(text)
     }
   }
-  return [...found.values()]
+  return Array.from(found, (text) => Buffer.from(text))
 }
 
 function* textForms(value: string): Generator<string> {

@@ -117,7 +117,7 @@ export class SimDisk {
 
   used(): number {
     let bytes = 0
-    for (const [, file] of this.#names.entries()) bytes += file.size
+    for (const files of this.#names.folders.values()) for (const file of files.values()) bytes += file.size
     return bytes
   }
 

@@ -3,7 +3,6 @@
  * a stranger. Each machine has a link of its own, so that partitions may be of one machine and of one direction.
  */
 import type { Answered, Network, Socket, SocketEvents } from '../../agent/platform.ts'
-import { parseJson } from '../../schema/parse-json.ts'
 import { RING } from '../../schema/sync.ts'
 import { Dice } from './chance.ts'
 import type { Call, DoorbellSocket, Served } from './calls.ts'
@@ -12,14 +11,13 @@ import type { SimProcess } from './machine.ts'
 import type { VirtualTime } from './time.ts'
 import type { SimWorker } from './worker.ts'
 
-/** Who hears what is said on the wire. */
+/** Who hears what is said on the wire, as the text that it is there. */
 export interface Eavesdropper {
-  /** `body` is parsed JSON, or null. */
-  sends(process: SimProcess, path: string, body: unknown): void
+  sends(process: SimProcess, path: string, body: string | Uint8Array): void
   /** An answer of the coordinator leaves it, heard or not. */
-  replied(process: SimProcess, path: string, body: unknown): void
+  replied(process: SimProcess, path: string): void
   /** It has arrived, whole. */
-  heard(process: SimProcess, path: string, body: unknown, status: number): void
+  heard(process: SimProcess, path: string, body: string, status: number): void
 }
 
 export class Wire {
@@ -62,7 +60,7 @@ export class Wire {
   #fetch(process: SimProcess, url: string, { method, headers, body, signal }: Parameters<Network['fetch']>[1]): Promise<Answered> {
     const { state: link, dice } = this.link(process.machine.plan.name)
     const call: Call = { machine: process.machine, method, path: url.slice('http://kedge'.length), authorization: headers['authorization'] ?? '', body: withNewer(body, link, dice) }
-    this.#eavesdropper.sends(process, call.path, typeof body === 'string' ? parseJson(body) : null)
+    this.#eavesdropper.sends(process, call.path, body ?? '')
     return new Promise((resolve, reject) => {
       let isOver = false
       const end = (settle: () => void): void => {
@@ -75,15 +73,14 @@ export class Wire {
       const delay = (): number => dice.between(2, 40) + (dice.chance(link.late) ? dice.between(0, link.lateMs) : 0)
       const arrive = async (isFirst: boolean): Promise<void> => {
         const served = await this.#worker().serve(call)
-        const made = served === null ? null : parseJson(served.body)
-        if (served?.status === 200) this.#eavesdropper.replied(process, call.path, made)
+        if (served?.status === 200) this.#eavesdropper.replied(process, call.path)
         if (!isFirst) return
         const now = this.link(process.machine.plan.name).state
         if (served === null) return void (now.replies === 'pass' && this.#time.after(delay(), () => end(() => reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))), process))
         if (now.replies === 'lost' || dice.chance(now.lose)) return
         const { answer, isWhole } = answerOf(served, now, dice)
         this.#time.after(delay(), () => end(() => {
-          if (made !== null && isWhole) this.#eavesdropper.heard(process, call.path, made, served.status)
+          if (isWhole) this.#eavesdropper.heard(process, call.path, served.body, served.status)
           resolve(answer)
         }), process)
       }
@@ -132,7 +129,7 @@ export class Wire {
 
 function answerOf({ status, body, headers }: Served, link: Link, dice: Dice): { readonly answer: Answered; readonly isWhole: boolean } {
   const text = dice.chance(link.newer) && status === 200 ? fromLaterVersion(body) : body
-  const whole = new TextEncoder().encode(text)
+  const whole = Buffer.from(text)
   if (dice.chance(link.cut)) return { answer: answered(status, headers, whole.subarray(0, dice.whole(0, Math.max(0, whole.byteLength - 1))), dice.chance(0.5)), isWhole: false }
   return { answer: answered(status, headers, whole, false), isWhole: true }
 }

@@ -108,7 +108,7 @@ export class SimWorker {
 }
 
 function bytesOf(body: string | Uint8Array): Uint8Array<ArrayBuffer> {
-  return typeof body === 'string' ? new TextEncoder().encode(body) : new Uint8Array(body)
+  return typeof body === 'string' ? Buffer.from(body) : new Uint8Array(body)
 }
 
 function served<T>(answer: AgentAnswer<T> | null, text: (value: T) => string = JSON.stringify): Served | null {

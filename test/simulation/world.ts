@@ -156,24 +156,24 @@ class World {
 
   // Messages.
 
-  #sends(process: SimProcess, path: string, body: unknown): void {
+  #sends(process: SimProcess, path: string, body: string | Uint8Array): void {
     const log = /^\/v1\/attempts\/([^/]+)\/log\?/.exec(path)?.[1]
     if (log !== undefined) this.#watch.machines.sendsLog(process, log)
     if (path !== '/v1/agent/sync') return
-    const request = body as SyncRequest & ParsedSync // as the agent composed it
+    const request = JSON.parse(String(body)) as SyncRequest & ParsedSync // as the agent composed it
     this.#watch.messages.sends(process, request)
     for (const { attempt } of request.finished) this.#watch.messages.sendsResult(process, attempt)
     this.tell(process.machine.plan.name, `→ sync ${request.boot_seq}/${request.seq}${list('running', request.running.map(({ attempt }) => attempt))}${list('finished', request.finished.map(({ attempt }) => attempt))}${list('lost', request.lost.map(({ attempt }) => attempt))}${request.state === 'ready' ? '' : ` ${request.state}`}`)
   }
 
-  #heard(process: SimProcess, path: string, body: unknown, status: number): void {
+  #heard(process: SimProcess, path: string, body: string, status: number): void {
     if (path !== '/v1/agent/sync') return
     if (status !== 200) {
-      const { code } = (body as RefusalBody).error // as the coordinator made it
+      const { code } = (JSON.parse(body) as RefusalBody).error // as the coordinator made it
       this.tell(process.machine.plan.name, `← refused: ${code}`)
       return this.#watch.messages.hearsRefusal(process, code)
     }
-    const reply = body as SyncReply // as the coordinator made it
+    const reply = JSON.parse(body) as SyncReply // as the coordinator made it
     this.#watch.messages.hears(process, reply)
     this.tell(process.machine.plan.name, `← reply${list('verdicts', reply.verdicts.map(({ attempt, verdict }) => `${attempt} ${verdict}`))}${list('directives', reply.directives.map(({ attempt, directive }) => `${directive} ${attempt}`))}${list('assigned', reply.assignments.map(({ attempt }) => attempt))} next ${(reply.next_sync_ms / SECOND).toFixed(1)} s`)
   }

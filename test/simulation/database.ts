@@ -35,6 +35,8 @@ export class WatchedDatabase {
   readonly #tables: Tables
   /** Null: rows may have been written since it was last counted. */
   #written: number | null = null
+  /** What is open for whoever asks, and not for SQLite yet: most events write nothing, and then there is nothing to end. */
+  readonly #unopened: ('begin' | 'savepoint event')[] = []
 
   constructor(onlooker: RowsOnlooker) {
     const tables = (this.#tables = empty.pop() ?? new Tables())
@@ -42,6 +44,7 @@ export class WatchedDatabase {
     this.sql = {
       all: tables.sql.all,
       run: (query, bindings) => {
+        if (this.#unopened.length > 0) for (const what of this.#unopened.splice(0)) tables.statement(what).run()
         this.#written = null
         tables.sql.run(query, bindings)
       },
@@ -50,7 +53,9 @@ export class WatchedDatabase {
 
   /** A statement of the transaction that is open, or opens one. */
   does(what: 'begin' | 'commit' | 'rollback' | 'savepoint event' | 'release event' | 'rollback to event'): void {
-    this.#tables.statement(what).run()
+    if (what === 'begin' || what === 'savepoint event') this.#unopened.push(what)
+    else if (this.#unopened.length === 0) this.#tables.statement(what).run()
+    else if (what !== 'rollback to event') this.#unopened.pop()
   }
 
   /** Rows that were ever written. */

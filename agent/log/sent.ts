@@ -9,12 +9,14 @@ import type { Disk } from '../platform.ts'
 const sentFile = z.object({ epoch: z.union([z.literal(1), z.literal(2)]), bytes: z.number().int().nonnegative() })
 export type Sent = z.infer<typeof sentFile>
 
+const NOTHING: Sent = { epoch: 1, bytes: 0 }
+
 export async function readSent(disk: Disk, logPath: string): Promise<Sent> {
   try {
     const bytes = await disk.read(`${logPath}.sent`)
-    return sentFile.parse(JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())))
+    return bytes === null ? NOTHING : sentFile.parse(JSON.parse(new TextDecoder().decode(bytes))) // mostly there is none yet
   } catch {
-    return { epoch: 1, bytes: 0 }
+    return NOTHING
   }
 }
 

@@ -251,7 +251,7 @@ export class SimDisk {
 
   #write(path: string, bytes: Uint8Array, part: number): SimFile | null {
     if (part === 0) return null
-    if (!this.#folders.has(parents(path).at(-1) ?? '/')) throw trouble('ENOENT', `no such file or directory, open '${path}'`)
+    if (!this.#folders.has(folderOf(path))) throw trouble('ENOENT', `no such file or directory, open '${path}'`)
     const file = this.#names.get(path) ?? new SimFile()
     const room = this.capacity === Infinity ? Infinity : this.capacity - this.used() + file.size
     file.hollow = 0
@@ -263,7 +263,7 @@ export class SimDisk {
 
   #appender(user: DiskUser, path: string): Appender {
     if (this.isReadOnly) throw trouble('EROFS', 'read-only file system')
-    if (!this.#folders.has(parents(path).at(-1) ?? '/')) throw trouble('ENOENT', `no such file or directory, open '${path}'`)
+    if (!this.#folders.has(folderOf(path))) throw trouble('ENOENT', `no such file or directory, open '${path}'`)
     const file = this.#names.get(path) ?? new SimFile()
     this.#names.set(path, file)
     let store: ArrayBufferLike | null = null // what the file holds now may be held by an image of this disk as well
@@ -339,6 +339,10 @@ function tornTail(bytes: Uint8Array, synced: number, dice: Dice): Uint8Array {
   const torn = bytes.slice(0, dice.whole(synced, bytes.byteLength))
   if (dice.chance(0.3)) torn.fill(0, dice.whole(synced, torn.byteLength))
   return torn
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/'
 }
 
 /** `/a/b` of `/a/b/c`, and all above. */

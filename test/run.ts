@@ -16,6 +16,8 @@ import { mayMount, NO_MOUNTING } from './support/mounting.ts'
 const root = join(import.meta.dirname, '..')
 /** Tests make thousands of small repositories and spools: in memory, where there is enough of it, they cost half as much. */
 const inMemory: Readonly<Record<string, string>> = roomInMemory() ? { TMPDIR: '/dev/shm' } : {}
+/** Hundreds of programs are started from source: each compiles what none has compiled before. */
+const COMPILED = join(root, 'node_modules/.cache/compiled')
 const scratch = await mkdtemp(join(tmpdir(), 'kedge-checks-'))
 let passed = 0
 let failed = 0
@@ -46,7 +48,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', WRANGLER_SEND_METRICS: 'false', ...env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', WRANGLER_SEND_METRICS: 'false', NODE_COMPILE_CACHE: COMPILED, ...env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` }, stdio: ['ignore', 'pipe', 'pipe'] })
     children.add(child)
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')))

@@ -48,7 +48,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', WRANGLER_SEND_METRICS: 'false', NODE_COMPILE_CACHE: COMPILED, ...env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', WRANGLER_SEND_METRICS: 'false', NODE_COMPILE_CACHE: COMPILED, KEDGE_TESTS_FIND_BUILT: '1', ...env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` }, stdio: ['ignore', 'pipe', 'pipe'] })
     children.add(child)
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')))

@@ -11,11 +11,10 @@ import { answeringServer } from '../support/answering-server.ts'
 import { client } from '../support/client.ts'
 import { ownFolder } from '../support/folder.ts'
 import { serveGit } from '../support/git-server.ts'
-import { sharedCoordinator, startAgent } from '../support/installation.ts'
+import { PROGRAM, sharedCoordinator, startAgent } from '../support/installation.ts'
 import { commitFile, createRepository, git, repositoryAt } from '../support/repository.ts'
 import { eventually } from '../support/wait.ts'
 
-const MAIN = new URL('../../agent/cli/main.ts', import.meta.url).pathname
 const coordinator = sharedCoordinator()
 
 interface Said {
@@ -27,7 +26,7 @@ interface Said {
 /** A command that ends by itself. */
 async function kedge(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Said> {
   const folder = await ownFolder()
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: { PATH: process.env['PATH'] ?? '', HOME: folder, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: folder, env: { PATH: process.env['PATH'] ?? '', HOME: folder, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (text: string) => (said[name] += text))
   return await new Promise((resolve) => void child.once('close', (code) => resolve({ code, ...said })))

@@ -16,6 +16,8 @@ const PRINTED_BYTES = Math.floor((10 * 1024 * MIB) / TIME_SCALE)
 const limits = { limitBytes: Math.floor((1024 * MIB) / TIME_SCALE), tailBytes: Math.floor((16 * MIB) / TIME_SCALE) }
 /** Of the agent, beyond what it needs when idle, the ring of last bytes included. */
 const MOST_MORE_MIB = 200
+/** Whose modules can be given other limits: in what is built for users there is only one. */
+const SOURCE = join(import.meta.dirname, '../../agent/cli/main.ts')
 /** Numbered lines, so that each byte has its place. */
 const PRINT = `seq 1 2000000000 | head -c ${PRINTED_BYTES}`
 
@@ -24,7 +26,7 @@ const peakMib = (pid: number): number => Number(/^VmHWM:\s*(\d+) kB$/m.exec(read
 
 test(`a log of ${PRINTED_BYTES / MIB} MiB: its head, a marker that counts, and its last bytes are kept, and the agent's memory does not grow with it [D41, C12.1]`, async ({ annotate }) => {
   const people = client(coordinator())
-  const agent = await startAgent({ url: coordinator().url, token: coordinator().registrationToken, env: { NODE_OPTIONS: `--import ${join(import.meta.dirname, '../support/small-logs.ts')}`, KEDGE_LOG_LIMITS: JSON.stringify(limits) } })
+  const agent = await startAgent({ url: coordinator().url, token: coordinator().registrationToken, main: SOURCE, env: { NODE_OPTIONS: `--import ${join(import.meta.dirname, '../support/small-logs.ts')}`, KEDGE_LOG_LIMITS: JSON.stringify(limits) } })
   await people.agent(agent.name)
   const project = await people.project()
   expect((await (await project.build({ command: 'echo warm', agents: { queue: agent.queue } })).over()).state).toBe('passed')

@@ -17,8 +17,9 @@ import { bearWitness, eventually } from './wait.ts'
 
 export { scaled, TIME_SCALE }
 
-const MAIN = new URL('../../agent/cli/main.ts', import.meta.url).pathname
-/** Hundreds of agents are started from source: each compiles what none has compiled before. */
+/** The command line as users get it; `built-programs.ts` has built it. */
+export const PROGRAM = new URL('../../dist/kedge.mjs', import.meta.url).pathname
+/** Hundreds of agents are started: each compiles what none has compiled before. */
 const COMPILED = new URL('../../node_modules/.cache/compiled', import.meta.url).pathname
 
 export interface Program {
@@ -177,7 +178,7 @@ interface ProgramSettings {
   readonly main?: string
 }
 
-function run(args: readonly string[], { folder, name, env, before = '', main = MAIN }: ProgramSettings): Program & { hasEnded(): boolean } {
+function run(args: readonly string[], { folder, name, env, before = '', main = PROGRAM }: ProgramSettings): Program & { hasEnded(): boolean } {
   const words = [process.execPath, main, ...args]
   const [program = '', ...rest] = before === '' ? words : ['/bin/sh', '-c', `${before}; exec "$@"`, 'sh', ...words]
   const child = spawn(program, rest, {

@@ -94,6 +94,15 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: '|| isChosen(to.s))) continue', to: ')) continue', profile: 'pipelines' },
   { name: 'a retry heeds nothing that another began again', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: ' || mayHoldUp(step)', to: '', profile: 'pipelines' },
 
+  // Steps that steps upload.
+  { name: 'nothing waits for what is uploaded later', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'if (waits === undefined) continue', to: 'if (waits !== null) continue', profile: 'pipelines' },
+  { name: 'a wait behind an upload waits for its last steps alone', rule: 'I28', file: 'coordinator/core/upload.ts', from: "for (const from of upload.graph.tail) this.#edge(this.#s(from), to, allowFailure)\n      this.waiting.set(to, { needs: waits.needs + upload.graph.tail.length,", to: "for (const from of upload.graph.tail.slice(-1)) this.#edge(this.#s(from), to, allowFailure)\n      this.waiting.set(to, { needs: waits.needs + 1,", profile: 'pipelines' },
+  { name: 'what is uploaded later may fail', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'for (const from of upload.graph.tail) this.#edge(this.#s(from), to, allowFailure)', to: 'for (const from of upload.graph.tail) this.#edge(this.#s(from), to, true)', profile: 'pipelines' },
+  { name: 'what is uploaded waits for no step that was there', rule: 'I28', file: 'coordinator/core/upload.ts', from: "if (from.state === 'done') this.#change(index, letGo(this.#at(index), from, { allowFailure }))", to: 'this.#change(index, letGo(this.#at(index), from, { allowFailure }))', profile: 'pipelines' },
+  { name: 'what is uploaded waits for what is over', rule: 'I8', file: 'coordinator/core/upload.ts', from: "if (from.state === 'done') this.#change(index, letGo(this.#at(index), from, { allowFailure }))", to: '', profile: 'pipelines' },
+  { name: 'a later upload goes to the end, not behind its uploader', rule: 'I28', file: 'coordinator/core/upload.ts', from: '`${opened.place}/${number(9999 - this.#upload.before)}.${number(at)}`', to: '`9999/${number(this.#upload.before)}.${number(at)}`', profile: 'pipelines' },
+  { name: 'of two uploads the first stands first', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'number(9999 - this.#upload.before)', to: 'number(1 + this.#upload.before)', profile: 'pipelines' },
+
   // Concurrency groups.
   { name: 'a gate lets everybody in', rule: 'I28', file: 'coordinator/core/gate.ts', from: "if (turn === null) return { state: 'queued' }", to: "if (turn !== '') return { state: 'queued' }", profile: 'pipelines' },
   { name: 'only jobs in agents\' hands count', rule: 'I28', file: 'coordinator/store/load.ts', from: "in ('queued', 'live')`", to: "in ('live')`", profile: 'pipelines' },
@@ -156,6 +165,8 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a failed step is retried beside what it depends on': ['pipelines', 100],
   'a cancelled job lets nobody go': ['pipelines', 6],
   'a job that breaks lets nobody go': ['pipelines', 500023],
+  'a later upload goes to the end, not behind its uploader': ['pipelines', 41],
+  'of two uploads the first stands first': ['pipelines', 41],
   'eager jobs look at no priority': ['pipelines', 45],
   'a retry heeds nothing that another began again': ['pipelines', 117537],
   'a result does not wait until its log is durable': ['mixed', 118171],

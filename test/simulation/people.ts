@@ -1,8 +1,11 @@
 /** People: they ask for builds, sometimes twice because no answer came, and change their minds. */
+import { placesOf } from './acts.ts'
 import type { SimCoordinator } from './coordinator.ts'
+import { JobCalls, type JobCallsOnlooker } from './job-calls.ts'
 import type { JobPlan } from './job-plan.ts'
 import type { BuildPlan } from './script.ts'
-import { commandOf, pipelineOf, projectOf, type StepPlan } from './steps.ts'
+import type { StepPlace, StepPlan } from './step-plan.ts'
+import { commandOf, projectOf } from './steps.ts'
 import type { VirtualTime } from './time.ts'
 import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'
 import { isFinalBuild, type AttemptId } from '../../schema/job.ts'
@@ -10,8 +13,6 @@ import { isFinalBuild, type AttemptId } from '../../schema/job.ts'
 const ORIGIN = 'http://kedge'
 /** How soon a person tries again when nobody answers. */
 const PATIENCE_MS = 5000
-/** A job tries sooner: it may end. */
-const UPLOAD_PATIENCE_MS = 400
 const UPLOADS_AFTER_MS = 20
 const LOOKS_EVERY_MS = 20_000
 /** A retry may have it ask again. */
@@ -19,22 +20,16 @@ const LOOKS_BACK_EVERY_MS = 90_000
 
 interface Asked {
   readonly plan: BuildPlan
+  readonly places: readonly StepPlace[]
   /** Every number that an answer has named: it may be one only. */
   readonly numbers: Set<number>
-}
-
-/** A step within the plan of its build. */
-export interface StepPlace {
-  readonly build: string
-  readonly plans: readonly StepPlan[]
-  readonly number: number
 }
 
 export class People {
   readonly builds = new Map<string, Asked>()
   /** By command. */
   readonly #jobs = new Map<string, JobPlan>()
-  /** By command of a step. */
+  /** By command of a step; those without one by what that would be. */
   readonly #steps = new Map<string, StepPlace>()
   /** Blocks that somebody has asked to let pass, as `BUILD/KEY`. */
   readonly #unblocked = new Set<string>()
@@ -44,10 +39,12 @@ export class People {
   readonly #wishes = new Map<string, 'drain' | 'resume' | 'revoke'>()
   readonly #time: VirtualTime
   readonly #coordinator: SimCoordinator
+  readonly #calls: JobCalls
 
-  constructor(time: VirtualTime, coordinator: SimCoordinator) {
+  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: () => JobCallsOnlooker) {
     this.#time = time
     this.#coordinator = coordinator
+    this.#calls = new JobCalls(time, coordinator, onlooker)
   }
 
   job(command: string): JobPlan {
@@ -65,20 +62,23 @@ export class People {
     return this.#unblocked.has(block)
   }
 
-  /** The command of the attempt has begun: what it uploads, it uploads until it is answered; twice, when the answer is lost. */
+  /** The steps that a build may have. */
+  placesOf(build: string): readonly StepPlace[] {
+    return this.builds.get(build)?.places ?? []
+  }
+
+  /** The command of the attempt has begun, and does what its plan says. */
   commandBegins(attempt: AttemptId, command: string, isAlive: () => boolean): void {
     const plan = this.builds.get(command)?.plan
-    if (plan === undefined || plan.steps.length === 0) return
-    const brought = pipelineOf(plan.key, plan.steps)
-    let repeats = plan.repeats
-    const ask = async (): Promise<void> => {
-      if (!isAlive()) return
-      const answer = await this.#coordinator.ask((cluster, now) => cluster.uploadPipeline(now, attempt, { pipeline: brought, replace: false, key: attempt, digest: `digest of ${plan.key}` }))
-      if (answer?.ok === false && answer.problem.status !== 409) throw new Error(answer.problem.detail)
-      if (answer?.ok === true) for (const step of plan.steps) if (step.kind === 'block') this.#letPass(plan, step)
-      if (answer === null || (repeats -= 1) >= 0) this.#time.after(UPLOAD_PATIENCE_MS, ask)
-    }
-    this.#time.after(UPLOADS_AFTER_MS, ask)
+    const place = this.stepOf(command)
+    if (plan !== undefined && plan.steps.length > 0) {
+      const first = { kind: 'upload', afterMs: UPLOADS_AFTER_MS, repeats: plan.repeats, upload: { name: '', replaces: false, steps: plan.steps } } as const
+      this.#calls.perform(attempt, { build: plan.key, acts: [first, ...plan.acts], isAlive, uploaded: ({ name, steps }) => name === '' && this.#letPassAll(plan, steps) })
+    } else if (place !== null) this.#calls.perform(attempt, { build: place.build, acts: place.plans[place.number]?.acts ?? [], isAlive, uploaded: () => undefined })
+  }
+
+  #letPassAll(plan: BuildPlan, steps: readonly StepPlan[]): void {
+    for (const step of steps) if (step.kind === 'block') this.#letPass(plan, step)
   }
 
   /** Somebody looks once in a while, and lets pass what waits. */
@@ -114,12 +114,16 @@ export class People {
 
   build(plan: BuildPlan): void {
     this.#jobs.set(plan.key, plan.job)
-    for (const [number, step] of plan.steps.entries()) {
-      if (step.job === null) continue
-      this.#jobs.set(commandOf(plan.key, step), step.job)
-      this.#steps.set(commandOf(plan.key, step), { build: plan.key, plans: plan.steps, number })
+    const places = placesOf(plan)
+    const steps = places.flatMap(({ plans, number }) => plans[number] ?? [])
+    for (const place of places) {
+      const step = place.plans[place.number]
+      if (step === undefined) continue
+      if (step.job !== null) this.#jobs.set(commandOf(plan.key, step), step.job)
+      this.#steps.set(commandOf(plan.key, step), place)
+      if (place.upload.name !== '') this.#letPassAll(plan, [step]) // whoever uploads it may never hear that it was taken
     }
-    const asked: Asked = { plan, numbers: new Set() }
+    const asked: Asked = { plan, places, numbers: new Set() }
     this.builds.set(plan.key, asked)
     let repeats = plan.repeats
     const ask = async (): Promise<void> => {
@@ -135,12 +139,12 @@ export class People {
       if (answer !== null && answer.ok) asked.numbers.add(answer.value.number)
       if (answer === null || (repeats -= 1) >= 0) this.#time.after(PATIENCE_MS, ask)
     }
-    void this.#time.after(0, plan.steps.some(({ kind }) => kind === 'trigger') ? () => this.#makeProjects(plan, ask) : ask)
+    void this.#time.after(0, steps.some(({ kind }) => kind === 'trigger') ? () => this.#makeProjects(plan, steps, ask) : ask)
   }
 
   /** Those whose builds its triggers start; then goes on. */
-  #makeProjects(plan: BuildPlan, then: () => Promise<void>): void {
-    const slugs = plan.steps.filter(({ kind }) => kind === 'trigger').map((step) => ({ slug: projectOf(plan.key, step), command: commandOf(plan.key, step) }))
+  #makeProjects(plan: BuildPlan, steps: readonly StepPlan[], then: () => Promise<void>): void {
+    const slugs = steps.filter(({ kind }) => kind === 'trigger').map((step) => ({ slug: projectOf(plan.key, step), command: commandOf(plan.key, step) }))
     const make = async (): Promise<void> => {
       const [next] = slugs
       if (next === undefined) return await then()

@@ -2,10 +2,12 @@
  * What is going to happen in a world, written down before it begins: who lives there, what people ask for, and every
  * fault with its time. A script is data, so a failing one can be made shorter by leaving happenings out.
  */
+import { planActs } from './acts.ts'
 import { Dice } from './chance.ts'
 import type { JobPlan } from './job-plan.ts'
 import type { Link } from './link.ts'
-import { planSteps, type StepPlan } from './steps.ts'
+import type { Act, StepPlan } from './step-plan.ts'
+import { planSteps } from './steps.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -34,6 +36,8 @@ export interface BuildPlan {
   readonly repeats: number
   /** What its first job uploads while it runs; none: nothing. */
   readonly steps: readonly StepPlan[]
+  /** And what it does to its build after that. */
+  readonly acts: readonly Act[]
 }
 
 export type Happening =
@@ -143,10 +147,13 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   const keys: string[] = []
   const groups = new Dice(seed, 'groups') // a die of its own: it changes nothing of what else is drawn
   const haveGroups = groups.chance(0.75)
+  const acts = new Dice(seed, 'from within') // likewise
+  const haveActs = profile.pipelines !== undefined && acts.chance(0.4)
   for (let n = 1; n <= builds; n += 1) {
     const key = `b${n}`
     keys.push(key)
-    const plan = planBuild(key, dice, { ...profile, groups: haveGroups ? groups : null })
+    const planned = planBuild(key, dice, { ...profile, groups: haveGroups ? groups : null })
+    const plan = haveActs && planned.steps.length > 0 && acts.chance(0.6) ? { ...planned, ...planActs(acts, planned.steps, { planJob: () => planJob(key, acts, profile.long ?? 0), haveGroups }) } : planned
     // People also change their minds about builds that a trigger started.
     keys.push(...plan.steps.flatMap((step) => (step.kind === 'trigger' ? [`${key}/${step.key}`] : [])))
     happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: plan })
@@ -180,6 +187,7 @@ function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0, groups = 
     onPartition: dice.chance(job.runMs > 100 * SECOND ? 0.5 : 0.1) ? 'stop' : 'continue',
     repeats: dice.chance(0.1) ? dice.whole(1, 2) : 0,
     steps: pipelines > 0 && dice.chance(pipelines) ? planSteps(dice, { planJob: () => planJob(key, dice, long), groups }) : [],
+    acts: [],
   }
 }
 

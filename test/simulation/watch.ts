@@ -31,6 +31,7 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
   readonly machines: Machines
   readonly times: Times
   readonly end: End
+  readonly steps: Steps
   readonly #rows: Rows
   readonly #gates: Gates
   /** The event that is under way is a sync that is not refused. */
@@ -40,6 +41,7 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
     this.truth = new Truth(time, machines, coordinator)
     this.#gates = new Gates(this.truth, people)
     const steps = new Steps(this.truth, people)
+    this.steps = steps
     this.#rows = new Rows(this.truth, { steps, gates: this.#gates })
     this.messages = new Messages(this.truth)
     this.machines = new Machines(this.truth)

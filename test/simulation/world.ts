@@ -6,6 +6,7 @@
 import type { RefusalBody } from '../../schema/refusal.ts'
 import type { SyncReply, SyncRequest } from '../../schema/sync.ts'
 import type { ParsedSync } from '../../coordinator/objects/sync.ts'
+import { placesOf } from './acts.ts'
 import { SimCoordinator } from './coordinator.ts'
 import { Faults } from './faults.ts'
 import { SimMachine, type SimProcess, type Surroundings } from './machine.ts'
@@ -68,7 +69,7 @@ class World {
     this.#watch = new Watch({ time, machines: () => this.#machines.values(), coordinator: () => this.#coordinator, people: () => this.#people })
     this.#coordinator = new SimCoordinator(time, this.#watch, script.seed)
     this.#worker = new SimWorker(this.#coordinator, this.#watch)
-    this.#people = new People(time, this.#coordinator)
+    this.#people = new People(time, this.#coordinator, () => this.#watch.steps)
     this.#wire = new Wire(time, script.seed, () => this.#worker, {
       sends: (process, path, body) => this.#sends(process, path, body),
       replied: (process, path) => path === '/v1/agent/sync' && this.#watch.messages.replied(process),
@@ -181,7 +182,7 @@ class World {
 
 /** How long one agent with one slot would take for all that is asked for: in some worlds a single one has the tags of it all. */
 function workMs({ happenings }: Script): number {
-  const plans = happenings.flatMap(({ what }) => (what.kind === 'build' ? [what.job, ...what.steps.flatMap(({ job }) => (job === null ? [] : [job]))] : []))
+  const plans = happenings.flatMap(({ what }) => (what.kind === 'build' ? [what.job, ...placesOf(what).flatMap(({ plans, number }) => plans[number]?.job ?? [])] : []))
   return plans.reduce((sum, { prepareMs, runMs }) => sum + prepareMs + runMs, 0)
 }
 

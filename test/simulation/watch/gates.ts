@@ -3,7 +3,9 @@
  * order, and no place left free that somebody waits for. By the plans of the builds, not by what the coordinator stores
  * about groups.
  */
-import type { People, StepPlace } from '../people.ts'
+import { standsBefore } from '../acts.ts'
+import type { People } from '../people.ts'
+import type { StepPlace } from '../step-plan.ts'
 import { isInLine, limitOf } from '../steps.ts'
 import { isFinal, type Job, type Truth } from './truth.ts'
 
@@ -18,7 +20,7 @@ export class Gates {
   readonly #people: () => People
   /** By group. */
   readonly #limits = new Map<string, number>()
-  /** Builds whose steps have set those, by group and build. */
+  /** Uploads that have set those, by group, build and name. */
   readonly #heard = new Map<string, true>()
   /** Groups with a job that changed in the event that is under way. */
   readonly #changed = new Set<string>()
@@ -46,10 +48,11 @@ export class Gates {
     if (!isRetry && isInside(job) && (was === null || !isInside(was))) this.#judge({ job, place, method }, group)
   }
 
-  /** The first jobs of a build are its upload. */
-  #hear(group: string, { build, plans }: StepPlace): void {
-    if (this.#heard.has(`${group} ${build}`)) return
-    this.#truth.learn(this.#heard, `${group} ${build}`, true)
+  /** The first jobs of an upload's steps are the upload. */
+  #hear(group: string, { build, plans, upload }: StepPlace): void {
+    const name = `${group} ${build} ${upload.name}`
+    if (this.#heard.has(name)) return
+    this.#truth.learn(this.#heard, name, true)
     const limit = limitOf(plans, group)
     if (limit !== null) this.#truth.learn(this.#limits, group, limit)
   }
@@ -99,7 +102,7 @@ function isOutside({ job, place, method }: Member): boolean {
 function isBefore(one: Member, other: Member): boolean {
   if (one.method === 'eager') return one.job.ord < other.job.ord
   if (one.job.build !== other.job.build) return one.job.buildCreatedAt < other.job.buildCreatedAt
-  return one.place.number < other.place.number
+  return standsBefore(one.place, other.place)
 }
 
 function mayBeBefore(one: Member, other: Member): boolean {

@@ -1,0 +1,76 @@
+/**
+ * What running jobs ask of the coordinator about their builds: each act of a job's plan until it is answered, twice when
+ * the answer is lost, once more when the network doubles it; and all of them again in the job's next attempt.
+ */
+import type { Problem } from '../../schema/api.ts'
+import type { AttemptId } from '../../schema/job.ts'
+import type { Answer } from '../../coordinator/objects/scheduler-api.ts'
+import type { SimCoordinator } from './coordinator.ts'
+import type { Act, Upload } from './step-plan.ts'
+import { pipelineOf } from './steps.ts'
+import type { VirtualTime } from './time.ts'
+
+/** A job tries sooner than a person: it may end. */
+const PATIENCE_MS = 400
+
+/** Who looks on. It may not change anything. */
+export interface JobCallsOnlooker {
+  /** Other than for the job's own end. */
+  refused(build: string, act: Act, problem: Problem): void
+}
+
+export interface Acting {
+  readonly build: string
+  readonly acts: readonly Act[]
+  isAlive(): boolean
+  /** At each answer. */
+  uploaded(upload: Upload): void
+}
+
+export class JobCalls {
+  readonly #time: VirtualTime
+  readonly #coordinator: SimCoordinator
+  readonly #onlooker: () => JobCallsOnlooker
+
+  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: () => JobCallsOnlooker) {
+    this.#time = time
+    this.#coordinator = coordinator
+    this.#onlooker = onlooker
+  }
+
+  /** One act after the other; a job that is told that it has no say any more goes no further. */
+  perform(attempt: AttemptId, acting: Acting, nth = 0): void {
+    const act = acting.acts[nth]
+    if (act === undefined) return
+    let { repeats } = act
+    let isAnswered = false
+    const ask = async (): Promise<void> => {
+      if (!acting.isAlive()) return
+      const answer = await this.#ask(attempt, acting.build, act)
+      if (answer?.ok === false && answer.problem.status !== 409) this.#onlooker().refused(acting.build, act, answer.problem)
+      if (answer?.ok === true && act.kind === 'upload') acting.uploaded(act.upload)
+      if (answer === null || (repeats -= 1) >= 0) this.#time.after(PATIENCE_MS, ask)
+      if (answer === null || isAnswered) return
+      isAnswered = true
+      if (answer.ok || answer.problem.status !== 409) this.perform(attempt, acting, nth + 1)
+    }
+    this.#time.after(act.afterMs, ask)
+  }
+
+  #ask(attempt: AttemptId, build: string, act: Act): Promise<Answer<unknown> | null> {
+    switch (act.kind) {
+      case 'upload': {
+        const { name, steps, replaces } = act.upload
+        return this.#coordinator.ask((cluster, now) => cluster.uploadPipeline(now, attempt, { pipeline: pipelineOf(build, steps), replace: replaces, key: `${attempt} ${name}`, digest: `digest of ${build} ${name}` }))
+      }
+      case 'cancel step':
+        return this.#coordinator.ask((cluster, now) => cluster.cancelStep(now, attempt, act.key))
+      case 'cancel build':
+        return this.#coordinator.ask((cluster, now) => cluster.cancelOwnBuild(now, attempt))
+      case 'priority':
+        return this.#coordinator.ask((cluster, now) => cluster.updateStep(now, attempt, { step: act.key, attribute: 'priority', value: String(act.priority), append: false, key: `${attempt} ${act.key} ${act.priority}` }))
+      default:
+        return act satisfies never
+    }
+  }
+}

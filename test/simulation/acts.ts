@@ -58,9 +58,16 @@ class Acting {
     const targets = peers.filter(({ kind }) => kind === 'command').map((plan) => plan.key)
     for (let count = dice.whole(1, 3); count > 0; count -= 1) {
       const when = { afterMs: dice.chance(0.6) ? dice.between(20, 500) : dice.between(500, 8000), repeats: dice.chance(0.25) ? dice.whole(1, 2) : 0 }
-      if (this.#left === 0) break
+      const kind = dice.next()
+      if (kind >= 0.66 && targets.length > 0) {
+        const target = dice.pick(targets as [string, ...string[]]) // there are some
+        acts.push(kind < 0.84 ? { ...when, kind: 'cancel step', key: target } : kind < 0.95 ? { ...when, kind: 'priority', key: target, priority: dice.whole(-3, 3) } : { ...when, kind: 'cancel build' })
+        continue
+      }
+      if (this.#left === 0) continue
       this.#left -= 1
-      const upload = this.#upload(`${key}-${acts.length}-`, depth, { before, uploader: isStep ? key : null })
+      const earlier = acts.flatMap((act) => (act.kind === 'upload' && act.upload.steps.every(({ alsoOn }) => alsoOn.length === 0) ? act.upload.steps : []))
+      const upload = this.#upload(`${key}-${acts.length}-`, depth, { before: [...before, ...earlier], uploader: isStep ? key : null })
       acts.push({ ...when, kind: 'upload', upload })
       targets.push(...upload.steps.filter(({ kind }) => kind === 'command').map((plan) => plan.key))
     }
@@ -69,9 +76,9 @@ class Acting {
 
   #upload(prefix: string, depth: number, { before, uploader }: { readonly before: readonly StepPlan[]; readonly uploader: string | null }): Upload {
     const dice = this.#dice
-    const replaces = false
-    // A step that waits for one that was there before stands in no line until it is ready, unless that is over by then.
-    const known = [...(uploader === null ? [] : [uploader]), ...(replaces ? [] : before.map(({ key }) => key))]
+    const replaces = dice.chance(0.25)
+    // A step that waits for one that was there before stands in no line until it is ready, unless that was over by then: no groups there.
+    const known = [...(uploader === null ? [] : [uploader]), ...(replaces ? [] : before.filter(({ kind }) => kind === 'command').map(({ key }) => key))]
     const namesKnown = known.length > 0 && dice.chance(0.35)
     const planned = planSteps(dice, { planJob: this.#planning.planJob, groups: this.#planning.haveGroups && !namesKnown ? dice : null, most: 4, prefix })
     const steps = planned.map((plan, at): StepPlan => {

@@ -15,14 +15,19 @@ const PATIENCE_MS = 400
 
 /** Who looks on. It may not change anything. */
 export interface JobCallsOnlooker {
+  asks(attempt: AttemptId, what: string): void
   /** Other than for the job's own end. */
   refused(build: string, act: Act, problem: Problem): void
+  /** Within the event; `key` is a step's, null means the whole build. */
+  canceled(build: string, key: string | null): void
 }
 
 export interface Acting {
   readonly build: string
   readonly acts: readonly Act[]
   isAlive(): boolean
+  /** It is about to ask. */
+  cancels(): void
   /** At each answer. */
   uploaded(upload: Upload): void
 }
@@ -30,9 +35,9 @@ export interface Acting {
 export class JobCalls {
   readonly #time: VirtualTime
   readonly #coordinator: SimCoordinator
-  readonly #onlooker: () => JobCallsOnlooker
+  readonly #onlooker: JobCallsOnlooker
 
-  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: () => JobCallsOnlooker) {
+  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: JobCallsOnlooker) {
     this.#time = time
     this.#coordinator = coordinator
     this.#onlooker = onlooker
@@ -46,8 +51,9 @@ export class JobCalls {
     let isAnswered = false
     const ask = async (): Promise<void> => {
       if (!acting.isAlive()) return
-      const answer = await this.#ask(attempt, acting.build, act)
-      if (answer?.ok === false && answer.problem.status !== 409) this.#onlooker().refused(acting.build, act, answer.problem)
+      this.#onlooker.asks(attempt, inWords(act))
+      const answer = await this.#ask(attempt, acting, act)
+      if (answer?.ok === false && answer.problem.status !== 409) this.#onlooker.refused(acting.build, act, answer.problem)
       if (answer?.ok === true && act.kind === 'upload') acting.uploaded(act.upload)
       if (answer === null || (repeats -= 1) >= 0) this.#time.after(PATIENCE_MS, ask)
       if (answer === null || isAnswered) return
@@ -57,20 +63,44 @@ export class JobCalls {
     this.#time.after(act.afterMs, ask)
   }
 
-  #ask(attempt: AttemptId, build: string, act: Act): Promise<Answer<unknown> | null> {
+  #ask(attempt: AttemptId, { build, cancels }: Acting, act: Act): Promise<Answer<unknown> | null> {
     switch (act.kind) {
       case 'upload': {
         const { name, steps, replaces } = act.upload
         return this.#coordinator.ask((cluster, now) => cluster.uploadPipeline(now, attempt, { pipeline: pipelineOf(build, steps), replace: replaces, key: `${attempt} ${name}`, digest: `digest of ${build} ${name}` }))
       }
       case 'cancel step':
-        return this.#coordinator.ask((cluster, now) => cluster.cancelStep(now, attempt, act.key))
+        return this.#coordinator.ask((cluster, now) => {
+          const canceled = cluster.cancelStep(now, attempt, act.key)
+          if (canceled.value.ok) this.#onlooker.canceled(build, act.key)
+          return canceled
+        })
       case 'cancel build':
-        return this.#coordinator.ask((cluster, now) => cluster.cancelOwnBuild(now, attempt))
+        cancels()
+        return this.#coordinator.ask((cluster, now) => {
+          const canceled = cluster.cancelOwnBuild(now, attempt)
+          if (canceled.value.ok) this.#onlooker.canceled(build, null)
+          return canceled
+        })
       case 'priority':
         return this.#coordinator.ask((cluster, now) => cluster.updateStep(now, attempt, { step: act.key, attribute: 'priority', value: String(act.priority), append: false, key: `${attempt} ${act.key} ${act.priority}` }))
       default:
         return act satisfies never
     }
+  }
+}
+
+function inWords(act: Act): string {
+  switch (act.kind) {
+    case 'upload':
+      return `uploads ${act.upload.steps.map(({ key }) => key).join(', ')}${act.upload.replaces ? ' in the place of what has not begun' : ''}`
+    case 'cancel step':
+      return `cancels ${act.key}`
+    case 'cancel build':
+      return 'cancels its build'
+    case 'priority':
+      return `gives ${act.key} the priority ${act.priority}`
+    default:
+      return act satisfies never
   }
 }

@@ -7,8 +7,9 @@
  * they are shown in test/coordinator), that a log which differs is sent anew (only one whose attempt was lost can
  * differ; see test/agent/log), those that only one world in thousands needs (that a dropped alarm is set again, that
  * a ring answered in vain is passed on, that the name of a log is durable before its result, that a build which is
- * tried again takes its parent along: each has a test where it is), and those that another rule makes harmless: an
- * uploader that trusts what it sent is put right by the next refusal, and an agent that does not jump after a
+ * tried again takes its parent along, that no step waits for one that was replaced: each has a test where it is), and
+ * those that another rule makes harmless: an uploader that trusts what it sent is put right by the next refusal, and an
+ * agent that does not jump after a
  * roll-back takes over when it has stood by [C1.8].
  */
 import type { ProfileName } from './script.ts'
@@ -103,6 +104,18 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a later upload goes to the end, not behind its uploader', rule: 'I28', file: 'coordinator/core/upload.ts', from: '`${opened.place}/${number(9999 - this.#upload.before)}.${number(at)}`', to: '`9999/${number(this.#upload.before)}.${number(at)}`', profile: 'pipelines' },
   { name: 'of two uploads the first stands first', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'number(9999 - this.#upload.before)', to: 'number(1 + this.#upload.before)', profile: 'pipelines' },
 
+  // Steps that take the place of others, or cancel them.
+  { name: 'an upload that replaces leaves what waits', rule: 'I28', file: 'coordinator/core/replace.ts', from: "state !== 'running' || (kind === 'command' && !begun.has(s))", to: "kind === 'command' && state === 'running' && !begun.has(s)", profile: 'pipelines' },
+  { name: 'an upload that replaces takes what has begun', rule: 'I28', file: 'coordinator/core/replace.ts', from: "state !== 'running' || (kind === 'command' && !begun.has(s))", to: "state !== 'running' || kind === 'command'", profile: 'pipelines' },
+  { name: 'what was replaced stays in the queue', rule: 'I28', file: 'coordinator/core/replace.ts', from: 'gone.has(was.step) && !isFinal(was.state)', to: "gone.has(was.step) && was.state === 'waiting'", profile: 'pipelines' },
+  { name: 'a retry brings back what was replaced', rule: 'I28', file: 'coordinator/core/replace.ts', from: "outcome: 'skipped', openJobs: 0, key: null", to: "outcome: 'canceled', openJobs: 0, key: null", profile: 'pipelines' },
+  { name: 'an upload that replaces does so again when it is repeated', rule: 'I28', file: 'coordinator/objects/upload.ts', from: '  if (before !== null) {\n', to: '  if (before !== null) {\n    const again = load.build(on, job.project, job.build)\n    if (replace && again !== null) for (const change of replacing(event, again, job).changes) event.apply(change)\n', profile: 'pipelines' },
+  { name: 'a cancelled step begins', rule: 'I18', file: 'coordinator/core/cancel-step.ts', from: 'if (job.cancel) continue', to: "if (job.cancel || job.state === 'waiting') continue", profile: 'pipelines' },
+  { name: 'a job that runs is not told that its step was cancelled', rule: 'I18', file: 'coordinator/core/cancel-step.ts', from: "job.state === 'live' ? { cancel: true } :", to: "job.state === 'live' ? {} :", profile: 'pipelines' },
+  { name: 'a cancelled step lets nobody go', rule: 'I8', file: 'coordinator/objects/job-steps.ts', from: "if (build && after?.state === 'done') finishSteps(event, build, [after])", to: '', profile: 'pipelines' },
+  { name: 'what waits for a cancelled step runs', rule: 'I28', file: 'coordinator/core/step.ts', from: "outcome === 'failed' || outcome === 'canceled' || outcome === 'broken'", to: "outcome === 'failed' || outcome === 'broken'", profile: 'pipelines' },
+  { name: 'a job cannot cancel its build', rule: 'I18', file: 'coordinator/objects/job-steps.ts', from: 'if (build !== null) cancelBuild(event, build)', to: '', profile: 'pipelines' },
+
   // Concurrency groups.
   { name: 'a gate lets everybody in', rule: 'I28', file: 'coordinator/core/gate.ts', from: "if (turn === null) return { state: 'queued' }", to: "if (turn !== '') return { state: 'queued' }", profile: 'pipelines' },
   { name: 'only jobs in agents\' hands count', rule: 'I28', file: 'coordinator/store/load.ts', from: "in ('queued', 'live')`", to: "in ('live')`", profile: 'pipelines' },
@@ -161,6 +174,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a later attempt uploads its steps anew': ['pipelines', 3],
   'a first job that is retried uploads its steps anew': ['pipelines', 2],
   'the cancel of a build does not reach its parent': ['pipelines', 1],
+  'a retry brings back what was replaced': ['pipelines', 57],
   'a build that was cancelled runs at once when it is tried again': ['pipelines', 409],
   'a failed step is retried beside what it depends on': ['pipelines', 100],
   'a cancelled job lets nobody go': ['pipelines', 6],

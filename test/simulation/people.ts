@@ -41,7 +41,7 @@ export class People {
   readonly #coordinator: SimCoordinator
   readonly #calls: JobCalls
 
-  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: () => JobCallsOnlooker) {
+  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: JobCallsOnlooker) {
     this.#time = time
     this.#coordinator = coordinator
     this.#calls = new JobCalls(time, coordinator, onlooker)
@@ -67,14 +67,14 @@ export class People {
     return this.builds.get(build)?.places ?? []
   }
 
-  /** The command of the attempt has begun, and does what its plan says. */
+  /** The command of the attempt has begun, and its job does what its plan says. */
   commandBegins(attempt: AttemptId, command: string, isAlive: () => boolean): void {
     const plan = this.builds.get(command)?.plan
     const place = this.stepOf(command)
     if (plan !== undefined && plan.steps.length > 0) {
       const first = { kind: 'upload', afterMs: UPLOADS_AFTER_MS, repeats: plan.repeats, upload: { name: '', replaces: false, steps: plan.steps } } as const
-      this.#calls.perform(attempt, { build: plan.key, acts: [first, ...plan.acts], isAlive, uploaded: ({ name, steps }) => name === '' && this.#letPassAll(plan, steps) })
-    } else if (place !== null) this.#calls.perform(attempt, { build: place.build, acts: place.plans[place.number]?.acts ?? [], isAlive, uploaded: () => undefined })
+      this.#calls.perform(attempt, { build: plan.key, acts: [first, ...plan.acts], isAlive, cancels: () => this.#canceled.add(plan.key), uploaded: ({ name, steps }) => name === '' && this.#letPassAll(plan, steps) })
+    } else if (place !== null) this.#calls.perform(attempt, { build: place.build, acts: place.plans[place.number]?.acts ?? [], isAlive, cancels: () => this.#canceled.add(place.build), uploaded: () => undefined })
   }
 
   #letPassAll(plan: BuildPlan, steps: readonly StepPlan[]): void {

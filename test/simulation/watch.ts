@@ -73,6 +73,7 @@ export class Watch implements EventsOnlooker, CallsOnlooker {
   eventEnded(how: 'committed' | 'undone'): void {
     this.truth.endEvent(how)
     this.#gates.eventEnded(how)
+    this.steps.eventEnded(how)
     if (how === 'committed') this.times.committed({ wasSync: this.#isSync })
     this.#isSync = false
   }

@@ -4,10 +4,10 @@
  */
 import type { Problem } from '../../../schema/api.ts'
 import { uploadsOf } from '../acts.ts'
-import type { JobCallsOnlooker } from '../job-calls.ts'
 import type { People } from '../people.ts'
 import type { Act, StepPlace, StepPlan, Upload } from '../step-plan.ts'
 import { whyNotBroken, whyNotYet, type Standing, type Standings } from '../steps.ts'
+import { Replaced } from './replaced.ts'
 import { isFinal, type Job, type Truth } from './truth.ts'
 
 const GOOD = new Set(['passed', 'skipped'])
@@ -20,15 +20,28 @@ interface Seen {
   readonly begun: ReadonlySet<string>
 }
 
-export class Steps implements JobCallsOnlooker {
+export class Steps {
   readonly #truth: Truth
   readonly #people: () => People
   /** By build and upload. */
   readonly #seen = new Map<string, Seen>()
+  readonly #replaced: Replaced
+  /** Commands of which a job that an agent had has ended in the event that is under way. */
+  readonly #ended = new Set<string>()
 
   constructor(truth: Truth, people: () => People) {
     this.#truth = truth
     this.#people = people
+    this.#replaced = new Replaced({
+      truth,
+      people,
+      jobsOf: (command) => this.#jobsOf(command),
+      isThere: ({ build, upload }) => this.#isThere(build, upload),
+      standings: (build, unended) => {
+        const standings = this.#standings(build)
+        return { ...standings, job: (plan) => (unended.has(this.#newest(`${build}/${plan.key}`)?.id ?? '') ? 'open' : standings.job(plan)) }
+      },
+    })
   }
 
   /** `was` is null for a new one. */
@@ -38,18 +51,22 @@ export class Steps implements JobCallsOnlooker {
     const { build, plans, number } = place
     const plan = plans[number]
     if (plan?.kind === 'trigger' && numberOf(job) > 1) return // a person has that build tried again, whatever became of its parent
-    if (was === null && plan?.kind === 'command') this.#isThere(place, job)
+    if (was === null && plan?.kind === 'command') this.#made(place, job)
+    this.#replaced.jobChanged(was, job)
     const now = this.#standings(build)
     const name = `${job.id}, step ${plan?.key} of ${build},`
-    const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null || was.state === 'waiting')
+    if (was?.state === 'live' && isFinal(job)) this.#ended.add(job.command)
+    if (was === null && this.#replaced.has(job.command)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
+    const isByRule = was === null && this.#ended.has(job.command) // what it waited for was over once, whatever has been tried again since
+    const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null ? !isByRule : was.state === 'waiting')
     const why = begins ? whyNotYet(place, now) : null
     if (why !== null) this.#truth.violate('I28', `${name} became ${job.state}, but ${why}`)
-    const whyNot = job.state === 'broken' && was?.state !== 'broken' ? whyNotBroken(place, now) : null
+    const whyNot = job.state === 'broken' && was?.state !== 'broken' ? whyNotBroken(place, { ...now, job: (one) => (this.#wasCanceled(`${build}/${one.key}`) ? 'unrun' : now.job(one)) }) : null
     if (whyNot !== null) this.#truth.violate('I8', `${name} is not run for a failure, but ${whyNot}`)
   }
 
   /** A job that is new: of an upload that is new as well, or it is tried again. */
-  #isThere(place: StepPlace, job: Job): void {
+  #made(place: StepPlace, job: Job): void {
     const { build, upload } = place
     const others = [...this.#truth.jobs.values()].filter((other) => other !== job && other.build === job.build)
     const twice = others.find((other) => !isFinal(other) && other.command === job.command)
@@ -57,6 +74,7 @@ export class Steps implements JobCallsOnlooker {
     if (this.#seen.has(nameOf(build, upload))) return
     const begun = new Set(others.filter(({ state }) => state !== 'waiting').map((other) => other.command))
     this.#truth.learn(this.#seen, nameOf(build, upload), { nth: this.#seen.size, begun })
+    this.#replaced.uploaded(place)
   }
 
   #standings(build: string): Standings {
@@ -65,7 +83,7 @@ export class Steps implements JobCallsOnlooker {
       job: ({ key }) => this.#standing(`${build}/${key}`),
       hasBegun: ({ key }) => this.#newest(`${build}/${key}`) !== null,
       isUnblocked: ({ key }) => people.hasUnblocked(`${build}/${key}`),
-      isReplaced: () => false,
+      isReplaced: ({ key }) => this.#replaced.has(`${build}/${key}`),
       uploadsOf: (plan, waiter) => uploadsOf(plan).filter((upload) => this.#isWaitedFor(build, upload, waiter)),
       placeOf: (key) => people.stepOf(`${build}/${key}`),
     }
@@ -79,8 +97,34 @@ export class Steps implements JobCallsOnlooker {
     return seen !== undefined && (since?.nth ?? -1) < seen.nth && !seen.begun.has(`${build}/${waiter.key}`)
   }
 
+  /** Nobody waits for what was replaced, and it has no key any more. */
   refused(build: string, act: Act, { detail }: Problem): void {
-    this.#truth.violate('I28', `${build} is refused what its job asks for (${act.kind}): ${detail}`)
+    const named = act.kind === 'upload' ? act.upload.steps.flatMap(({ alsoOn }) => alsoOn.map(({ key }) => key)) : act.kind === 'cancel build' ? [] : [act.key]
+    const isExcused = named.some((key) => {
+      const place = this.#people().stepOf(`${build}/${key}`)
+      return this.#replaced.has(`${build}/${key}`) || (place !== null && !this.#isThere(build, place.upload))
+    })
+    if (!isExcused) this.#truth.violate('I28', `${build} is refused what its job asks for (${act.kind}): ${detail}`)
+  }
+
+  /** `key`: of a step; null: all of the build. Within the event. */
+  canceled(build: string, key: string | null): void {
+    const places = this.#people().placesOf(build)
+    const commands = key === null ? [build, ...places.flatMap(({ plans, number }) => (plans[number]?.kind === 'command' ? `${build}/${plans[number].key}` : []))] : [`${build}/${key}`]
+    for (const command of commands) {
+      const job = this.#newest(command)
+      if (job !== null && !isFinal(job) && !job.cancel) this.#truth.violate('I18', `${job.id} (${command}) was cancelled by a job of its build, and is ${job.state}`)
+    }
+  }
+
+  eventEnded(how: 'committed' | 'undone'): void {
+    this.#ended.clear()
+    this.#replaced.eventEnded(how)
+  }
+
+  /** The build has taken the upload. Whether it has the first is not asked: nothing else is there before. */
+  #isThere(build: string, upload: Upload): boolean {
+    return upload.name === '' || this.#seen.has(nameOf(build, upload))
   }
 
   /** Everything is over: what a build is must follow from what its jobs, and the builds that it waited for, came to. */
@@ -89,13 +133,14 @@ export class Steps implements JobCallsOnlooker {
       const first = this.#newest(plan.key)
       const state = first === null ? undefined : this.#truth.builds.get(first.build)
       if (plan.steps.length === 0 || first === null || numbers.size !== 1) continue
-      const places = this.#people().placesOf(plan.key).filter(({ upload }) => upload.name === '' || this.#seen.has(nameOf(plan.key, upload)))
+      const places = this.#people().placesOf(plan.key).filter(({ upload }) => this.#isThere(plan.key, upload))
       const steps = places.flatMap(({ plans, number }) => plans[number] ?? []).filter((step) => !step.isLeftOut)
       const waited = steps.filter((step) => step.kind === 'trigger' && !step.isAsync && !step.softFail)
       const failed = waited.find((step) => this.#newest(`${plan.key}/${step.key}`) !== null && this.#childState(plan.key, step) !== 'passed')
       if (state === 'passed' && failed !== undefined) this.#truth.violate('I28', `${plan.key} passed, and the build that its step ${failed.key} waits for is ${this.#childState(plan.key, failed)}`)
       const isAllGood = this.#standing(plan.key) === 'good' && steps.every((step) => step.isAsync || this.#ranWell(plan.key, step))
       if (state === 'failed' && isAllGood && !this.#people().hasCanceled(plan.key)) this.#truth.violate('I28', `${plan.key} failed, and nothing of it did`)
+      if (state === 'canceled' && !this.#people().hasCanceled(plan.key) && !this.#jobsOfBuild(first.build).some((job) => job.cancel)) this.#truth.violate('I28', `${plan.key} is cancelled, and nothing of it was`)
       for (const step of steps) {
         const job = step.kind === 'command' ? this.#newest(`${plan.key}/${step.key}`) : null
         if (job === null) continue
@@ -107,13 +152,20 @@ export class Steps implements JobCallsOnlooker {
 
   #ranWell(build: string, step: StepPlan): boolean {
     const newest = this.#newest(`${build}/${step.key}`)
-    return newest === null || step.softFail || (step.kind === 'trigger' ? this.#childState(build, step) === 'passed' : GOOD.has(newest.state))
+    if (newest === null) return true
+    if (step.kind === 'trigger') return step.softFail || this.#childState(build, step) === 'passed'
+    return GOOD.has(newest.state) || (FAILED.has(newest.state) && step.softFail)
   }
 
   /** Of the newest build that the trigger started. */
   #childState(build: string, { key }: StepPlan): string | null | undefined {
     const newest = this.#newest(`${build}/${key}`)
     return newest === null ? undefined : this.#truth.builds.get(newest.build)
+  }
+
+  /** Whatever it came to after that, it may count as cancelled. */
+  #wasCanceled(command: string): boolean {
+    return this.#newest(command)?.cancel === true
   }
 
   #standing(command: string): Standing {
@@ -128,6 +180,15 @@ export class Steps implements JobCallsOnlooker {
     let newest: Job | null = null
     for (const job of this.#truth.jobs.values()) if (job.command === command && (newest === null || placeOf(job) > placeOf(newest))) newest = job
     return newest
+  }
+
+  #jobsOfBuild(build: string): readonly Job[] {
+    return [...this.#truth.jobs.values()].filter((job) => job.build === build)
+  }
+
+  /** Oldest first. */
+  #jobsOf(command: string): readonly Job[] {
+    return [...this.#truth.jobs.values()].filter((job) => job.command === command).sort((one, other) => placeOf(one) - placeOf(other))
   }
 }
 

@@ -35,9 +35,18 @@ export interface Standing {
 }
 
 export function turnOf({ method, holds, build, place, ord }: Standing): string {
-  if (method === 'eager') return `${TURNS.eager}${digits(ord, 16)}`
+  if (method === 'eager') return eagerTurn(ord)
   const key = `${digits(build.createdAt, 14)} ${build.project}-${build.number} ${place}`
   return holds ? `${TURNS.ordered}${key}` : `${TURNS.aside}${key}${LATE}`
+}
+
+/** The turn of a job that gets another place in the queue: only eager jobs go by that. */
+export function turnAfter(turn: string | null, ord: number): string | null {
+  return turn?.startsWith(TURNS.eager) === true ? eagerTurn(ord) : turn
+}
+
+function eagerTurn(ord: number): string {
+  return `${TURNS.eager}${digits(ord, 16)}`
 }
 
 /** How turns end of jobs that are not in the line before they are ready. */

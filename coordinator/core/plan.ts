@@ -8,6 +8,7 @@ import { isFinal, jobId, type BuildState, type FinalBuildState, type JobState, t
 import type { Plugin, SoftFail } from '../../schema/pipeline/steps.ts'
 import type { JobSpec } from '../../schema/sync.ts'
 import { NOT_YET, type BuildRow, type Change, type JobRow, type Parent, type ProjectRow, type StepKey, type StepRow } from './decision.ts'
+import { turnAfter } from './gate.ts'
 import { stepId, VERDICT } from './step.ts'
 
 /** The part of a job's spec that never changes; `specOf` adds what the attempt adds. */
@@ -117,7 +118,9 @@ export interface Succession {
 
 /** A new job that succeeds a finished one; the finished one stays as it is [C5.1]. */
 export function succeed(old: JobRow, n: number, now: number, { retries, begins = { state: 'queued' } }: Succession = {}): { readonly changes: readonly Change[]; readonly job: JobRow } {
-  const job: JobRow = { ...blankJob(now), project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord: order(old.priority, now), spec: retries === undefined ? old.spec : JSON.stringify({ ...(JSON.parse(old.spec) as StoredSpec), retries }), retryOf: old.n, step: old.step, gate: old.gate, turn: old.turn, ...begins }
+  const ord = order(old.priority, now)
+  const { state, turn = old.turn } = begins
+  const job: JobRow = { ...blankJob(now), project: old.project, build: old.build, n, class: old.class, priority: old.priority, ord, spec: retries === undefined ? old.spec : JSON.stringify({ ...(JSON.parse(old.spec) as StoredSpec), retries }), retryOf: old.n, step: old.step, gate: old.gate, state, turn: turnAfter(turn, ord) }
   return { changes: [{ kind: 'job.insert', row: job }, { kind: 'job.set', was: old, set: { retriedBy: n } }], job }
 }
 

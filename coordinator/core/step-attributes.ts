@@ -5,6 +5,7 @@ import { isFinal } from '../../schema/job.ts'
 import type { StepAttributes } from '../../schema/job-calls.ts'
 import { PIPELINE_LIMITS } from '../../schema/pipeline/limits.ts'
 import type { Change, JobRow, StepRow } from './decision.ts'
+import { turnAfter } from './gate.ts'
 import { order, type StoredSpec } from './plan.ts'
 import { stepId } from './step.ts'
 
@@ -51,7 +52,11 @@ export function updateStep(step: StepRow, jobs: readonly JobRow[], { attribute, 
   if (append) return refused('A priority is set and not appended to: leave --append away.')
   const priority = Number(value)
   if (!/^-?\d{1,4}$/.test(value.trim()) || Math.abs(priority) > LIMITS.priority) return refused(`A priority is a whole number from -${LIMITS.priority} to ${LIMITS.priority}, not ${JSON.stringify(value.slice(0, 80))}.`)
-  return jobs.flatMap((job): readonly Change[] => (isFinal(job.state) || job.state === 'live' || job.priority === priority ? [] : [{ kind: 'job.set', was: job, set: { priority, ord: order(priority, job.createdAt) } }]))
+  return jobs.flatMap((job): readonly Change[] => {
+    if (isFinal(job.state) || job.state === 'live' || job.priority === priority) return []
+    const ord = order(priority, job.createdAt)
+    return [{ kind: 'job.set', was: job, set: { priority, ord, turn: turnAfter(job.turn, ord) } }]
+  })
 }
 
 function relabel(step: StepRow, jobs: readonly JobRow[], written: string): readonly Change[] | Problem {

@@ -356,6 +356,25 @@ describe('eager jobs', () => {
     expect(order).toEqual([3, 2, 4])
   })
 
+  it('go by the priority that a job gives them while they wait', () => {
+    const first = begin([eager()])
+    const [old, young] = [begin([eager()]), begin([eager()])]
+    expect(c.cluster.updateStep(c.now, attemptId({ project: 1, build: young, n: 1, fence: 1 }), { step: 'deploy', attribute: 'priority', value: '5', append: false, key: 'k' }).value.ok).toBe(true)
+    end(first)
+    expect([stands(old), stands(young)]).toEqual([`concurrency group deploy/prod is full (1 of 1): held by app#${young}`, 'running'])
+  })
+
+  it('that a person has tried again are as young as that', () => {
+    const [retried, other] = [begin([eager()]), begin([eager(), commandStep('on')])]
+    end(retried, 'deploy', 1)
+    c.pass(1000)
+    const waiting = begin([eager()])
+    c.pass(1000)
+    expect(c.retry(retried, 'failed').ok).toBe(true)
+    end(other)
+    expect([stands(waiting), stands(retried)]).toEqual(['running', `concurrency group deploy/prod is full (1 of 1): held by app#${waiting}`])
+  })
+
   it('pass ordered ones that are held, and share the places with them', () => {
     begin([commandStep('test'), waitStep(), deploy()])
     const [held, passing] = [begin([deploy()]), begin([eager()])]

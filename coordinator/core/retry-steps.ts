@@ -6,7 +6,7 @@ import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { joinQueue, waitAgain } from './gate.ts'
 import { reopened, settleBuild, succeed } from './plan.ts'
-import { jobEnded, letGo, outcomeOf, pendingBits, ready, standing, verdictOf } from './step.ts'
+import { jobEnded, letGo, neverBegan, outcomeOf, pendingBits, ready, standing, verdictOf } from './step.ts'
 
 export interface Graph {
   readonly steps: readonly StepRow[]
@@ -83,11 +83,6 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
 /** Why it was cancelled is over too. */
 function uncanceled({ spec }: StepRow): StepRow['spec'] {
   return spec.canceled === undefined ? spec : { ...spec, canceled: null }
-}
-
-/** It was cancelled while it waited for others or for a person: that is where it goes on. */
-function neverBegan({ outcome, kind, needs }: StepRow): boolean {
-  return outcome === 'canceled' && (needs > 0 || (kind !== 'command' && kind !== 'trigger'))
 }
 
 /** A cancel says of every step that it was cancelled; the jobs of some ended well meanwhile, so whoever was broken by that waits again. */

@@ -65,6 +65,16 @@ export function breaks(to: StepRow, from: StepRow, { allowFailure }: Pick<EdgeRo
   return !allowFailure && (isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && to.spec.remembers))
 }
 
+/** It was cancelled while it waited for others or for a person: that is where it goes on when a person has it tried again. */
+export function neverBegan({ outcome, kind, needs }: StepRow): boolean {
+  return outcome === 'canceled' && (needs > 0 || (kind !== 'command' && kind !== 'trigger'))
+}
+
+/** It waits for others, or will once more: whoever is put before it holds it up. */
+export function mayWait(step: StepRow): boolean {
+  return step.state === 'waiting' || neverBegan(step)
+}
+
 /** A step that waits for nobody any more: what becomes of it. Its jobs, if it has any, are queued or broken with it. */
 export function ready(step: StepRow): Partial<StepRow> & Pick<StepRow, 'state'> {
   switch (step.kind) {

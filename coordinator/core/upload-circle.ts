@@ -5,6 +5,7 @@
 import { pathOf, type Graph } from '../../schema/pipeline/graph.ts'
 import type { Mistake } from '../../schema/pipeline/steps.ts'
 import type { EdgeRow, StepRow } from './decision.ts'
+import { mayWait } from './step.ts'
 
 export interface Surrounding {
   readonly uploader: StepRow
@@ -16,14 +17,21 @@ export interface Surrounding {
 }
 
 export function circlesAcross({ nodes, tail }: Graph, { uploader, steps, edges, isLeftOut }: Surrounding): readonly Mistake[] {
-  const waiting = new Map(steps.flatMap((step) => (step.state === 'waiting' ? [[step.s, step]] : [])))
+  const of = new Map(steps.map((step) => [step.s, step]))
   const edgesFrom = Map.groupBy(edges, ({ from }) => from)
   // Sets are walked in the order in which they grow.
   const behind = new Set([uploader.s])
-  for (const s of behind) for (const { to } of edgesFrom.get(s) ?? []) if (waiting.has(to)) behind.add(to)
+  for (const s of behind) {
+    for (const { to } of edgesFrom.get(s) ?? []) {
+      const step = of.get(to)
+      // Behind one that waits, a step that ran before may have to wait again when a person has it tried again.
+      if (step !== undefined && (s === uploader.s ? mayWait(step) : step.outcome !== 'skipped')) behind.add(to)
+    }
+  }
+  behind.delete(uploader.s)
   const waitedFor = new Set(tail)
   for (const index of waitedFor) for (const { node } of nodes[index]?.waitsFor ?? []) waitedFor.add(node)
-  const keys = new Set([...behind].flatMap((s) => waiting.get(s)?.key ?? []))
+  const keys = new Set([...behind].flatMap((s) => of.get(s)?.key ?? []))
   return nodes.flatMap(({ step, waitsForKnown }, index): readonly Mistake[] => {
     if (!waitedFor.has(index) || isLeftOut(index)) return []
     return waitsForKnown.filter((known) => keys.has(known.step)).map((known) => ({

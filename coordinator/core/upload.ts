@@ -12,7 +12,7 @@ import type { BuildRow, Change, EdgeRow, JobRow, StepRow, StoredStep, StoredTrig
 import type { Offered } from './matching.ts'
 import { joinQueue, turnOf } from './gate.ts'
 import { blankJob, BROKEN, order, told, type StoredSpec } from './plan.ts'
-import { breaks, letGo, pendingBits, ready, stepDone } from './step.ts'
+import { breaks, letGo, mayWait, pendingBits, ready, stepDone } from './step.ts'
 
 /** One job that a command step is executed as. */
 export interface PlannedJob {
@@ -118,10 +118,10 @@ class Draft {
       }
     }
     for (const { to, allowFailure } of upload.dependants) {
-      const waits = upload.steps.find(({ s, state }) => s === to && state === 'waiting')
+      const waits = upload.steps.find((step) => step.s === to && mayWait(step))
       if (waits === undefined) continue
       for (const from of upload.graph.tail) this.#edge(this.#s(from), to, allowFailure)
-      this.waiting.set(to, { needs: waits.needs + upload.graph.tail.length, isBroken: waits.isBroken })
+      if (waits.state === 'waiting') this.waiting.set(to, { needs: waits.needs + upload.graph.tail.length, isBroken: waits.isBroken })
     }
   }
 

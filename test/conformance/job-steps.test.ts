@@ -171,6 +171,26 @@ describe('a job cancels a step', () => {
     expect(outcomes()).toMatchObject({ b: 'running' })
   })
 
+  it('and once it is tried again it waits for what was uploaded meanwhile, too', () => {
+    begin([commandStep('generate'), commandStep('b', { dependsOn: [{ step: 'generate', allowFailure: false }] })])
+    cancel('b')
+    valueOf(c.upload(job(2), [commandStep('late')]))
+    agent.join()
+    end(job(2))
+    valueOf(c.retry(1, 'failed'))
+    agent.join()
+    expect(outcomes()).toEqual({ generate: 'passed', late: 'running', b: 'waiting' })
+    end(job(4))
+    expect(outcomes()).toMatchObject({ late: 'passed', b: 'running' })
+  })
+
+  it('and no step can wait for it that it would wait for once it is tried again', () => {
+    begin([commandStep('generate'), commandStep('b', { dependsOn: [{ step: 'generate', allowFailure: false }] })])
+    cancel('b')
+    const answer = c.upload(job(2), [commandStep('late', { dependsOn: [{ step: 'b', allowFailure: true }] })])
+    expect(answer).toMatchObject({ ok: false, problem: { code: 'pipeline-invalid', detail: expect.stringContaining('"b" waits for the step that uploads this') } })
+  })
+
   it.each([['a wait', 'w'], ['a block', 'ok']])('but not %s', (_what, key) => {
     begin([commandStep('a'), waitStep('w'), blockStep('ok')])
     expect(cancel(key)).toMatchObject({ ok: false, problem: { code: 'step-without-jobs' } })

@@ -40,6 +40,9 @@ it.each<Found>([
   { seed: 109672, profile: 'pipelines', was: 'a step that broke was taken for one that had failed softly' },
   { seed: 117537, profile: 'pipelines', was: 'a step was retried at once behind one that an earlier retry had begun again' },
   { seed: 118171, was: 'a result was kept whose log a read-only disk had not made durable, and the power failed' },
+  { seed: 300695, profile: 'pipelines', was: 'a step that was cancelled before it began did not wait, when it was tried again, for what had been uploaded meanwhile' },
+  { seed: 301463, profile: 'pipelines', was: 'such a step was broken although what had been uploaded was not over' },
+  { seed: 302590, profile: 'pipelines', was: 'an eager job that a person had tried again went before older ones' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])
 })

@@ -97,12 +97,13 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Steps that steps upload.
   { name: 'nothing waits for what is uploaded later', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'if (waits === undefined) continue', to: 'if (waits !== null) continue', profile: 'pipelines' },
-  { name: 'a wait behind an upload waits for its last steps alone', rule: 'I28', file: 'coordinator/core/upload.ts', from: "for (const from of upload.graph.tail) this.#edge(this.#s(from), to, allowFailure)\n      this.waiting.set(to, { needs: waits.needs + upload.graph.tail.length,", to: "for (const from of upload.graph.tail.slice(-1)) this.#edge(this.#s(from), to, allowFailure)\n      this.waiting.set(to, { needs: waits.needs + 1,", profile: 'pipelines' },
+  { name: 'a wait behind an upload waits for its last steps alone', rule: 'I28', file: 'coordinator/core/upload.ts', from: "for (const from of upload.graph.tail) this.#edge(this.#s(from), to, allowFailure)\n      if (waits.state === 'waiting') this.waiting.set(to, { needs: waits.needs + upload.graph.tail.length,", to: "for (const from of upload.graph.tail.slice(-1)) this.#edge(this.#s(from), to, allowFailure)\n      if (waits.state === 'waiting') this.waiting.set(to, { needs: waits.needs + 1,", profile: 'pipelines' },
   { name: 'what is uploaded later may fail', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'for (const from of upload.graph.tail) this.#edge(this.#s(from), to, allowFailure)', to: 'for (const from of upload.graph.tail) this.#edge(this.#s(from), to, true)', profile: 'pipelines' },
   { name: 'what is uploaded waits for no step that was there', rule: 'I28', file: 'coordinator/core/upload.ts', from: "if (from.state === 'done') this.#change(index, letGo(this.#at(index), from, { allowFailure }))", to: 'this.#change(index, letGo(this.#at(index), from, { allowFailure }))', profile: 'pipelines' },
   { name: 'what is uploaded waits for what is over', rule: 'I8', file: 'coordinator/core/upload.ts', from: "if (from.state === 'done') this.#change(index, letGo(this.#at(index), from, { allowFailure }))", to: '', profile: 'pipelines' },
   { name: 'a later upload goes to the end, not behind its uploader', rule: 'I28', file: 'coordinator/core/upload.ts', from: '`${opened.place}/${number(9999 - this.#upload.before)}.${number(at)}`', to: '`9999/${number(this.#upload.before)}.${number(at)}`', profile: 'pipelines' },
   { name: 'of two uploads the first stands first', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'number(9999 - this.#upload.before)', to: 'number(1 + this.#upload.before)', profile: 'pipelines' },
+  { name: 'a cancelled step does not wait for what is uploaded meanwhile', rule: 'I28', file: 'coordinator/core/step.ts', from: "return step.state === 'waiting' || neverBegan(step)", to: "return step.state === 'waiting'", profile: 'pipelines' },
 
   // Steps that take the place of others, or cancel them.
   { name: 'an upload that replaces leaves what waits', rule: 'I28', file: 'coordinator/core/replace.ts', from: "state !== 'running' || (kind === 'command' && !begun.has(s))", to: "kind === 'command' && state === 'running' && !begun.has(s)", profile: 'pipelines' },
@@ -127,6 +128,8 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'ordered jobs wait for the answer to a block', rule: 'I8', file: 'coordinator/core/upload.ts', from: " || node.step.kind === 'block' || node.step.kind === 'input'", to: '', profile: 'pipelines' },
   { name: 'ordered jobs go as they were uploaded', rule: 'I28', file: 'coordinator/core/gate.ts', from: '${digits(build.createdAt, 14)}', to: '${digits(ord, 16)}', profile: 'pipelines' },
   { name: 'eager jobs look at no priority', rule: 'I28', file: 'coordinator/core/gate.ts', from: '`${TURNS.eager}${digits(ord, 16)}`', to: '`${TURNS.eager}${digits(ord % 2 ** 42, 16)}`', profile: 'pipelines' },
+  { name: 'an eager job that is tried again keeps its old place', rule: 'I28', file: 'coordinator/core/plan.ts', from: 'turn: turnAfter(turn, ord)', to: 'turn: turn', profile: 'pipelines' },
+  { name: 'a new priority moves nobody before a gate', rule: 'I28', file: 'coordinator/core/step-attributes.ts', from: 'turn: turnAfter(job.turn, ord)', to: 'turn: job.turn', profile: 'pipelines' },
   { name: 'the first limit of a group stays', rule: 'I28', file: 'coordinator/objects/gates.ts', from: 'if (known?.most !== most) event.apply', to: 'if (known === null) event.apply', profile: 'pipelines' },
   { name: 'a retry by a rule joins the line again', rule: 'I28', file: 'coordinator/core/plan.ts', from: "begins = { state: 'queued' } }: Succession", to: "begins = joinQueue(old) }: Succession", and: { from: "import { stepId, VERDICT } from './step.ts'", to: "import { joinQueue } from './gate.ts'\nimport { stepId, VERDICT } from './step.ts'" }, profile: 'pipelines' },
 
@@ -135,7 +138,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'the cancel of a build does not reach its parent', rule: 'I8', file: 'coordinator/objects/cluster.ts', from: "if (change.kind === 'build.set' && change.set.state !== undefined) turned.push(change)", to: "if (change.kind === 'build.set' && change.set.state !== undefined && change.set.state !== 'canceled') turned.push(change)", profile: 'pipelines' },
   { name: 'a trigger waits for nobody', rule: 'I28', file: 'coordinator/core/trigger.ts', from: "outcome: trigger.async ? 'passed' : null }", to: "outcome: 'passed' }", profile: 'pipelines' },
   { name: 'a build that failed is a trigger that passed', rule: 'I28', file: 'coordinator/core/trigger.ts', from: "state === 'passed' || state === 'skipped' ? 'passed'", to: "state === 'passed' || state === 'failed' ? 'passed'", profile: 'pipelines' },
-  { name: 'a build that was cancelled runs at once when it is tried again', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "return outcome === 'canceled' && (needs > 0 ||", to: "return outcome === 'canceled' && needs < 0 && (needs > 0 ||", profile: 'pipelines' },
+  { name: 'a build that was cancelled runs at once when it is tried again', rule: 'I28', file: 'coordinator/core/step.ts', from: "return outcome === 'canceled' && (needs > 0 ||", to: "return outcome === 'canceled' && needs < 0 && (needs > 0 ||", profile: 'pipelines' },
 
   // Who is told.
   { name: 'what was told last is taken for the news', rule: 'I8', file: 'coordinator/core/notify.ts', from: 'notice.nth === nth && notice.wanted !== null', to: 'notice.wanted !== null', profile: 'pipelines' },
@@ -173,8 +176,10 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a block forgets what a wait let pass': ['pipelines', 35],
   'a later attempt uploads its steps anew': ['pipelines', 3],
   'a first job that is retried uploads its steps anew': ['pipelines', 2],
-  'the cancel of a build does not reach its parent': ['pipelines', 1],
   'a retry brings back what was replaced': ['pipelines', 57],
+  'a cancelled step does not wait for what is uploaded meanwhile': ['pipelines', 300695],
+  'an eager job that is tried again keeps its old place': ['pipelines', 302590],
+  'the cancel of a build does not reach its parent': ['pipelines', 11],
   'a build that was cancelled runs at once when it is tried again': ['pipelines', 409],
   'a failed step is retried beside what it depends on': ['pipelines', 100],
   'a cancelled job lets nobody go': ['pipelines', 6],

@@ -16,7 +16,7 @@ const FAILED = new Set(['failed', 'timed_out', 'errored'])
 /** An upload that the build has taken. */
 interface Seen {
   readonly nth: number
-  /** Commands of steps that had begun by then: they wait for none of it. */
+  /** Commands of steps that waited for nobody by then: they wait for none of it either. */
   readonly begun: ReadonlySet<string>
 }
 
@@ -25,6 +25,8 @@ export class Steps {
   readonly #people: () => People
   /** By build and upload. */
   readonly #seen = new Map<string, Seen>()
+  /** Jobs that waited for nobody once. */
+  readonly #ready = new Map<string, true>()
   readonly #replaced: Replaced
   /** Commands of which a job that an agent had has ended in the event that is under way. */
   readonly #ended = new Set<string>()
@@ -55,6 +57,7 @@ export class Steps {
     this.#replaced.jobChanged(was, job)
     const now = this.#standings(build)
     const name = `${job.id}, step ${plan?.key} of ${build},`
+    if ((job.state === 'gated' || job.state === 'queued' || job.state === 'live') && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
     if (was?.state === 'live' && isFinal(job)) this.#ended.add(job.command)
     if (was === null && this.#replaced.has(job.command)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
     const isByRule = was === null && this.#ended.has(job.command) // what it waited for was over once, whatever has been tried again since
@@ -72,7 +75,11 @@ export class Steps {
     const twice = others.find((other) => !isFinal(other) && other.command === job.command)
     if (twice !== undefined) this.#truth.violate('I2', `${job.id} is made for ${job.command}, which ${twice.id} is for already`)
     if (this.#seen.has(nameOf(build, upload))) return
-    const begun = new Set(others.filter(({ state }) => state !== 'waiting').map((other) => other.command))
+    const hasBegun = ({ key, kind }: StepPlan): boolean => {
+      const newest = this.#newest(`${build}/${key}`)
+      return newest !== null && (kind === 'trigger' || this.#ready.has(newest.id))
+    }
+    const begun = new Set(this.#people().placesOf(build).flatMap(({ plans, number }) => plans[number] ?? []).filter(hasBegun).map(({ key }) => `${build}/${key}`))
     this.#truth.learn(this.#seen, nameOf(build, upload), { nth: this.#seen.size, begun })
     this.#replaced.uploaded(place)
   }
@@ -154,7 +161,7 @@ export class Steps {
     const newest = this.#newest(`${build}/${step.key}`)
     if (newest === null) return true
     if (step.kind === 'trigger') return step.softFail || this.#childState(build, step) === 'passed'
-    return GOOD.has(newest.state) || (FAILED.has(newest.state) && step.softFail)
+    return !newest.cancel && (GOOD.has(newest.state) || (FAILED.has(newest.state) && step.softFail)) // one that passed all the same may count as cancelled
   }
 
   /** Of the newest build that the trigger started. */

@@ -7,6 +7,7 @@ import type { AgentId, AttemptKey } from '../../schema/job.ts'
 import { holdBack } from './boot.ts'
 import { changed, type AgentRow, type BuildRow, type Change, type Decision, type Effect, type Grace, type JobRow, type LostWhy } from './decision.ts'
 import { LOST_CAP, type Numbers } from './numbers.ts'
+import type { StoredSpec } from './plan.ts'
 
 /** What memory knows of a live attempt. Rebuilt from `job` and the heartbeat row after an eviction. */
 export interface Lease extends AttemptKey {
@@ -67,6 +68,15 @@ export function graceForGap(leases: Iterable<Lease>, grace: Grace | null, now: n
 export function mustFlush(named: Iterable<Lease>, now: number, numbers: Numbers): boolean {
   for (const lease of named) if (now - Math.max(lease.storedAt ?? 0, lease.assignedAt) >= numbers.flushMs) return true
   return false
+}
+
+/**
+ * Whether an assignment whose reply was lost may be sent again. Whoever takes it up at last may be cut off at once: what
+ * must not run in two places it ends in time only if the lease goes on for so long [C16.2].
+ */
+export function mayRedeliver(job: JobRow, lease: Lease | null, now: number, { leaseMs, selfFenceMs, killMs }: Numbers): boolean {
+  const { onPartition } = JSON.parse(job.spec) as StoredSpec // written by `openBuild` or an upload
+  return onPartition === 'continue' || lease === null || (lease.seenAt ?? lease.assignedAt) + leaseMs - now >= selfFenceMs + killMs
 }
 
 /** Live attempts whose time is over, the most overdue first. */

@@ -10,7 +10,7 @@ import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
 import { recogniseBoot, standBy, type Boot } from '../core/boot.ts'
 import { changed, type AgentRow, type BuildRow, type JobRow, type LostWhy } from '../core/decision.ts'
 import { isMachineFailure, judge, type ReadResult } from '../core/judge.ts'
-import { graceForGap, lose, mustFlush, noteFailure, readopt, startOf, type Lease } from '../core/lease.ts'
+import { graceForGap, type Lease, lose, mayRedeliver, mustFlush, noteFailure, readopt, startOf } from '../core/lease.ts'
 import { canRun, offerKey } from '../core/matching.ts'
 import { FAILURE_CAP } from '../core/numbers.ts'
 import { nextSyncMs } from '../core/pacing.ts'
@@ -67,6 +67,7 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   const assignments: Assignment[] = []
   const lostByAgent = new Map(request.lost.map(({ attempt, why }) => [attempt as string, why]))
   let redelivered = false
+  let hasMissedWork = false
   const areAllNamed = event.memory.leases.of(agent.id).every((lease) => held.has(attemptId(lease)))
   if (!isStale && !areAllNamed) {
     for (const found of load.liveJobsOf(event.on, agent.id)) {
@@ -76,7 +77,10 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
       const why = lostByAgent.get(attempt)
       if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt(event, job, why === 'handed_back' ? 'handed_back' : 'restarted') // 7.
       else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.
-      else {
+      else if (!mayRedeliver(job, leaseOf(event.memory, attempt), now, numbers)) {
+        hasMissedWork = true
+        loseAttempt(event, job, 'never_taken')
+      } else {
         // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
         redelivered = true
         assignments.push(assignmentOf(event, job, agent.id))
@@ -94,6 +98,7 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   // A spooled one only waits for its verdict.
   const occupied = event.memory.leases.of(agent.id).filter((lease) => !request.spooled.includes(attemptId(lease))).length
   let free = Math.max(0, request.slots - occupied)
+  if (hasMissedWork) free = 0 // it may hear nothing, and gets no more than what it has missed [I27]
   if (!isStale && isHearing && reasonUnfit === null && free > 0) {
     const chosen = chooseJobs(event, agent, free)
     passedOver = chosen.passedOver

@@ -149,6 +149,19 @@ describe('leases [C4.6, C10]', () => {
     expect(a.sync().assignments.map(({ attempt }) => attempt)).toEqual([first()])
   })
 
+  it('gives what may not run twice away, instead of delivering it when its lease ends sooner than a holder that is cut off ends it [C16.2]', () => {
+    const a = c.agent('a')
+    c.build({ on_partition: 'stop' })
+    a.sync()
+    a.syncUnheard()
+    c.pass(15_000)
+    a.syncUnheard({ running: [] })
+    c.pass(10_000)
+    expect(a.sync({ running: [] }).assignments).toEqual([])
+    expect(a.sync({ running: [] }).assignments.map(({ attempt }) => attempt)).toEqual([attemptId({ project: 1, build: 1, n: 1, fence: 2 })])
+    expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ state: 'lost' }, {}])
+  })
+
   it('does not count an attempt that never arrived towards the cap', () => {
     const a = c.agent('a')
     c.build()

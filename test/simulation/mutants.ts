@@ -7,7 +7,8 @@
  * they are shown in test/coordinator), that a log which differs is sent anew (only one whose attempt was lost can
  * differ; see test/agent/log), those that only one world in thousands needs (that a dropped alarm is set again, that
  * a ring answered in vain is passed on, that the name of a log is durable before its result, that a build which is
- * tried again takes its parent along, that no step waits for one that was replaced: each has a test where it is), and
+ * tried again takes its parent along, that no step waits for one that was replaced, that a new priority counts before
+ * a gate: each has a test where it is), and
  * those that another rule makes harmless: an uploader that trusts what it sent is put right by the next refusal, and an
  * agent that does not jump after a
  * roll-back takes over when it has stood by [C1.8].
@@ -48,6 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a lease of the agent, not of the attempt', rule: 'C4.6', file: SYNC, from: '  const named: Lease[] = []\n', to: '  const named: Lease[] = []\n  for (const lease of event.memory.leases.of(agent.id)) lease.seenAt = now\n', profile: 'deaf' },
   { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '        redelivered = true\n        assignments.push(assignmentOf(event, job, agent.id))', to: '        redelivered = true', profile: 'network' },
   { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '        redelivered = true\n        assignments.push(assignmentOf(event, job, agent.id))', to: '        redelivered = true\n        const other = event.memory.leases.get(jobId(job))\n        if (other) other.seenAt = now', profile: 'network' },
+  { name: 'what may not run twice is delivered again when its lease ends soon', rule: 'C16.2', file: SYNC, from: 'else if (!mayRedeliver(job, leaseOf(event.memory, attempt), now, numbers)) {', to: 'else if (false) {', profile: 'partitions' },
   { name: 'a new boot loses nothing', rule: 'C4.7', file: SYNC, from: 'if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt', to: 'if (false) loseAttempt', profile: 'restarts' },
   { name: 'what is reported lost is not', rule: 'C4.9', file: SYNC, from: 'else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.', to: '', profile: 'people' },
   { name: 'no hearing gate', rule: 'C4.10', file: SYNC, from: "const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)", to: 'const isHearing = true', profile: 'deaf' },
@@ -129,7 +131,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'ordered jobs go as they were uploaded', rule: 'I28', file: 'coordinator/core/gate.ts', from: '${digits(build.createdAt, 14)}', to: '${digits(ord, 16)}', profile: 'pipelines' },
   { name: 'eager jobs look at no priority', rule: 'I28', file: 'coordinator/core/gate.ts', from: '`${TURNS.eager}${digits(ord, 16)}`', to: '`${TURNS.eager}${digits(ord % 2 ** 42, 16)}`', profile: 'pipelines' },
   { name: 'an eager job that is tried again keeps its old place', rule: 'I28', file: 'coordinator/core/plan.ts', from: 'turn: turnAfter(turn, ord)', to: 'turn: turn', profile: 'pipelines' },
-  { name: 'a new priority moves nobody before a gate', rule: 'I28', file: 'coordinator/core/step-attributes.ts', from: 'turn: turnAfter(job.turn, ord)', to: 'turn: job.turn', profile: 'pipelines' },
   { name: 'the first limit of a group stays', rule: 'I28', file: 'coordinator/objects/gates.ts', from: 'if (known?.most !== most) event.apply', to: 'if (known === null) event.apply', profile: 'pipelines' },
   { name: 'a retry by a rule joins the line again', rule: 'I28', file: 'coordinator/core/plan.ts', from: "begins = { state: 'queued' } }: Succession", to: "begins = joinQueue(old) }: Succession", and: { from: "import { stepId, VERDICT } from './step.ts'", to: "import { joinQueue } from './gate.ts'\nimport { stepId, VERDICT } from './step.ts'" }, profile: 'pipelines' },
 
@@ -176,6 +177,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'a block forgets what a wait let pass': ['pipelines', 35],
   'a later attempt uploads its steps anew': ['pipelines', 3],
   'a first job that is retried uploads its steps anew': ['pipelines', 2],
+  'what may not run twice is delivered again when its lease ends soon': ['pipelines', 300663],
   'a retry brings back what was replaced': ['pipelines', 57],
   'a cancelled step does not wait for what is uploaded meanwhile': ['pipelines', 300695],
   'an eager job that is tried again keeps its old place': ['pipelines', 302590],

@@ -56,15 +56,17 @@ export class Steps {
     if (was === null && plan?.kind === 'command') this.#made(place, job)
     this.#replaced.jobChanged(was, job)
     const now = this.#standings(build)
+    // What was told to end, and ended otherwise, may count as either.
+    const canceled: Standings = { ...now, job: (one) => (this.#wasCanceled(`${build}/${one.key}`) ? 'unrun' : now.job(one)) }
     const name = `${job.id}, step ${plan?.key} of ${build},`
     if ((job.state === 'gated' || job.state === 'queued' || job.state === 'live') && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
     if (was?.state === 'live' && isFinal(job)) this.#ended.add(job.command)
     if (was === null && this.#replaced.has(job.command)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
     const isByRule = was === null && this.#ended.has(job.command) // what it waited for was over once, whatever has been tried again since
     const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null ? !isByRule : was.state === 'waiting')
-    const why = begins ? whyNotYet(place, now) : null
+    const why = begins && whyNotYet(place, canceled) !== null ? whyNotYet(place, now) : null
     if (why !== null) this.#truth.violate('I28', `${name} became ${job.state}, but ${why}`)
-    const whyNot = job.state === 'broken' && was?.state !== 'broken' ? whyNotBroken(place, { ...now, job: (one) => (this.#wasCanceled(`${build}/${one.key}`) ? 'unrun' : now.job(one)) }) : null
+    const whyNot = job.state === 'broken' && was?.state !== 'broken' && whyNotBroken(place, now) !== null ? whyNotBroken(place, canceled) : null
     if (whyNot !== null) this.#truth.violate('I8', `${name} is not run for a failure, but ${whyNot}`)
   }
 

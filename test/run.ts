@@ -131,11 +131,16 @@ async function withoutClock(): Promise<void> {
 }
 
 async function withClock(): Promise<void> {
-  for (const project of ['end-to-end', 'faults']) await tests(project)
+  await tests('end-to-end')
+  // Faults mostly wait, a browser mostly works.
+  await Promise.all([tests('faults'), fleetAndPages()])
+  if (!mayMount()) console.log(`none    tests: ${NO_MOUNTING}`)
+}
+
+async function fleetAndPages(): Promise<void> {
   await check('soak: a small fleet under harm', 'node', ['--disable-warning=ExperimentalWarning', 'test/soak/main.ts', '--quick'])
   if (findChromium() !== null) await tests('browser')
   else console.log(`none    tests: ${NO_CHROMIUM}`)
-  if (!mayMount()) console.log(`none    tests: ${NO_MOUNTING}`)
 }
 
 try {

@@ -44,6 +44,7 @@ it.each<Found>([
   { seed: 301463, profile: 'pipelines', was: 'such a step was broken although what had been uploaded was not over' },
   { seed: 302590, profile: 'pipelines', was: 'an eager job that a person had tried again went before older ones' },
   { seed: 300663, profile: 'pipelines', was: 'what may not run twice was delivered again shortly before its lease ended, and went on while it was given away' },
+  { seed: 304510, profile: 'pipelines', was: 'a late message was taken for what an agent says of itself' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])
 })

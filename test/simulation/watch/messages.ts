@@ -39,7 +39,7 @@ export class Messages {
 
   synced({ machine, request, answer, rowsWritten }: Synced): void {
     this.#truth.beginEvent()
-    this.#judgeOrder(machine, request, answer)
+    const isOvertaken = this.#judgeOrder(machine, request, answer)
     if (!answer.ok) {
       this.#judgeRefused(machine, request, answer.code, rowsWritten)
       this.#rivals.add(request.agent)
@@ -47,7 +47,7 @@ export class Messages {
     }
     const { value: reply } = answer
     this.#judgeBoot(request)
-    this.#judgeIdle(machine, request, reply, rowsWritten)
+    if (!isOvertaken) this.#judgeIdle(machine, request, reply, rowsWritten) // what it says of its agent is not heeded
     this.#learnNames(request)
     this.#judgeWork(machine, request)
     this.#judgeDirectives(machine, request, reply)
@@ -63,12 +63,17 @@ export class Messages {
     if (truth.hasLearnt() || (rowsWritten > 0 && state !== 'standby' && truth.quietFor('object') > 0)) truth.violate('C4.1', `a sync of ${plan.name} was refused (${code}), and wrote ${rowsWritten} rows`)
   }
 
-  #judgeOrder({ plan }: SimMachine, request: ParsedSync, answer: AgentAnswer<SyncReply>): void {
-    if (!answer.ok) return // a copy counts its own messages
+  /** Whether a newer one of the same process came before. */
+  #judgeOrder({ plan }: SimMachine, request: ParsedSync, answer: AgentAnswer<SyncReply>): boolean {
+    if (!answer.ok) return false // a copy counts its own messages
     const of = `${request.agent}/${request.boot_seq}/${request.boot_id}/${this.#truth.coordinator().lives}`
     const before = this.#seqs.get(of) ?? 0
-    if (request.seq > before) this.#seqs.set(of, request.seq)
-    else if (answer.value.assignments.length > 0) this.#truth.violate('C1.7', `message ${request.seq} of ${plan.name} came after message ${before}, and was given ${answer.value.assignments.map(({ attempt }) => attempt).join(', ')}`)
+    if (request.seq > before) {
+      this.#seqs.set(of, request.seq)
+      return false
+    }
+    if (answer.value.assignments.length > 0) this.#truth.violate('C1.7', `message ${request.seq} of ${plan.name} came after message ${before}, and was given ${answer.value.assignments.map(({ attempt }) => attempt).join(', ')}`)
+    return true
   }
 
   #judgeBoot({ agent, boot_seq: boot }: ParsedSync): void {

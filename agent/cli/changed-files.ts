@@ -1,5 +1,9 @@
 /** Which files a build is about: those that differ between its commit and where it left the branch that it will go to. */
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { EXIT, Failure } from './output.ts'
+import { whyUnread, type Given } from './settings.ts'
 
 export type ChangedFiles = { readonly ok: true; readonly files: readonly string[]; readonly base: string } | { readonly ok: false; readonly why: string }
 
@@ -18,6 +22,15 @@ export async function changedFiles(folder: string, { base, environment }: { read
   if (!since.ok) return { ok: false, why: 'the commit has no parent here' }
   const diff = await git('diff', '--name-only', '--no-renames', '-z', since.text, 'HEAD', '--')
   return diff.ok ? { ok: true, files: diff.text.split('\0').filter((name) => name !== ''), base: since.text } : { ok: false, why: diff.why }
+}
+
+/** As another program has told them: a path on each line. */
+export function listedFiles(folder: string, { text: path, from }: Given): readonly string[] {
+  try {
+    return readFileSync(resolve(folder, path), 'utf8').split('\n').map((line) => line.trim()).filter((line) => line !== '')
+  } catch (error) {
+    throw new Failure(EXIT.usage, `cannot read "${path}", which ${from} names: ${whyUnread(error)}. Name a file with the path of a changed file on each line, or leave ${from} away to ask git.`)
+  }
 }
 
 type Said = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly why: string }

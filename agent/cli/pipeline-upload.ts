@@ -2,14 +2,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { pipelineUploadReply, type PipelineUpload } from '../../schema/job-calls.ts'
 import { preparePipeline, type PlacedMistake } from '../../schema/pipeline/prepare.ts'
-import { changedFiles } from './changed-files.ts'
+import { changedFiles, listedFiles } from './changed-files.ts'
 import { createClient, postOnce } from './client.ts'
 import { asksWhatChanged, withChanges } from './if-changed.ts'
 import { EXIT, Failure, type ExitCode, type Surroundings } from './output.ts'
 import { readPipelineFile, tellMistakes, type PipelineFile } from './pipeline-file.ts'
 import { replyOf } from './replies.ts'
 import { isThisJob, runningJob } from './running-job.ts'
-import { present } from './settings.ts'
+import { firstOf, present } from './settings.ts'
 
 interface UploadFlags {
   readonly job?: string
@@ -19,6 +19,7 @@ interface UploadFlags {
   readonly interpolation: boolean
   readonly rejectSecrets?: boolean
   readonly gitDiffBase?: string
+  readonly changedFilesPath?: string
 }
 
 export async function uploadPipeline(named: string | undefined, flags: UploadFlags, surroundings: Surroundings): Promise<ExitCode> {
@@ -50,7 +51,13 @@ export async function uploadPipeline(named: string | undefined, flags: UploadFla
 }
 
 /** Null, and a line about it, where it cannot be told: steps that may be needed run. */
-async function filesOf({ gitDiffBase }: UploadFlags, { folder, environment, note }: Surroundings): Promise<readonly string[] | null> {
+async function filesOf({ gitDiffBase, changedFilesPath }: UploadFlags, { folder, environment, note }: Surroundings): Promise<readonly string[] | null> {
+  const list = firstOf({ flag: ['--changed-files-path', changedFilesPath], variable: ['BUILDKITE_CHANGED_FILES_PATH', environment['BUILDKITE_CHANGED_FILES_PATH']], otherwise: '' })
+  if (list.text !== '') {
+    const files = listedFiles(folder, list)
+    note(`${count(files.length, 'file')} changed, by ${list.text}`)
+    return files
+  }
   const base = gitDiffBase ?? present(environment['BUILDKITE_GIT_DIFF_BASE']) ?? present(environment['BUILDKITE_PULL_REQUEST_BASE_BRANCH'])
   const changed = await changedFiles(folder, { base, environment })
   if (changed.ok) note(`${changed.files.length === 1 ? '1 file differs' : `${changed.files.length} files differ`} from ${changed.base.slice(0, 7)}`)

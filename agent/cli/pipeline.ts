@@ -17,6 +17,7 @@ export function registerPipeline(program: Command, surroundings: Surroundings): 
     .option('--format <json|yaml>', 'of --dry-run', 'json')
     .option('--no-interpolation', 'leave variables as they are written')
     .option('--git-diff-base <commit>', 'what "if_changed" compares with (BUILDKITE_GIT_DIFF_BASE; the default branch)')
+    .option('--changed-files-path <file>', 'what has changed, a path on each line, instead of what git says (BUILDKITE_CHANGED_FILES_PATH)')
     .option('--reject-secrets', 'refuse a pipeline that holds the value of a variable such as X_TOKEN or X_PASSWORD')
     .option('--job <id>', 'the job itself; another is refused')
     .option('--apply-if-changed', 'taken and not needed: "if_changed" is always heeded')

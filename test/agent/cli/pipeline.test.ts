@@ -142,6 +142,19 @@ describe('upload', () => {
     expect(await failureOf(uploadPipeline('-', { ...UPLOAD, format: 'xml' }, surroundings))).toMatchObject({ message: '--format must be json or yaml, not "xml".' })
   })
 
+  it('takes what has changed from a file when it is named, and asks no git', async () => {
+    const files = { 'p.yml': 'steps:\n  - { key: go, command: make go, if_changed: "**.go" }\n  - { key: docs, command: make docs, if_changed: docs/** }\n', 'changed.txt': 'docs/a.md\r\n\n README.md\n' }
+    for (const by of ['flag', 'variable']) {
+      const { surroundings, printed, noted } = await place({ files, environment: by === 'variable' ? { BUILDKITE_CHANGED_FILES_PATH: 'changed.txt' } : {} })
+      expect(await uploadPipeline('p.yml', { ...UPLOAD, dryRun: true, ...(by === 'flag' ? { changedFilesPath: 'changed.txt' } : {}) }, surroundings)).toBe(EXIT.ok)
+      expect(JSON.parse(printed[0] ?? '')).toMatchObject({ steps: [{ key: 'go', skip: expect.any(String) }, { key: 'docs' }] })
+      expect(JSON.parse(printed[0] ?? '').steps[1]).not.toHaveProperty('skip')
+      expect(noted).toEqual(['2 files changed, by changed.txt'])
+    }
+    const { surroundings } = await place({ files })
+    expect((await failureOf(uploadPipeline('p.yml', { ...UPLOAD, dryRun: true, changedFilesPath: 'none.txt' }, surroundings))).message).toBe('cannot read "none.txt", which --changed-files-path names: there is no such file. Name a file with the path of a changed file on each line, or leave --changed-files-path away to ask git.')
+  })
+
   it('refuses a pipeline with a secret in it when it is told to', async () => {
     const { surroundings } = await place({ input: '- command: curl -H $API_TOKEN', environment: { API_TOKEN: 'hush "hush"' } })
     const failure = await failureOf(uploadPipeline('-', { ...UPLOAD, dryRun: true, rejectSecrets: true }, surroundings))

@@ -73,7 +73,10 @@ async function live(config: AgentConfig, platform: Platform, terminal: Terminal,
     // Nothing of an earlier boot may still run when its loss is told: the job may start elsewhere at once [I23].
     const left = await machine.killLeftovers(state.agentId, spool.replayed.lost.map(({ attempt, process }) => ({ attempt, process })))
     for (const { attempt, survivors } of left) if (survivors.length > 0) terminal.line(unended(attempt, survivors))
-    for (const { attempt, detail } of spool.replayed.lost) terminal.line(`lost ${attempt}: ${detail}`)
+    for (const { attempt, detail } of spool.replayed.lost) {
+      await spool.giveUp(attempt) // not before: another start must find what this one did not come to end
+      terminal.line(`lost ${attempt}: ${detail}`)
+    }
     return await work(config, platform, terminal, machine, stops, state, spool)
   } catch (error) {
     if (!(error instanceof StateError)) throw error

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import type { Clock, Disk } from '../platform.ts'
 import { isOfTheDisk, readEntry, type SpooledResult, type StartedProcess, type VerdictRecord } from './entry.ts'
-import { unreadable } from './identity.ts'
+import { unreadable, unwritable } from './identity.ts'
 import type { Known } from './known.ts'
 import { withReserve } from './reserve.ts'
 
@@ -68,7 +68,7 @@ export async function replaySpool({ folder, disk, clock, known }: { readonly fol
       case 'corrupt':
         return void corrupt.push({ name, attempt, why: entry.why })
       case 'unfinished':
-        held.set(attempt, { token: entry.token, spooled: null, verdict: null, isStarted: true, isLogSealed: entry.isLogSealed || isSettled, isGivenUp: true, bytes: entry.logBytes })
+        held.set(attempt, { token: entry.token, spooled: null, verdict: null, isStarted: true, isLogSealed: entry.isLogSealed || isSettled, isGivenUp: isSettled, bytes: entry.logBytes })
         if (isSettled) return
         lost.push({ attempt, why: 'process_restart', process: entry.process, detail: 'it had no result when the agent stopped' })
         if (!entry.isLogSealed) unsealedLogs.push(attempt)
@@ -76,6 +76,8 @@ export async function replaySpool({ folder, disk, clock, known }: { readonly fol
       case 'finished': {
         const verdict = entry.verdict ?? (isSettled ? ({ verdict: 'accepted', at: clock.wall() } as const) : null)
         held.set(attempt, { token: entry.token, spooled: entry.spooled, verdict, isStarted: true, isLogSealed: entry.isLogSealed || isSettled, isGivenUp: false, bytes: entry.logBytes + entry.spooled.text.length })
+        // An agent that was killed may have named the file, and not yet made the name durable [C15.1].
+        if (verdict === null) await disk.syncFolder(path).catch((error: unknown) => Promise.reject(unwritable(folder, error)))
         if (verdict === null) finished.push(entry.spooled)
         if (!entry.isLogSealed && !isSettled) unsealedLogs.push(attempt)
         return

@@ -42,7 +42,7 @@ export interface Spool {
   pending(): readonly SpooledResult[]
   /** The verdict is durable when this resolves. `accepted`: the folder goes with its log's seal; otherwise it is kept in `rejected/` for 7 days. */
   settle(attempt: AttemptId, verdict: Verdict): Promise<void>
-  /** The attempt was journalled, and there will be no result: handed back, or abandoned. */
+  /** The attempt was journalled, and there will be no result: handed back, abandoned, or lost by an earlier boot and all that it left running ended. */
   giveUp(attempt: AttemptId): Promise<void>
   /** The coordinator has the whole log, or will never take it. Also to be said for an attempt without a log. Never rejects. */
   logSealed(attempt: AttemptId): Promise<void>

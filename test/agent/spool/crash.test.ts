@@ -27,6 +27,29 @@ describe('a crash at any line [D8]', () => {
     expect(JSON.parse(before.text)).toEqual(before.result)
   })
 
+  test('result named, its name not durable: it is before anybody hears of it', async () => {
+    const { open, disk } = await bench()
+    await finished(await open(), A)
+    disk.done.length = 0
+    const { replayed } = await open()
+    expect(replayed.finished).toHaveLength(1)
+    expect(disk.done).toContain(`syncFolder spool/${A}`)
+  })
+
+  test('started, and killed again before what it left running was ended: found once more', async () => {
+    const { open } = await bench()
+    const spool = await open()
+    await spool.journal(assignmentOf(A))
+    await spool.markStarted(A, { pid: 5, startTime: null })
+    await spool.logSealed(A)
+    await (await open()).close() // it has put away whatever it may
+    const again = await open()
+    expect(again.replayed.lost.map(({ attempt, process }) => [attempt, process?.pid])).toEqual([[A, 5]])
+    await again.giveUp(A)
+    await again.close()
+    expect((await open()).replayed.lost).toEqual([])
+  })
+
   test('sent, no verdict: sent again, with the same digest', async () => {
     const { open } = await bench()
     const before = await finished(await open(), A)

@@ -20,6 +20,8 @@ export interface Lease extends AttemptKey {
   storedAt: number | null
   /** When even a talking agent has overrun its time limit by far. */
   hardAt: number
+  /** `seq` of the newest message whose reply carried it to its agent; null when memory does not go back so far. */
+  carriedBy: number | null
 }
 
 /** When the lease ends, by the object's clock in ms. A grace moves every end [C10.3]. */
@@ -71,12 +73,15 @@ export function mustFlush(named: Iterable<Lease>, now: number, numbers: Numbers)
 }
 
 /**
- * Whether an assignment whose reply was lost may be sent again. Whoever takes it up at last may be cut off at once: what
- * must not run in two places it ends in time only if the lease goes on for so long [C16.2].
+ * An assignment that a message of its agent does not name, so its reply was lost: whether it is sent again. Whoever takes
+ * it up at last may be cut off at once: what must not run in two places it ends in time only if the lease goes on for so
+ * long [C16.2]. After that it is given away, but only by a message that is newer than the reply: an older one, come late,
+ * says nothing, and then the lease decides.
  */
-export function mayRedeliver(job: JobRow, lease: Lease | null, now: number, { leaseMs, selfFenceMs, killMs }: Numbers): boolean {
+export function whenMissed(job: JobRow, lease: Lease | null, seq: number, now: number, { leaseMs, selfFenceMs, killMs }: Numbers): 'again' | 'lost' | 'unknown' {
   const { onPartition } = JSON.parse(job.spec) as StoredSpec // written by `openBuild` or an upload
-  return onPartition === 'continue' || lease === null || (lease.seenAt ?? lease.assignedAt) + leaseMs - now >= selfFenceMs + killMs
+  if (onPartition === 'continue' || lease === null || (lease.seenAt ?? lease.assignedAt) + leaseMs - now >= selfFenceMs + killMs) return 'again'
+  return lease.carriedBy !== null && seq > lease.carriedBy ? 'lost' : 'unknown'
 }
 
 /** Live attempts whose time is over, the most overdue first. */

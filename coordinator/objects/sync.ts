@@ -10,7 +10,7 @@ import { assign, choose, hears, unfit, type Candidate } from '../core/assign.ts'
 import { recogniseBoot, standBy, type Boot } from '../core/boot.ts'
 import { changed, type AgentRow, type BuildRow, type JobRow, type LostWhy } from '../core/decision.ts'
 import { isMachineFailure, judge, type ReadResult } from '../core/judge.ts'
-import { graceForGap, type Lease, lose, mayRedeliver, mustFlush, noteFailure, readopt, startOf } from '../core/lease.ts'
+import { graceForGap, type Lease, lose, mustFlush, noteFailure, readopt, startOf, whenMissed } from '../core/lease.ts'
 import { canRun, offerKey } from '../core/matching.ts'
 import { FAILURE_CAP } from '../core/numbers.ts'
 import { nextSyncMs } from '../core/pacing.ts'
@@ -77,13 +77,14 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
       const why = lostByAgent.get(attempt)
       if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt(event, job, why === 'handed_back' ? 'handed_back' : 'restarted') // 7.
       else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.
-      else if (!mayRedeliver(job, leaseOf(event.memory, attempt), now, numbers)) {
-        hasMissedWork = true
-        loseAttempt(event, job, 'never_taken')
-      } else {
-        // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
-        redelivered = true
-        assignments.push(assignmentOf(event, job, agent.id))
+      else {
+        const missed = whenMissed(job, leaseOf(event.memory, attempt), request.seq, now, numbers)
+        if (missed === 'again') {
+          // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
+          redelivered = true
+          assignments.push(assignmentOf(event, job, agent.id))
+        } else hasMissedWork = true
+        if (missed === 'lost') loseAttempt(event, job, 'never_taken')
       }
     }
   }
@@ -108,6 +109,11 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
       assignments.push(assignmentOf(event, changed(job, change.set), agent.id))
       free -= 1
     }
+  }
+
+  for (const { attempt } of assignments) {
+    const lease = leaseOf(event.memory, attempt)
+    if (lease) lease.carriedBy = request.seq
   }
 
   const hasDoorbell = request.doorbell

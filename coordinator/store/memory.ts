@@ -170,6 +170,7 @@ export class Memory {
       seenAt,
       storedAt,
       hardAt: assignedAt + timeLimitMs(job) + this.#numbers.hardLimitMs,
+      carriedBy: null,
     })
   }
 

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Caller } from '../../coordinator/objects/scheduler-api.ts'
 import { attemptId } from '../../schema/job.ts'
+import type { SyncReply } from '../../schema/sync.ts'
 import { TestCluster, type TestAgent } from '../support/cluster.ts'
 
 let c: TestCluster
@@ -11,6 +12,10 @@ beforeEach(() => {
 })
 
 const first = (n = 1, fence = 1) => attemptId({ project: 1, build: n, n: 1, fence })
+const heard = (answer: ReturnType<TestCluster['sync']>): SyncReply => {
+  if (!answer.ok) throw new Error(answer.message)
+  return answer.value
+}
 
 describe('leases [C4.6, C10]', () => {
   it('requeues the job of an agent that fell silent, by the alarm alone [I6]', () => {
@@ -160,6 +165,21 @@ describe('leases [C4.6, C10]', () => {
     expect(a.sync({ running: [] }).assignments).toEqual([])
     expect(a.sync({ running: [] }).assignments.map(({ attempt }) => attempt)).toEqual([attemptId({ project: 1, build: 1, n: 1, fence: 2 })])
     expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ state: 'lost' }, {}])
+  })
+
+  it.each(['as it was', 'restarted'])('leaves to its lease what may not run twice, when a message that comes late does not name it; the coordinator %s [C16.2]', (how) => {
+    const a = c.agent('a')
+    c.build({ on_partition: 'stop' })
+    a.sync()
+    const [late, by] = [a.request(), a.caller()]
+    a.hear(heard(c.sync(late, by)))
+    expect([...a.running]).toEqual([first()])
+    if (how === 'restarted') c.restart()
+    c.pass(26_000)
+    expect(heard(c.sync(late, by))).toMatchObject({ assignments: [], directives: [] })
+    expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ state: 'assigned' }])
+    expect(a.sync().directives).toEqual([])
+    expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ state: 'running' }])
   })
 
   it('does not count an attempt that never arrived towards the cap', () => {

@@ -28,7 +28,7 @@ export interface Acting {
   isAlive(): boolean
   /** It is about to ask. */
   cancels(): void
-  /** At each answer. */
+  /** At each answer; once, when it ended without one. */
   uploaded(upload: Upload): void
 }
 
@@ -48,9 +48,14 @@ export class JobCalls {
     const act = acting.acts[nth]
     if (act === undefined) return
     let { repeats } = act
+    let isAsked = false
     let isAnswered = false
     const ask = async (): Promise<void> => {
-      if (!acting.isAlive()) return
+      if (!acting.isAlive()) {
+        if (isAsked && !isAnswered && act.kind === 'upload') acting.uploaded(act.upload) // maybe, and nobody heard of it
+        return
+      }
+      isAsked = true
       this.#onlooker.asks(attempt, inWords(act))
       const answer = await this.#ask(attempt, acting, act)
       if (answer?.ok === false && answer.problem.status !== 409) this.#onlooker.refused(acting.build, act, answer.problem)

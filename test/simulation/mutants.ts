@@ -47,9 +47,10 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Leases and silence.
   { name: 'a lease of the agent, not of the attempt', rule: 'C4.6', file: SYNC, from: '  const named: Lease[] = []\n', to: '  const named: Lease[] = []\n  for (const lease of event.memory.leases.of(agent.id)) lease.seenAt = now\n', profile: 'deaf' },
-  { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '        redelivered = true\n        assignments.push(assignmentOf(event, job, agent.id))', to: '        redelivered = true', profile: 'network' },
-  { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '        redelivered = true\n        assignments.push(assignmentOf(event, job, agent.id))', to: '        redelivered = true\n        const other = event.memory.leases.get(jobId(job))\n        if (other) other.seenAt = now', profile: 'network' },
-  { name: 'what may not run twice is delivered again when its lease ends soon', rule: 'C16.2', file: SYNC, from: 'else if (!mayRedeliver(job, leaseOf(event.memory, attempt), now, numbers)) {', to: 'else if (false) {', profile: 'partitions' },
+  { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '          redelivered = true\n          assignments.push(assignmentOf(event, job, agent.id))', to: '          redelivered = true', profile: 'network' },
+  { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '          redelivered = true\n          assignments.push(assignmentOf(event, job, agent.id))', to: '          redelivered = true\n          const other = event.memory.leases.get(jobId(job))\n          if (other) other.seenAt = now', profile: 'network' },
+  { name: 'what may not run twice is delivered again when its lease ends soon', rule: 'C16.2', file: 'coordinator/core/lease.ts', from: "if (onPartition === 'continue' || lease === null ||", to: "if (onPartition !== 'never' || lease === null ||", profile: 'partitions' },
+  { name: 'a late message gives away what may not run twice', rule: 'C16.2', file: 'coordinator/core/lease.ts', from: 'return lease.carriedBy !== null && seq > lease.carriedBy', to: 'return lease.carriedBy !== 0', profile: 'network' },
   { name: 'a new boot loses nothing', rule: 'C4.7', file: SYNC, from: 'if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt', to: 'if (false) loseAttempt', profile: 'restarts' },
   { name: 'what is reported lost is not', rule: 'C4.9', file: SYNC, from: 'else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.', to: '', profile: 'people' },
   { name: 'no hearing gate', rule: 'C4.10', file: SYNC, from: "const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)", to: 'const isHearing = true', profile: 'deaf' },
@@ -172,6 +173,7 @@ export const MUTANTS: readonly Mutant[] = [
 
 /** Seeds that caught a mutant once, to be tried first. When the code or the worlds change, others are searched for. */
 export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>> = {
+  'a late message gives away what may not run twice': ['network', 141354],
   'nothing waits for what is uploaded later': ['pipelines', 12],
   'a wait behind an upload waits for its last steps alone': ['pipelines', 13],
   'what is uploaded waits for no step that was there': ['pipelines', 2],

@@ -7,6 +7,7 @@ import type { AgentId, AttemptKey } from '../../schema/job.ts'
 import { holdBack } from './boot.ts'
 import { changed, type AgentRow, type BuildRow, type Change, type Decision, type Effect, type Grace, type JobRow, type LostWhy } from './decision.ts'
 import { LOST_CAP, type Numbers } from './numbers.ts'
+import type { Hearing } from './assign.ts'
 import type { StoredSpec } from './plan.ts'
 
 /** What memory knows of a live attempt. Rebuilt from `job` and the heartbeat row after an eviction. */
@@ -20,8 +21,6 @@ export interface Lease extends AttemptKey {
   storedAt: number | null
   /** When even a talking agent has overrun its time limit by far. */
   hardAt: number
-  /** `seq` of the newest message whose reply carried it to its agent; null when memory does not go back so far. */
-  carriedBy: number | null
 }
 
 /** When the lease ends, by the object's clock in ms. A grace moves every end [C10.3]. */
@@ -75,13 +74,15 @@ export function mustFlush(named: Iterable<Lease>, now: number, numbers: Numbers)
 /**
  * An assignment that a message of its agent does not name, so its reply was lost: whether it is sent again. Whoever takes
  * it up at last may be cut off at once: what must not run in two places it ends in time only if the lease goes on for so
- * long [C16.2]. After that it is given away, but only by a message that is newer than the reply: an older one, come late,
- * says nothing, and then the lease decides.
+ * long [C16.2]. After that it is given away, but only by a message that shows by its session token that it is newer than
+ * all replies that carried it: an older one, come late, says nothing.
  */
-export function whenMissed(job: JobRow, lease: Lease | null, seq: number, now: number, { leaseMs, selfFenceMs, killMs }: Numbers): 'again' | 'lost' | 'unknown' {
+export function whenMissed(job: JobRow, lease: Lease | null, proof: Hearing | null, now: number, { leaseMs, selfFenceMs, killMs }: Numbers): 'again' | 'lost' | 'unknown' {
   const { onPartition } = JSON.parse(job.spec) as StoredSpec // written by `openBuild` or an upload
-  if (onPartition === 'continue' || lease === null || (lease.seenAt ?? lease.assignedAt) + leaseMs - now >= selfFenceMs + killMs) return 'again'
-  return lease.carriedBy !== null && seq > lease.carriedBy ? 'lost' : 'unknown'
+  if (onPartition === 'continue' || lease === null) return 'again'
+  const sentUntil = (lease.seenAt ?? lease.assignedAt) + leaseMs - selfFenceMs - killMs
+  if (now <= sentUntil) return 'again'
+  return proof !== null && proof.bootSeq === job.bootSeq && proof.issuedAt > sentUntil && proof.issuedAt <= now ? 'lost' : 'unknown'
 }
 
 /** Live attempts whose time is over, the most overdue first. */

@@ -78,7 +78,7 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
       if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt(event, job, why === 'handed_back' ? 'handed_back' : 'restarted') // 7.
       else if (why !== undefined) loseAttempt(event, job, WHY_LOST[why]) // 9.
       else {
-        const missed = whenMissed(job, leaseOf(event.memory, attempt), request.seq, now, numbers)
+        const missed = whenMissed(job, leaseOf(event.memory, attempt), caller.via === 'session' ? caller : null, now, numbers)
         if (missed === 'again') {
           // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
           redelivered = true
@@ -109,11 +109,6 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
       assignments.push(assignmentOf(event, changed(job, change.set), agent.id))
       free -= 1
     }
-  }
-
-  for (const { attempt } of assignments) {
-    const lease = leaseOf(event.memory, attempt)
-    if (lease) lease.carriedBy = request.seq
   }
 
   const hasDoorbell = request.doorbell

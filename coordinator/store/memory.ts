@@ -170,7 +170,6 @@ export class Memory {
       seenAt,
       storedAt,
       hardAt: assignedAt + timeLimitMs(job) + this.#numbers.hardLimitMs,
-      carriedBy: null,
     })
   }
 

@@ -162,7 +162,7 @@ describe('leases [C4.6, C10]', () => {
     c.pass(15_000)
     a.syncUnheard({ running: [] })
     c.pass(10_000)
-    expect(a.sync({ running: [] }).assignments).toEqual([])
+    for (const _ of ['a message from before, for all that is known', 'one that has heard']) expect(a.sync({ running: [] }).assignments).toEqual([])
     expect(a.sync({ running: [] }).assignments.map(({ attempt }) => attempt)).toEqual([attemptId({ project: 1, build: 1, n: 1, fence: 2 })])
     expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ state: 'lost' }, {}])
   })

@@ -48,6 +48,7 @@ it.each<Found>([
   { seed: 129145, was: 'people looked at no block of an upload whose answer was lost' },
   { seed: 140862, was: 'a result that a killed agent had named, and the next one sent, was gone after a power failure' },
   { seed: 141354, was: 'a late message gave away what ran, and may not run twice' },
+  { seed: 151633, profile: 'pipelines', was: 'what may not run twice, and was missed, lay with its agent until its lease ended' },
   { seed: 145801, was: 'an agent that was killed while it ended what an earlier one had left forgot of it' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])

@@ -179,6 +179,7 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     spool.replayed.lost,
   )
 
+  let wasUnfit = false
   const health = startHealth({
     disk,
     clock,
@@ -189,7 +190,8 @@ async function work(config: AgentConfig, platform: Platform, terminal: Terminal,
     selfTest: () => machine.selfTest(),
     changed: (reason) => {
       if (reason !== null) terminal.line(`takes no work: ${reason}`)
-      else if (sync.acknowledged() !== null) terminal.line('is fit for work again')
+      else if (wasUnfit && sync.acknowledged() !== null) terminal.line('is fit for work again') // not when the first look took longer than the first sync
+      wasUnfit = reason !== null
       sync.kick()
     },
   })

@@ -1,11 +1,8 @@
 /** `kedge annotate` and `kedge annotation`, as scripts that were written for Buildkite call them. What they do is in `annotate-calls.ts`, imported late. */
 import type { Command } from 'commander'
-import type { ExitCode, Surroundings } from './output.ts'
+import { end, type Surroundings } from './output.ts'
 
 export function registerAnnotate(program: Command, surroundings: Surroundings): void {
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
   const calls = () => import('./annotate-calls.ts')
   const placed = (command: Command) =>
     command

@@ -1,11 +1,8 @@
 /** `kedge artifact`, as scripts that were written for Buildkite call it: names, flags and help. What they do is in `artifact-….ts`, imported late. */
 import type { Command } from 'commander'
-import type { ExitCode, Surroundings } from './output.ts'
+import { end, type Surroundings } from './output.ts'
 
 export function registerArtifact(program: Command, surroundings: Surroundings): void {
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
   const artifact = program.command('artifact').description('hand files to other jobs and to people, from inside a job')
   const searching = (line: string) =>
     artifact

@@ -1,11 +1,8 @@
 /** `kedge env`, as scripts that were written for Buildkite call it. What it does is in `env-calls.ts`, imported late. */
 import type { Command } from 'commander'
-import type { ExitCode, Surroundings } from './output.ts'
+import { end, type Surroundings } from './output.ts'
 
 export function registerEnv(program: Command, surroundings: Surroundings): void {
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
   const calls = () => import('./env-calls.ts')
   const env = program.command('env').description("see and change a job's environment, from inside it")
 

@@ -1,11 +1,8 @@
 /** `kedge lock`, as scripts that were written for Buildkite call it. What it does is in `lock-calls.ts`, imported late. */
 import type { Command } from 'commander'
-import type { ExitCode, Surroundings } from './output.ts'
+import { end, type Surroundings } from './output.ts'
 
 export function registerLock(program: Command, surroundings: Surroundings): void {
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
   const calls = () => import('./lock-calls.ts')
   const lock = program.command('lock').description('keep jobs of one agent out of each other\'s way, from inside them')
   const command = (name: string) => lock.command(name).argument('<key>').option('--lock-scope <scope>', 'machine, the only one there is')

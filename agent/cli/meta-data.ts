@@ -3,8 +3,8 @@
  * flags and help. What it does is in `meta-data-calls.ts` and `build-meta-data.ts`, imported late.
  */
 import type { Command } from 'commander'
-import type { Surroundings } from './output.ts'
-import { clientOf, end, outputOf, reaching } from './reaching.ts'
+import { end, type Surroundings } from './output.ts'
+import { clientOf, outputOf, reaching } from './reaching.ts'
 
 export function registerMetaData(program: Command, surroundings: Surroundings): void {
   const calls = () => import('./meta-data-calls.ts')

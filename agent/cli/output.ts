@@ -8,6 +8,11 @@
 export const EXIT = { ok: 0, failed: 1, usage: 2, canceled: 3, unreachable: 4, notAllowed: 5, absent: 100 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
+/** The command has done its work. Not `process.exit`: what is written still goes out. */
+export function end(code: ExitCode): void {
+  process.exitCode = code
+}
+
 /** Ends the command; the message is one sentence or two for a person: what happened, and the way out. */
 export class Failure extends Error {
   readonly exitCode: ExitCode

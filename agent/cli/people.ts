@@ -1,7 +1,7 @@
 /** The commands of people: names, flags and help. What they do is in `builds.ts`, `build-artifacts.ts`, `unblock.ts` and `fleet.ts`, imported late. */
 import { InvalidArgumentError, type Command } from 'commander'
-import type { Surroundings } from './output.ts'
-import { clientOf, end, outputOf, reaching, type AccessFlags } from './reaching.ts'
+import { end, type Surroundings } from './output.ts'
+import { clientOf, outputOf, reaching, type AccessFlags } from './reaching.ts'
 
 export function registerPeople(program: Command, surroundings: Surroundings): void {
   const output = outputOf(surroundings)

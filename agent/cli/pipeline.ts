@@ -1,11 +1,8 @@
 /** `kedge pipeline`: names, flags and help. What it does is in `pipeline-upload.ts` and `pipeline-check.ts`, imported late. */
 import type { Command } from 'commander'
-import type { ExitCode, Surroundings } from './output.ts'
+import { end, type Surroundings } from './output.ts'
 
 export function registerPipeline(program: Command, surroundings: Surroundings): void {
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
   const pipeline = program.command('pipeline').description('check pipeline files, and upload steps from inside a job')
 
   pipeline

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { CommandOutput } from './builds.ts'
 import type { Client } from './client.ts'
-import { oneLine, type ExitCode, type Surroundings } from './output.ts'
+import { oneLine, type Surroundings } from './output.ts'
 import { coordinatorUrl, DEFAULT_URL, firstOf, plainToken, present, tokenFrom } from './settings.ts'
 
 export interface AccessFlags {
@@ -30,8 +30,4 @@ export function outputOf(surroundings: Surroundings): CommandOutput {
     log: (bytes) => void process.stdout.write(bytes),
     note: (text) => surroundings.note(oneLine(text)),
   }
-}
-
-export function end(code: ExitCode): void {
-  process.exitCode = code
 }

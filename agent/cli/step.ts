@@ -1,12 +1,9 @@
 /** `kedge step` and `kedge build cancel`, as scripts that were written for Buildkite call them: names, flags and help. What they do is in `step-calls.ts`, imported late. */
 import { InvalidArgumentError, type Command } from 'commander'
-import type { ExitCode, Surroundings } from './output.ts'
+import { end, type Surroundings } from './output.ts'
 
 /** `build` is the command that people start builds with. */
 export function registerStep(program: Command, surroundings: Surroundings): void {
-  const end = (code: ExitCode) => {
-    process.exitCode = code
-  }
   const calls = () => import('./step-calls.ts')
   const step = program.command('step').description('look at, change and cancel steps of a build, from inside a job')
   const command = (line: string) => step.command(line).option('--step <key-or-id>', "the step; without it the job's own (BUILDKITE_STEP_ID)").option('--build <id>', "the job's own build; another is refused")

@@ -76,9 +76,11 @@ export async function replaySpool({ folder, disk, clock, known }: { readonly fol
       case 'finished': {
         const verdict = entry.verdict ?? (isSettled ? ({ verdict: 'accepted', at: clock.wall() } as const) : null)
         held.set(attempt, { token: entry.token, spooled: entry.spooled, verdict, isStarted: true, isLogSealed: entry.isLogSealed || isSettled, isGivenUp: false, bytes: entry.logBytes + entry.spooled.text.length })
-        // An agent that was killed may have named the file, and not yet made the name durable [C15.1].
-        if (verdict === null) await disk.syncFolder(path).catch((error: unknown) => Promise.reject(unwritable(folder, error)))
-        if (verdict === null) finished.push(entry.spooled)
+        if (verdict === null) {
+          // An agent that was killed may have named the file, and not yet made the name durable [C15.1].
+          await disk.syncFolder(path).catch((error: unknown) => Promise.reject(unwritable(folder, error)))
+          finished.push(entry.spooled)
+        }
         if (!entry.isLogSealed && !isSettled) unsealedLogs.push(attempt)
         return
       }

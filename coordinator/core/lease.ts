@@ -4,10 +4,10 @@
  * own outage than everybody's death (the gap rule), is decided here.
  */
 import type { AgentId, AttemptKey } from '../../schema/job.ts'
+import type { Hearing } from './assign.ts'
 import { holdBack } from './boot.ts'
 import { changed, type AgentRow, type BuildRow, type Change, type Decision, type Effect, type Grace, type JobRow, type LostWhy } from './decision.ts'
 import { LOST_CAP, type Numbers } from './numbers.ts'
-import type { Hearing } from './assign.ts'
 import type { StoredSpec } from './plan.ts'
 
 /** What memory knows of a live attempt. Rebuilt from `job` and the heartbeat row after an eviction. */
@@ -77,10 +77,10 @@ export function mustFlush(named: Iterable<Lease>, now: number, numbers: Numbers)
  * long [C16.2]. After that it is given away, but only by a message that shows by its session token that it is newer than
  * all replies that carried it: an older one, come late, says nothing.
  */
-export function whenMissed(job: JobRow, lease: Lease | null, proof: Hearing | null, now: number, { leaseMs, selfFenceMs, killMs }: Numbers): 'again' | 'lost' | 'unknown' {
+export function whenMissed(job: JobRow, lease: Lease | null, proof: Hearing | null, now: number, numbers: Numbers): 'again' | 'lost' | 'unknown' {
   const { onPartition } = JSON.parse(job.spec) as StoredSpec // written by `openBuild` or an upload
   if (onPartition === 'continue' || lease === null) return 'again'
-  const sentUntil = (lease.seenAt ?? lease.assignedAt) + leaseMs - selfFenceMs - killMs
+  const sentUntil = leaseEnd(lease, null, numbers) - numbers.selfFenceMs - numbers.killMs
   if (now <= sentUntil) return 'again'
   return proof !== null && proof.bootSeq === job.bootSeq && proof.issuedAt > sentUntil && proof.issuedAt <= now ? 'lost' : 'unknown'
 }

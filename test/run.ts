@@ -11,13 +11,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findChromium, NO_CHROMIUM } from './browser/chromium.ts'
+import { COMPILED } from './support/compiled.ts'
 import { mayMount, NO_MOUNTING } from './support/mounting.ts'
 
 const root = join(import.meta.dirname, '..')
 /** Tests make thousands of small repositories and spools: in memory, where there is enough of it, they cost half as much. */
 const inMemory: Readonly<Record<string, string>> = roomInMemory() ? { TMPDIR: '/dev/shm' } : {}
-/** Hundreds of programs are started from source: each compiles what none has compiled before. */
-const COMPILED = join(root, 'node_modules/.cache/compiled')
 const scratch = await mkdtemp(join(tmpdir(), 'kedge-checks-'))
 let passed = 0
 let failed = 0

@@ -10,6 +10,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { COMPILED } from './compiled.ts'
 import { portOfItsOwn } from './port.ts'
 import { childrenOf, commandLine, endProcess, pidsOf } from './process-list.ts'
 import { scaled, TIME_SCALE } from './scale.ts'
@@ -19,8 +20,6 @@ export { scaled, TIME_SCALE }
 
 /** The command line as users get it; `built-programs.ts` has built it. */
 export const PROGRAM = new URL('../../dist/kedge.mjs', import.meta.url).pathname
-/** Hundreds of agents are started: each compiles what none has compiled before. */
-const COMPILED = new URL('../../node_modules/.cache/compiled', import.meta.url).pathname
 
 export interface Program {
   readonly pid: number

@@ -140,8 +140,7 @@ export class MachineFaults {
   #clone(machine: SimMachine, forMs: number): void {
     const { time, watch, machines, around } = this.#place
     const clone = new SimMachine({ ...machine.plan, name: `${machine.plan.name}-clone-${(this.#clones += 1)}` }, around)
-    clone.disk.restore(machine.disk.image())
-    clone.isCloneOf = machine
+    clone.becomeCloneOf(machine)
     machines.set(clone.plan.name, clone)
     for (const { plan } of [machine, clone]) watch.truth.fault(plan.name, forMs + 20 * MINUTE)
     clone.start()

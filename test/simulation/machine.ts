@@ -103,6 +103,14 @@ export class SimMachine {
     this.disk = new SimDisk(around.time, new Dice(around.seed, `disk ${plan.name}`), { going: (path) => around.going(this, path) })
   }
 
+  /** Its disk is that of another, with what befell it there. */
+  becomeCloneOf(other: SimMachine): void {
+    this.disk.restore(other.disk.image())
+    this.isCloneOf = other
+    this.isRolledBack = other.isRolledBack
+    for (const attempt of other.torn) this.torn.add(attempt)
+  }
+
   /** Starts the agent, unless it runs. */
   start(): void {
     if (this.process !== null || !this.isWanted) return

@@ -51,6 +51,7 @@ it.each<Found>([
   { seed: 151633, profile: 'pipelines', was: 'what may not run twice, and was missed, lay with its agent until its lease ended' },
   { seed: 145801, was: 'an agent that was killed while it ended what an earlier one had left forgot of it' },
   { seed: 159264, was: 'a copy of a state folder did not know what the power failure of the original had torn' },
+  { seed: 181519, was: 'an agent that had started in that very moment was asked why it had not yet ended what it found running' },
 ])('seed $seed: $was', async ({ seed, profile }) => {
   expect((await live(writeScript(seed, profile))).violations).toEqual([])
 })

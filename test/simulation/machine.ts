@@ -52,15 +52,17 @@ export class SimProcess implements DiskUser {
   diesIn: number | null = null
   readonly pid: number
   readonly machine: SimMachine
+  readonly startedAt: number
   agent: Agent | null = null
   /** When it was first told to stop. */
   stoppedAt: number | null = null
   /** What follows its death within a write. */
   mourned: (() => void) | null = null
 
-  constructor(machine: SimMachine, pid: number) {
+  constructor(machine: SimMachine, { pid, startedAt }: { readonly pid: number; readonly startedAt: number }) {
     this.machine = machine
     this.pid = pid
+    this.startedAt = startedAt
   }
 
   /** As by `kill -9`. */
@@ -117,7 +119,7 @@ export class SimMachine {
     const around = this.#around
     const asleepFor = this.power.frozenUntil - around.time.now
     if (asleepFor > 0) return void around.time.after(asleepFor, () => this.start()) // nothing starts on a machine that sleeps
-    const process = new SimProcess(this, around.nextPid())
+    const process = new SimProcess(this, { pid: around.nextPid(), startedAt: around.time.now })
     this.process = process
     const agent = this.#launch(process)
     process.agent = agent
@@ -134,7 +136,7 @@ export class SimMachine {
 
   /** Somebody starts another agent on the same folder; it must give way. */
   async secondProcess(): Promise<number> {
-    const second = new SimProcess(this, this.#around.nextPid())
+    const second = new SimProcess(this, { pid: this.#around.nextPid(), startedAt: this.#around.time.now })
     const code = await this.#launch(second).ended
     second.isAlive = false
     return code

@@ -37,8 +37,8 @@ export class Machines {
     for (const other of truth.machines()) {
       // Where an identity was copied or rolled back, one boot ends what another still runs until it hears of it.
       if (copied.has(other) || other.isRolledBack) continue
-      // What stands still cannot end anything, and neither can a dead agent; everybody else had the time.
-      const canAct = other.process !== null && other.process.isAlive && Math.max(other.process.frozenUntil, other.thawedAt) + 60 * SECOND < truth.now
+      // What stands still cannot end anything, nor can a dead agent, nor one that has just begun; everybody else had the time.
+      const canAct = other.process !== null && other.process.isAlive && Math.max(other.process.startedAt, other.process.frozenUntil, other.thawedAt) + 60 * SECOND < truth.now
       for (const command of other.table) if (canAct && command.attempt !== attempt && command.attempt.startsWith(`${job}.`)) truth.violate('D16', `${attempt} starts on ${machine.plan.name} while ${command.attempt} runs on ${other.plan.name}, and it may not run in two places`)
     }
   }

@@ -1,115 +1,76 @@
 /**
- * What may happen to a cluster, each as one event: all its steps in one transaction, and after them whoever is to hear of
- * what they changed (the build whose trigger it was, a gate, a forge). The steps themselves are in the files beside this
+ * What may happen to a cluster, each as one event (`event-runner.ts`). The steps themselves are in the files beside this
  * one. It knows SQLite only through `Sql` and time only as a number, so that the very same code runs in the object, in
  * tests and under simulation; `scheduler.ts` is the shell that gives it both.
  */
 import type { AgentView, AnnotationView, BuildPage, BuildView, CreateBuildRequest, CreateProjectRequest, CreateTokenRequest, MetaDataView, Problem, ProjectView, RetryRequest, TokenView } from '../../schema/api.ts'
 import type { ArtifactPage, ArtifactView, SearchArtifacts, UploadedFile } from '../../schema/artifacts.ts'
-import { isFinal, jobId, parseAttemptId, parseJobId, type AgentId, type AttemptId } from '../../schema/job.ts'
+import { isFinal, jobId, parseAttemptId, parseJobId, type AttemptId } from '../../schema/job.ts'
 import type { MetaDataSet, RemoveAnnotation, StepAttributes, StepUpdate } from '../../schema/job-calls.ts'
 import type { RegisterReply, RegisterRequest, SyncReply } from '../../schema/sync.ts'
-import type { Change, Effect, LostWhy, ProjectRow } from '../core/decision.ts'
-import { concernedGate } from '../core/gate.ts'
-import type { Lease } from '../core/lease.ts'
+import type { ProjectRow } from '../core/decision.ts'
 import type { Offered } from '../core/matching.ts'
 import type { Told } from '../core/notify.ts'
-import type { Numbers } from '../core/numbers.ts'
 import { specOf } from '../core/plan.ts'
-import { apply } from '../store/apply.ts'
 import * as load from '../store/load.ts'
-import { Memory } from '../store/memory.ts'
+import type { Memory } from '../store/memory.ts'
 import { agentView, buildPage, buildView, projectView, tokenView, type Reading } from '../store/read.ts'
-import type { Sql } from '../store/sql.ts'
 import { annotate, annotationsOf, removeAnnotation } from './annotations.ts'
 import { addArtifacts, artifactOf, artifactsOf, searchArtifacts } from './artifacts.ts'
 import { cancelBuild } from './cancel.ts'
-import { Deliveries, type Delivery } from './deliveries.ts'
+import type { Delivery } from './deliveries.ts'
 import type { Event } from './event.ts'
-import { Expiry } from './expiry.ts'
+import { EventRunner, type EventRunnerParts, type Outcome } from './event-runner.ts'
 import { changeAgent, register, rotate } from './fleet.ts'
 import { openGates } from './gates.ts'
 import { jobLogs } from './job-logs.ts'
 import { cancelOwnBuild, cancelStepOf, changeStep, stepOf } from './job-steps.ts'
 import { metaDataKeysOf, metaDataOf, metaDataView, setMetaData } from './meta-data.ts'
 import { buildNamed, buildOf, projectNamed, type NamedBuild } from './named.ts'
-import { noteTold, Touched, wantToTell } from './notifying.ts'
 import { problem, type AgentAnswer, type AnnotateCall, type Answer, type Answered, type BuildsFilter, type Caller, type DerivedToken, type JobLogs, type Principal, type PipelineUpload, type Uploaded, type WantedArtifacts } from './scheduler-api.ts'
-import { tellParents, type BuildKey } from './parents.ts'
 import { retryBuild, retryOneJob } from './retry.ts'
 import { startBuild, startProject } from './starting.ts'
-import { applyGapRule, flushSeen, loseAttempt, sync, type ParsedSync } from './sync.ts'
+import { applyGapRule, sync, type ParsedSync } from './sync.ts'
 import { unblockStep } from './unblock.ts'
 import { uploadPipeline } from './upload.ts'
 import { identify, revokeToken, storeToken } from './tokens.ts'
 
-export interface ClusterParts {
-  readonly sql: Sql
-  readonly numbers: Numbers
-  readonly sign: Event['sign']
-  /** Runs synchronously, all or nothing. */
-  readonly transaction: <T>(run: () => T) => T
+export interface ClusterParts extends EventRunnerParts {
   /** 1 to 40 characters, never twice. */
   readonly newId: () => string
   /** Names the admin token that is in force. */
   readonly adminId: string
-  /** Agents whose doorbell is open. */
-  readonly attached: () => ReadonlySet<AgentId>
-}
-
-/** What an event leaves to do, in this order: arm the alarm, ring. */
-export interface Outcome<T> {
-  readonly value: T
-  readonly effects: readonly Effect[]
-  /** The next deadline, or null; the shell arms the alarm when it is earlier than the armed one [C10.1]. */
-  readonly deadline: number | null
 }
 
 export class Cluster {
   readonly #parts: ClusterParts
-  readonly #expiry: Expiry
-  readonly #deliveries = new Deliveries()
-  #memory: Memory | null = null
+  readonly #events: EventRunner
 
   constructor(parts: ClusterParts) {
     this.#parts = parts
-    this.#expiry = new Expiry(parts.numbers)
+    this.#events = new EventRunner(parts)
   }
 
-  /** Rebuilt from SQLite when an event threw or the object woke. */
   get memory(): Memory {
-    this.#memory ??= new Memory(this.#parts.sql, this.#parts.numbers, this.#parts.attached())
-    return this.#memory
+    return this.#events.memory
   }
 
   /** Forgets all that is not stored, as an eviction does. */
   evict(): void {
-    this.#memory = null
+    this.#events.evict()
   }
 
   /** The next deadline, without an event. */
   peek(): { readonly deadline: number | null } {
-    return { deadline: this.#deadline(this.memory, null) }
+    return this.#events.peek()
   }
 
-  /** `now`: of an event that is followed; null: of none. */
-  #deadline(memory: Memory, now: number | null): number | null {
-    const lease = this.#expiry.next(memory)
-    const delivery = this.#deliveries.next(memory, now)
-    return lease === null || delivery === null ? (lease ?? delivery) : Math.min(lease, delivery)
-  }
-
-  /** What others are to be told now. Each is under way from then on, until its outcome is told to `told`. */
   toTell(now: number): readonly Delivery[] {
-    return this.#deliveries.begin(this.#parts.sql, this.memory, now)
+    return this.#events.toTell(now)
   }
 
   told(now: number, delivery: Delivery, outcome: Told): Outcome<null> {
-    this.#deliveries.ended(delivery)
-    return this.#event(now, (event) => {
-      noteTold(event, delivery.build, delivery.at, { word: delivery.word, nth: delivery.notice.nth }, outcome)
-      return null
-    })
+    return this.#events.told(now, delivery, outcome)
   }
 
   /** Whether a job of the class waits for an agent. */
@@ -123,88 +84,27 @@ export class Cluster {
     return agent && agent.revokedAt === null && agent.credentialVersion === credentialVersion ? agent.offer : null
   }
 
-  #event<T>(now: number, steps: (event: Event) => T): Outcome<T> {
-    const { sql, numbers, sign } = this.#parts
-    const effects: Effect[] = []
-    const gates = new Set<number>()
-    const turned: BuildKey[] = []
-    const touched = new Touched()
-    try {
-      const memory = this.memory
-      const event: Event = {
-        on: sql,
-        memory,
-        now,
-        numbers,
-        effects,
-        gates,
-        sign,
-        apply(change: Change) {
-          apply(sql, change)
-          memory.fold(change, now)
-          const gate = concernedGate(change)
-          if (gate !== null) gates.add(gate)
-          if (change.kind === 'build.set' && change.set.state !== undefined) turned.push(change)
-          touched.note(change)
-        },
-      }
-      const value = this.#parts.transaction(() => {
-        if (memory.noticeClock(now)) {
-          flushSeen(event)
-          if (memory.grace !== null) event.apply({ kind: 'grace', grace: memory.grace })
-        }
-        const answer = steps(event)
-        tellParents(event, turned)
-        openGates(event)
-        wantToTell(event, touched)
-        return answer
-      })
-      return { value, effects, deadline: this.#deadline(memory, now) }
-    } catch (error) {
-      this.#memory = null // memory may have followed changes that were rolled back
-      throw error
-    }
-  }
-
   sync(now: number, request: ParsedSync, caller: Caller): Outcome<AgentAnswer<SyncReply>> {
-    const synced = this.#event(now, (event) => sync(event, request, caller))
+    const synced = this.#events.run(now, (event) => sync(event, request, caller))
     // Who is refused was not heard, so the gap rule has not run [C4.2]: ending anything here would end what an outage kept silent.
-    return synced.value.ok ? this.#withExpired(now, synced) : synced
+    return synced.value.ok ? this.#events.withExpired(now, synced) : synced
   }
 
   alarm(now: number): Outcome<null> {
-    this.#event(now, applyGapRule)
-    return this.#withExpired(now, this.#event(now, (event) => {
+    this.#events.run(now, applyGapRule)
+    return this.#events.withExpired(now, this.#events.run(now, (event) => {
       load.forgetDedupsBefore(event.on, now - event.numbers.dedupMs, now)
       load.expiredTokens(event.on, now)
       return null
     }))
   }
 
-  /** Every sync that is not refused and every alarm also ends what is due, each in an event of its own [I21]. */
-  #withExpired<T>(now: number, outcome: Outcome<T>): Outcome<T> {
-    const due = this.#expiry.due(this.memory, now)
-    if (due.length === 0) return outcome
-    const effects = [...outcome.effects]
-    for (const { lease, why } of due) {
-      try {
-        effects.push(...this.#event(now, (event) => expire(event, lease, why)).effects)
-        this.#expiry.ended(lease)
-      } catch (error) {
-        console.error(`kedge: the lease of ${jobId(lease)} could not be ended and is put off`, error)
-        this.#expiry.putOff(lease, now)
-      }
-    }
-    this.#event(now, flushSeen)
-    return { value: outcome.value, effects, deadline: this.#deadline(this.memory, now) }
-  }
-
   register(now: number, request: RegisterRequest, proof: { readonly tokenSha256: string; readonly isStanding: boolean }): Outcome<AgentAnswer<RegisterReply>> {
-    return this.#event(now, (event) => register(event, request, proof))
+    return this.#events.run(now, (event) => register(event, request, proof))
   }
 
   rotate(now: number, id: string, caller: Caller, sha256: string): Outcome<AgentAnswer<{ readonly rotated: true }>> {
-    return this.#event(now, (event) => rotate(event, id, caller, sha256))
+    return this.#events.run(now, (event) => rotate(event, id, caller, sha256))
   }
 
   spec(attempt: AttemptId): AgentAnswer<string> {
@@ -220,7 +120,7 @@ export class Cluster {
   }
 
   watch(now: number, attempt: AttemptId): Outcome<null> {
-    return this.#event(now, (event) => {
+    return this.#events.run(now, (event) => {
       const key = parseAttemptId(attempt)
       const lease = key && event.memory.leases.get(jobId(key))
       if (lease && lease.fence === key.fence && !event.memory.watched.has(attempt)) {
@@ -232,7 +132,7 @@ export class Cluster {
   }
 
   createProject(now: number, request: CreateProjectRequest): Outcome<Answer<ProjectView>> {
-    return this.#event(now, (event) => mapped(startProject(event, request), projectView))
+    return this.#events.run(now, (event) => mapped(startProject(event, request), projectView))
   }
 
   projects(): readonly ProjectView[] {
@@ -244,7 +144,7 @@ export class Cluster {
   }
 
   createBuild(now: number, slug: string, request: CreateBuildRequest, options: { readonly idempotencyKey: string | null; readonly origin: string }): Outcome<Answer<BuildView>> {
-    return this.#event(now, (event) => {
+    return this.#events.run(now, (event) => {
       const started = startBuild(event, slug, request, options)
       return started.ok ? this.#viewOfBuild(event, started.value.project, started.value.number, options.origin) : started
     })
@@ -259,7 +159,7 @@ export class Cluster {
   }
 
   retryJob(now: number, id: string, origin: string): Outcome<Answer<BuildView>> {
-    return this.#event(now, (event) => {
+    return this.#events.run(now, (event) => {
       const key = parseJobId(id)
       const job = key && load.job(event.on, key)
       const project = job && event.memory.projects.get(job.project)
@@ -274,7 +174,7 @@ export class Cluster {
   }
 
   #change(now: number, slug: string, number: number, origin: string, change: (event: Event, found: NamedBuild) => Problem | null | void): Outcome<Answer<BuildView>> {
-    return this.#event(now, (event) => {
+    return this.#events.run(now, (event) => {
       const found = buildNamed(event, slug, number)
       if (!found.ok) return found
       return this.#changed(event, found.value, origin, change(event, found.value))
@@ -290,11 +190,11 @@ export class Cluster {
 
   /** Steps that a running job brings into its build. */
   uploadPipeline(now: number, attempt: AttemptId, upload: PipelineUpload): Outcome<Answer<Uploaded>> {
-    return this.#event(now, (event) => uploadPipeline(event, attempt, upload))
+    return this.#events.run(now, (event) => uploadPipeline(event, attempt, upload))
   }
 
   setMetaData(now: number, attempt: AttemptId, entry: MetaDataSet): Outcome<Answer<string>> {
-    return this.#event(now, (event) => setMetaData(event, attempt, entry))
+    return this.#events.run(now, (event) => setMetaData(event, attempt, entry))
   }
 
   metaData(attempt: AttemptId, key: string): Answer<string | null> {
@@ -310,11 +210,11 @@ export class Cluster {
   }
 
   annotate(now: number, attempt: AttemptId, call: AnnotateCall): Outcome<Answer<number>> {
-    return this.#event(now, (event) => annotate(event, attempt, call))
+    return this.#events.run(now, (event) => annotate(event, attempt, call))
   }
 
   removeAnnotation(now: number, attempt: AttemptId, asked: RemoveAnnotation): Outcome<Answer<boolean>> {
-    return this.#event(now, (event) => removeAnnotation(event, attempt, asked))
+    return this.#events.run(now, (event) => removeAnnotation(event, attempt, asked))
   }
 
   annotations(slug: string, number: number): Answer<readonly AnnotationView[]> {
@@ -326,19 +226,19 @@ export class Cluster {
   }
 
   updateStep(now: number, attempt: AttemptId, update: StepUpdate & { readonly key: string }): Outcome<Answer<null>> {
-    return this.#event(now, (event) => changeStep(event, attempt, update))
+    return this.#events.run(now, (event) => changeStep(event, attempt, update))
   }
 
   cancelStep(now: number, attempt: AttemptId, named: string | null): Outcome<Answer<string>> {
-    return this.#event(now, (event) => cancelStepOf(event, attempt, named))
+    return this.#events.run(now, (event) => cancelStepOf(event, attempt, named))
   }
 
   cancelOwnBuild(now: number, attempt: AttemptId): Outcome<Answer<number>> {
-    return this.#event(now, (event) => cancelOwnBuild(event, attempt))
+    return this.#events.run(now, (event) => cancelOwnBuild(event, attempt))
   }
 
   addArtifacts(now: number, attempt: AttemptId, files: readonly UploadedFile[]): Outcome<Answer<number>> {
-    return this.#event(now, (event) => addArtifacts(event, attempt, files))
+    return this.#events.run(now, (event) => addArtifacts(event, attempt, files))
   }
 
   searchArtifacts(attempt: AttemptId, search: SearchArtifacts, origin: string): Answer<ArtifactPage> {
@@ -379,15 +279,15 @@ export class Cluster {
   }
 
   changeAgent(now: number, id: string, action: 'drain' | 'resume' | 'revoke'): Outcome<Answer<AgentView>> {
-    return this.#event(now, (event) => mapped(changeAgent(event, id, action), (agent) => agentView(this.#reading(now, ''), agent)))
+    return this.#events.run(now, (event) => mapped(changeAgent(event, id, action), (agent) => agentView(this.#reading(now, ''), agent)))
   }
 
   identify(now: number, sha256: string, kind: 'api' | 'session' | 'login'): Outcome<Principal | null> {
-    return this.#event(now, (event) => identify(event, sha256, kind, this.#parts.adminId))
+    return this.#events.run(now, (event) => identify(event, sha256, kind, this.#parts.adminId))
   }
 
   storeToken(now: number, request: CreateTokenRequest | DerivedToken, sha256: string): Outcome<Answer<TokenView>> {
-    return this.#event(now, (event) => storeToken(event, this.#parts.newId(), request, sha256))
+    return this.#events.run(now, (event) => storeToken(event, this.#parts.newId(), request, sha256))
   }
 
   tokens(): readonly TokenView[] {
@@ -395,7 +295,7 @@ export class Cluster {
   }
 
   revokeToken(now: number, id: string): Outcome<Answer<TokenView>> {
-    return this.#event(now, (event) => revokeToken(event, id))
+    return this.#events.run(now, (event) => revokeToken(event, id))
   }
 
   #reading(now: number, origin: string): Reading {
@@ -405,12 +305,6 @@ export class Cluster {
   #viewOfBuild({ now }: { readonly now: number }, project: ProjectRow, number: number, origin: string): Answer<BuildView> {
     return mapped(buildOf({ on: this.#parts.sql }, project, number), ({ build }) => buildView(this.#reading(now, origin), project, build))
   }
-}
-
-function expire(event: Event, lease: Lease, why: LostWhy): void {
-  const job = load.job(event.on, lease)
-  if (job && job.state === 'live' && job.fence === lease.fence) loseAttempt(event, job, why)
-  else event.memory.leases.delete(jobId(lease)) // memory fell behind the rows: the rows are right
 }
 
 function mapped<T, U>(answer: Answer<T>, to: (value: T) => U): Answer<U> {

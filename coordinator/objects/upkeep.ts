@@ -7,7 +7,8 @@
  * platform both commit together; then the bells; then what others are told.
  */
 import type { SyncReply } from '../../schema/sync.ts'
-import type { Cluster, Outcome } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import type { Outcome } from './event-runner.ts'
 import type { Doorbell } from './doorbell.ts'
 import { STORAGE_NOT_READY, type AgentAnswer, type Caller } from './scheduler-api.ts'
 import type { ParsedSync } from './sync.ts'

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { Outcome } from '../../coordinator/objects/cluster.ts'
+import type { Outcome } from '../../coordinator/objects/event-runner.ts'
 import type { Caller } from '../../coordinator/objects/scheduler-api.ts'
 import { sha256Hex } from '../../coordinator/trust/tokens.ts'
 import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'

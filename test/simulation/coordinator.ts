@@ -4,7 +4,8 @@
  * armed, and nothing of it is heard of before it has: that is what the platform promises, and all it does.
  */
 import { numbers } from '../../coordinator/core/numbers.ts'
-import { Cluster, type Outcome } from '../../coordinator/objects/cluster.ts'
+import { Cluster } from '../../coordinator/objects/cluster.ts'
+import type { Outcome } from '../../coordinator/objects/event-runner.ts'
 import { Doorbell, type Attachment } from '../../coordinator/objects/doorbell.ts'
 import { Upkeep } from '../../coordinator/objects/upkeep.ts'
 import { signing } from '../../coordinator/trust/signing.ts'

@@ -3,13 +3,19 @@
  * within about a third of its letters.
  */
 
+/** Pairs of letters that are looked at for one word: a pipeline may have thousands of long keys, and many words that are none. */
+const MOST_PAIRS = 1_000_000
+
 /** The candidate with the fewest edits to `word`, or null when none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   if (word.length > 256) return null
   let best: string | null = null
   let fewest = Math.max(1, Math.floor(word.length / 3)) + 1
+  let pairs = 0
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) >= fewest) continue
+    pairs += word.length * candidate.length
+    if (pairs > MOST_PAIRS) break
     const count = edits(word.toLowerCase(), candidate.toLowerCase())
     if (count < fewest) [best, fewest] = [candidate, count]
   }

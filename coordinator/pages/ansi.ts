@@ -45,10 +45,10 @@ const SEQUENCE_CHARACTERS = 4096
 
 /** Any control, C0 or C1: what is not text. */
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g
-/** A whole sequence at this place: CSI, a string ended by BEL or ST, or any other escape. */
-const SEQUENCE = /(?:\u001b\[|\u009b)([\u0030-\u003f]*)[\u0020-\u002f]*([\u0040-\u007e])|(?:\u001b([\]PX^_])|[\u0090\u0098\u009d-\u009f])([^\u0007\n\u0018\u001a\u001b\u009c]{0,4000})(?:\u0007|\u001b\\|\u009c)|\u001b(?:[\u0020-\u002f]+[\u0030-\u007e]|(?![[\]PX^_])[\u0030-\u007e])/y
+/** A whole sequence at this place: CSI, a string ended by BEL or ST, or any other escape. A further control ends a string, or a megabyte of beginnings would each be read on to the bound. */
+const SEQUENCE = /(?:\u001b\[|\u009b)([\u0030-\u003f]*)[\u0020-\u002f]*([\u0040-\u007e])|(?:\u001b([\]PX^_])|[\u0090\u0098\u009d-\u009f])([^\u0007\n\u0018\u001a\u001b\u0080-\u009f]{0,4000})(?:\u0007|\u001b\\|\u009c)|\u001b(?:[\u0020-\u002f]+[\u0030-\u007e]|(?![[\]PX^_])[\u0030-\u007e])/y
 /** The beginning of a sequence that the next chunk may complete. */
-const PARTIAL = /^(?:(?:\u001b\[|\u009b)[\u0030-\u003f]*[\u0020-\u002f]*|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\n\u0018\u001a\u001b\u009c]*\u001b?|\u001b[\u0020-\u002f]*)$/
+const PARTIAL = /^(?:(?:\u001b\[|\u009b)[\u0030-\u003f]*[\u0020-\u002f]*|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\n\u0018\u001a\u001b\u0080-\u009f]*\u001b?|\u001b[\u0020-\u002f]*)$/
 
 export function createAnsi(): Ansi {
   const decoder = new TextDecoder('utf-8')

@@ -7,6 +7,7 @@
  */
 import { nearest } from '../nearest.ts'
 import { PIPELINE_LIMITS } from './limits.ts'
+import { shownName } from './read/reading.ts'
 import type { Dependency, GroupStep, Mistake, Step } from './steps.ts'
 
 export interface Node {
@@ -62,8 +63,12 @@ class Building {
   readonly mistakes: Mistake[] = []
   tail: readonly number[] = []
   readonly #indexes = new Map<string, number>()
+  /** Of keys that no step has: where they stand, since a step may name one a thousand times, and what was said of them, since to look for what was meant costs. */
+  readonly #told = new Set<string>()
+  readonly #advice = new Map<string, string>()
   readonly #known: ReadonlySet<string>
   readonly #leftOut: { has(step: Step): boolean }
+  #arrows = 0
 
   constructor(steps: readonly Step[], known: ReadonlySet<string>, leftOut: { has(step: Step): boolean }) {
     this.#known = known
@@ -130,26 +135,38 @@ class Building {
       else if (this.#known.has(key)) waitsForKnown.push({ step: key, allowFailure })
       else this.#unknown(step, key)
     }
-    return { waitsFor: [...waitsFor.values()], waitsForKnown }
+    this.#arrows += waitsFor.size + waitsForKnown.length
+    if (this.#arrows <= PIPELINE_LIMITS.arrowsPerUpload) return { waitsFor: [...waitsFor.values()], waitsForKnown }
+    if (this.#arrows - waitsFor.size - waitsForKnown.length <= PIPELINE_LIMITS.arrowsPerUpload) this.mistakes.push({ path: pathOf(step), message: `up to this step, steps wait for each other more than ${PIPELINE_LIMITS.arrowsPerUpload} times, the most that one upload may bring. Put a "wait" between those that come first and those that wait for all of them.` })
+    return { waitsFor: [], waitsForKnown: [] }
   }
 
   #unknown(step: Step, key: string): void {
-    if (this.mistakes.length >= PIPELINE_LIMITS.mistakes) return
-    const keys = [...this.#indexes.keys(), ...this.#known]
-    const close = nearest(key, keys)
-    const advice = close !== null ? `did you mean "${close}"?` : keys.length === 0 ? 'no step has a key yet: give the one that it waits for "key: …".' : `the keys are: ${keys.slice(0, 10).join(', ')}${keys.length > 10 ? ', …' : ''}.`
-    const message = `no step has the key "${key}"; ${advice}`
     const path = [...pathOf(step), 'depends_on']
-    if (!this.mistakes.some((one) => one.message === message && one.path.join() === path.join())) this.mistakes.push({ path, message })
+    const place = JSON.stringify([path, key])
+    if (this.mistakes.length >= PIPELINE_LIMITS.mistakes || this.#told.has(place)) return
+    this.#told.add(place)
+    const advice = this.#advice.get(key) ?? this.#adviceOn(key)
+    this.#advice.set(key, advice)
+    this.mistakes.push({ path, message: `no step has the key "${shownName(key)}"; ${advice}` })
+  }
+
+  #adviceOn(key: string): string {
+    const keys = [...this.#indexes.keys(), ...this.#known]
+    const close = this.#advice.size < MOST_GUESSES ? nearest(key, keys) : null
+    return close !== null ? `did you mean "${close}"?` : keys.length === 0 ? 'no step has a key yet: give the one that it waits for "key: …".' : `the keys are: ${keys.slice(0, 10).join(', ')}${keys.length > 10 ? ', …' : ''}.`
   }
 }
+
+/** Of how many keys it is said what was meant. */
+const MOST_GUESSES = 20
 
 /** Of the step within the canonical pipeline. */
 export function pathOf(step: Step): readonly (string | number)[] {
   return step.path.flatMap((index) => ['steps', index])
 }
 
-/** One mistake for each circle that is found; a graph without is empty. */
+/** One mistake for each circle that is found, up to those that are told; a graph without is empty. */
 function circles(nodes: readonly Node[]): readonly Mistake[] {
   const state = new Uint8Array(nodes.length) // 0 not seen, 1 on the way, 2 done
   const mistakes: Mistake[] = []
@@ -166,6 +183,7 @@ function circles(nodes: readonly Node[]): readonly Mistake[] {
       } else if (state[arrow.node] === 1) {
         const circle = way.slice(way.findIndex(({ node }) => node === arrow.node)).map(({ node }) => node)
         mistakes.push(circleMistake(nodes, circle))
+        if (mistakes.length >= PIPELINE_LIMITS.mistakes) return mistakes
       } else if (state[arrow.node] === 0) {
         state[arrow.node] = 1
         way.push({ node: arrow.node, next: 0 })
@@ -175,11 +193,15 @@ function circles(nodes: readonly Node[]): readonly Mistake[] {
   return mistakes
 }
 
+/** Of the steps of a circle: nobody reads a thousand. */
+const MOST_NAMED = 20
+
 function circleMistake(nodes: readonly Node[], circle: readonly number[]): Mistake {
   const names = circle.flatMap((index) => {
     const step = nodes[index]?.step
     return step === undefined ? [] : [step.key ?? step.label ?? `step ${step.path.map((at) => at + 1).join('.')}`]
   })
+  const named = names.length <= MOST_NAMED ? names : [...names.slice(0, MOST_NAMED - 1), `${names.length - MOST_NAMED} others`, ...names.slice(-1)]
   const at = circle.map((index) => nodes[index]?.step).find((step) => step?.dependsOn !== null && step !== undefined) ?? nodes[circle[0] ?? 0]?.step
-  return { path: at === undefined ? [] : [...pathOf(at), 'depends_on'], message: `these steps wait for each other: ${[...names, names[0]].join(' → ')}. Take one of the dependencies away.` }
+  return { path: at === undefined ? [] : [...pathOf(at), 'depends_on'], message: `these steps wait for each other: ${[...named, names[0]].join(' → ')}. Take one of the dependencies away.` }
 }

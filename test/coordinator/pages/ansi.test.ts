@@ -130,3 +130,8 @@ describe('whatever the output', () => {
     )
   })
 })
+
+it('a string ends at the next control, so what follows its beginning is shown unless it is closed', () => {
+  expect(lines(`${'\u0090a'.repeat(3)}b\n`)).toEqual(['aaab'])
+  expect(lines('\u009d0;title\u009cshown \u0090q\u009cas well')).toEqual(['shown as well'])
+})

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { graphOf } from '../../../schema/pipeline/graph.ts'
 import type { Dependency, Step } from '../../../schema/pipeline/steps.ts'
+import { growthOf, LINEAR } from '../../support/growth.ts'
 import { blockStep, commandStep, groupStep, inputStep, placed, waitStep } from '../../support/steps.ts'
 
 /** Each node as `name ← names`, names of those whose failure is allowed with a question mark. */
@@ -120,4 +121,29 @@ it('whatever is accepted has no circle: its steps can be done in some order', ()
       return done.size === answer.graph.nodes.length
     }),
   )
+})
+
+describe('an upload that is made to cost', () => {
+  it('may name a step that is not there a thousand times, which is looked for once', () => {
+    const upload = (size: number) => placed([...Array.from({ length: 20 * size }, (_, index) => commandStep(index.toString(36).padStart(2, '_'))), ...Array.from({ length: size }, () => commandStep(null, { dependsOn: on(...Array.from({ length: 50 }, () => 'Zz')) }))])
+    expect(growthOf((steps) => graphOf(steps), upload, 10)).toBeLessThan(LINEAR)
+    const answer = graphOf(upload(3))
+    expect(!answer.ok && answer.mistakes.map(({ message }) => message)).toEqual(Array.from({ length: 3 }, () => expect.stringContaining('no step has the key "Zz"')))
+  })
+
+  it('of many circles is told of some, and of a long one not each step', () => {
+    const all = Array.from({ length: 140 }, (_, index) => `k${index}`)
+    const mistakes = (steps: readonly Step[]) => {
+      const answer = graphOf(placed(steps))
+      return answer.ok ? [] : answer.mistakes.map(({ message }) => message)
+    }
+    expect(mistakes(all.map((key) => commandStep(key, { dependsOn: on(...all) })))).toHaveLength(100)
+    expect(mistakes(all.map((key, index) => commandStep(key, { dependsOn: on(all[(index + 1) % all.length] ?? '') })))).toEqual([expect.stringMatching(/^these steps wait for each other: k0 → k1 → .* → k18 → 120 others → k139 → k0\. /)])
+  })
+
+  it('is refused where its steps would wait for each other more often than any need', () => {
+    const blocks = (count: number) => Array.from({ length: count }, (_, index) => (index % 2 === 0 ? blockStep(null, { dependsOn: [] }) : commandStep(null)))
+    expect(graphOf(placed(blocks(200)))).toMatchObject({ ok: true })
+    expect(graphOf(placed(blocks(2000)))).toMatchObject({ ok: false, mistakes: [{ message: expect.stringMatching(/more than 20000 times.*Put a "wait" between/) }] })
+  })
 })

@@ -77,7 +77,7 @@ export const createBuildRequest = z.strictObject({
   branch: branchName.optional(),
   command: command.optional(),
   env: env.default({}),
-  message: z.string().max(LIMITS.messageCharacters).optional(),
+  message: z.string().max(LIMITS.messageCharacters).refine(noNul, 'must not hold a NUL character').optional(), // jobs have it as a variable
   priority: z.number().int().min(-LIMITS.priority).max(LIMITS.priority).default(0),
   agents: requirement.prefault({}),
   timeout_s: z.number().int().positive().max(LIMITS.timeoutSeconds).optional(),
@@ -113,7 +113,8 @@ export type UnblockRequest = z.infer<typeof unblockRequest>
 export const TOKEN_KINDS = ['registration', 'api'] as const
 export const createTokenRequest = z.strictObject({
   kind: z.enum(TOKEN_KINDS),
-  name: z.string().min(1).max(128),
+  // Jobs have the name of whoever let their block pass as a variable, and pages show it.
+  name: z.string().min(1).max(128).refine((name) => !/\p{Cc}/u.test(name), 'must not hold control characters'),
   /** Seconds until it ends; absent: 24 h for a registration token, no end for an API token. */
   life_s: z.number().int().positive().max(365 * 24 * 3600).optional(),
   /** Registration only: how many agents may join with it; null: any number. */

@@ -63,7 +63,13 @@ export interface RunningCommand {
 /** The command could not be started at all. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
-  readonly code = 'agent_cannot_start'
+  /** Too large an environment is the job's, and any machine's; all else may be this one's. */
+  readonly code: 'agent_cannot_start' | 'environment_invalid'
+
+  constructor(message: string, { cause }: { readonly cause?: unknown } = {}) {
+    super(message, { cause })
+    this.code = isTooLarge(cause) ? 'environment_invalid' : 'agent_cannot_start'
+  }
 }
 
 /** The kernel takes no single argument above 128 KiB; longer text goes through a file. */
@@ -168,9 +174,12 @@ export function findShell(path: string): string {
 }
 
 function explain(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
-  if (/\bE2BIG\b/.test(message)) return 'its environment is larger than the system allows (128 KiB a variable). Put large values into files.'
-  return message
+  if (isTooLarge(error)) return 'its environment is larger than the system allows, all variables together. Put large values into files.'
+  return error instanceof Error ? error.message : String(error)
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && /\bE2BIG\b/.test(error.message)
 }
 
 function isExecutable(path: string): boolean {

@@ -9,7 +9,7 @@ import { appendFileSync, readFileSync } from 'node:fs'
 export type EnvChanges = ReadonlyMap<string, string | null>
 
 /** The kernel takes no longer `NAME=value` for a process. */
-const VARIABLE_BYTES = 128 * 1024 - 1
+export const VARIABLE_BYTES = 128 * 1024 - 1
 
 /** By these a job is found, speaks to its coordinator, and knows what its agent gave it. */
 const PROTECTED: ReadonlySet<string> = new Set(

@@ -7,6 +7,7 @@
  */
 import { jobId, parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import type { JobSpec } from '../../schema/sync.ts'
+import { VARIABLE_BYTES } from './env-changes.ts'
 import { buildkiteEnvironment, type BuildkiteEnvironmentRequest } from './buildkite-environment.ts'
 
 /** What a build needs of the machine that it runs on. `LC_*` are added by prefix. */
@@ -43,7 +44,7 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
   const key = parseAttemptId(attempt)
   if (key === null) throw new EnvironmentError(`cannot name the attempt: "${attempt}" is not an attempt id.`)
   const asked = { PATH, ...inherited(ownEnvironment), ...spec.env }
-  return {
+  return possible(spec, {
     ...inherited(ownEnvironment),
     CI: 'true',
     KEDGE: 'true',
@@ -72,7 +73,17 @@ export function jobEnvironment(request: JobEnvironmentRequest): Record<string, s
     KEDGE_REDACTIONS: local.redactions,
     KEDGE_LOCKS: local.locks,
     KEDGE_CACHE_DIR: local.cache,
-  }
+  })
+}
+
+/**
+ * Without those of ours that are longer than the kernel takes: they only repeat what the job is, such as a command of two
+ * hundred kilobytes, and a job may do without. What a person set is never left out.
+ */
+function possible({ env: asked }: JobSpec, env: Readonly<Record<string, string>>): Record<string, string> {
+  const kept = Object.entries(env).filter(([name, value]) => Object.hasOwn(asked, name) || Buffer.byteLength(`${name}=${value}`) <= VARIABLE_BYTES)
+  for (const [name, value] of kept) checkValue(name, value)
+  return Object.fromEntries(kept)
 }
 
 /**
@@ -93,6 +104,11 @@ function inherited(own: Readonly<Record<string, string | undefined>>): Record<st
 function checkNames(env: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(env)) {
     if (name === '' || /[=\0]/.test(name)) throw new EnvironmentError(`cannot set the variable ${JSON.stringify(name)}: a name is not empty and holds no "=" and no zero byte. Rename it where the build was asked for.`)
-    if (value.includes('\0')) throw new EnvironmentError(`cannot set the variable ${name}: its value holds a zero byte. Encode it, for example as base64.`)
+    checkValue(name, value)
   }
+}
+
+function checkValue(name: string, value: string): void {
+  if (value.includes('\0')) throw new EnvironmentError(`cannot set the variable ${name}: its value holds a zero byte. Encode it, for example as base64.`)
+  if (Buffer.byteLength(`${name}=${value}`) > VARIABLE_BYTES) throw new EnvironmentError(`cannot set the variable ${name}: with its value it is larger than a process can be given (128 KiB). Put large values into files.`)
 }

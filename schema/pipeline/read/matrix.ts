@@ -3,7 +3,7 @@ import { isList, isMap, type Json } from '../json.ts'
 import type { Matrix, MatrixAdjustment, MatrixValue } from '../steps.ts'
 import { skip, softFail } from './common.ts'
 import { Attributes, shown, type Place, type Reader } from './reading.ts'
-import { listOf } from './values.ts'
+import { listOf, text } from './values.ts'
 
 export const matrix: Reader<Matrix> = (value, place) => {
   if (isList(value)) return { setup: { '': values(value, place) ?? [] }, adjustments: [] }
@@ -27,7 +27,10 @@ function nothing(place: Place): readonly MatrixValue[] {
   return []
 }
 
-const scalar: Reader<MatrixValue> = (value, place) => (isList(value) || isMap(value) ? place.wrong(`a value of a matrix is text, a number or a truth, not ${shown(value)}.`) : (value as MatrixValue)) // narrowing of readonly lists stops short
+const scalar: Reader<MatrixValue> = (value, place) => {
+  if (isList(value) || isMap(value)) return place.wrong(`a value of a matrix is text, a number or a truth, not ${shown(value)}.`)
+  return typeof value === 'string' ? text(value, place) : (value as MatrixValue) // narrowing of readonly lists stops short
+}
 const values = listOf(scalar, 'values')
 
 const adjustment: Reader<MatrixAdjustment> = (value, place) => {

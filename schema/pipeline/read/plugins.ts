@@ -1,5 +1,5 @@
 /** Plugins of a step, in the order in which they run: canonically a list of mappings with one name each. */
-import { isList, isMap } from '../json.ts'
+import { isList, isMap, type Json } from '../json.ts'
 import type { Plugin } from '../steps.ts'
 import { shown, type Reader } from './reading.ts'
 import { listOf, text } from './values.ts'
@@ -25,5 +25,11 @@ function plugin(source: string, configuration: Plugin['configuration'], place: P
   if (source.trim() === '') return place.wrong('the source of this plugin is empty. (A variable that is not set becomes empty.)')
   if (/[\0\r\n]/.test(source)) return place.wrong('the source of a plugin is one line.')
   if (configuration !== null && !isMap(configuration)) return place.at(source).wrong(`the configuration of a plugin is a mapping, not ${shown(configuration)}.`)
+  if (holdsNul(configuration)) return place.at(source).wrong('a NUL character cannot stand in the configuration of a plugin, which becomes variables; take it out.')
   return { source, configuration }
+}
+
+function holdsNul(value: Json): boolean {
+  if (typeof value === 'string') return value.includes('\0')
+  return typeof value === 'object' && value !== null && Object.values(value).some((one: Json) => holdsNul(one))
 }

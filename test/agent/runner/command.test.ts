@@ -101,7 +101,7 @@ it('a folder that is not there is named', async () => {
 it('an environment that is too large is refused with a sentence, and no pipe stays open', async () => {
   await (await tryCommand('true')).ended // fills the stock of pipes
   const before = openFiles()
-  await expect(tryCommand('true', { env: { LARGE: 'x'.repeat(200_000) } })).rejects.toThrow(/its environment is larger than the system allows/)
+  await expect(tryCommand('true', { env: { LARGE: 'x'.repeat(200_000) } })).rejects.toMatchObject({ code: 'environment_invalid', message: expect.stringContaining('its environment is larger than the system allows') }) // no fault of this machine's
   await until(() => openFiles() < before)
 })
 

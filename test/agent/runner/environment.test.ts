@@ -51,6 +51,19 @@ it.each([[{ 'A=B': 'x' }, /"A=B"/], [{ '': 'x' }, /not empty/], [{ A: 'x\0y' }, 
   expect(() => environment(env as unknown as Record<string, string>)).toThrow(message)
 })
 
+it.each([[{ message: 'a\0b' }, /BUILDKITE_MESSAGE.*zero byte/], [{ env: { BIG: 'x'.repeat(128 * 1024) } }, /the variable BIG.*128 KiB/]] as const)('a job that no process could be given is refused by what is wrong with it, which is not this machine: %#', (over, message) => {
+  expect(() => environment({}, { spec: { ...spec, ...over } })).toThrow(EnvironmentError)
+  expect(() => environment({}, { spec: { ...spec, ...over } })).toThrow(message)
+})
+
+it('a command too long for a variable is left out of them, as is all else of ours that is', () => {
+  const command = 'x'.repeat(200 * 1024)
+  const given = environment({}, { command, spec: { ...spec, artifact_paths: [command] } })
+  expect(given).not.toHaveProperty('BUILDKITE_COMMAND')
+  expect(given).not.toHaveProperty('BUILDKITE_ARTIFACT_PATHS')
+  expect(given).toMatchObject({ BUILDKITE_BRANCH: 'main' })
+})
+
 it('says to scripts that know Buildkite what they ask for', () => {
   const given = environment({}, { spec: { ...spec, message: 'Count twice', retries: 2, step: { key: 'test', label: 'Test', parallel: { index: 1, count: 3 } } } })
   expect(given).toMatchObject({

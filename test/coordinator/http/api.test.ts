@@ -169,6 +169,7 @@ describe('a body', () => {
   it.each<[string, Readonly<Record<string, unknown>>, string, string]>([
     ['an empty command', { command: ' \n' }, 'command', 'must not be empty'],
     ['a command of 1 MiB less its frame', { command: 'x'.repeat(1024 * 1024 - 100) }, 'command', 'must be at most 256 KiB'],
+    ['a message with NUL', { message: 'a\0b' }, 'message', 'must not hold a NUL character'],
     ['a command with NUL', { command: 'a\0b' }, 'command', 'must not hold a NUL character'],
     ['an environment name with =', { env: { 'A=B': 'x' } }, 'env["A=B"]', 'is not an environment name: letters, digits and "_", not beginning with a digit'],
     ['an environment name with NUL', { env: { 'A\0': 'x' } }, 'env["A\\u0000"]', 'is not an environment name: letters, digits and "_", not beginning with a digit'],

@@ -22,6 +22,7 @@ it.each<[Json, string]>([
   [{ os: ['linux'] }, 'matrix.os: "matrix" has no "os": dimensions are written below "setup".'],
   [{ setup: { os: 'linux' } }, 'matrix.setup.os: this is a list of values, not "linux".'],
   [{ setup: { os: null } }, 'matrix.setup.os: this dimension has no values; write a list of them.'],
+  [['a\0'], 'matrix.0: a NUL character cannot stand in it; take it out.'],
   [[['a']], 'matrix.0: a value of a matrix is text, a number or a truth, not a list.'],
   [{ setup: ['a'], adjustments: [{ skip: true }] }, 'matrix.adjustments.0: this adjustment does not say of which combination: give "with" a value for each dimension.'],
   [{ setup: ['a'], adjustments: [{ with: 'a', env: {} }] }, 'matrix.adjustments.0.env: an adjustment has no "env"; it has with, skip, soft_fail.'],

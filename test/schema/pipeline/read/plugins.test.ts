@@ -17,6 +17,7 @@ it.each<[Json, string]>([
   [[{ a: null, b: null }], 'plugins.0: these are 2 plugins in one item of the list; put "- " before each. (Or the configuration is not indented.)'],
   [[['a']], 'plugins.0: a plugin is its source, or a mapping of that to its configuration, not a list.'],
   [[{ a: 'x' }], 'plugins.0.a: the configuration of a plugin is a mapping, not "x".'],
+  [[{ a: { b: ['x\0'] } }], 'plugins.0.a: a NUL character cannot stand in the configuration of a plugin, which becomes variables; take it out.'],
   [[null], 'plugins.0: this item of the list is empty; take it away.'],
 ])('plugins %j are refused', (plugins, message) => {
   expect(mistakesOfCommand({ plugins })).toEqual([message])

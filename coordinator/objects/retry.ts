@@ -8,6 +8,7 @@ import * as load from '../store/load.ts'
 import { carryOut, type Event } from './event.ts'
 import { graphOf } from './graph.ts'
 import { finishSteps } from './progress.ts'
+import { hasRoomFor } from './room.ts'
 import { startBuilds } from './triggered.ts'
 
 /** Null: it was done. */
@@ -22,6 +23,8 @@ export function retryOneJob(event: Event, build: BuildRow, job: JobRow): Problem
 
 function follow(event: Event, build: BuildRow, decision: Decision | Problem): Problem | null {
   if ('detail' in decision) return decision
+  const more = decision.changes.flatMap((change) => (change.kind === 'job.insert' ? [change.row] : []))
+  if (!hasRoomFor(event.on, more)) return { title: 'Too many jobs', status: 409, code: 'build-full', detail: `Build ${build.number} has been tried again so often that it can hold no more jobs. Start a new build of the commit.` }
   carryOut(event, decision)
   const after = load.build(event.on, build.project, build.number)
   if (after === null) return null

@@ -13,6 +13,10 @@ export const PIPELINE_LIMITS = {
   /** How often one step waits for another, groups for their steps and all behind a block for it included: each is a row. */
   arrowsPerUpload: 20_000,
   jobsPerBuild: 4000,
+  /** Those of all uploads, groups and their steps included. */
+  stepsPerBuild: 8000,
+  /** Of what all jobs of a build are to do, each for itself, and of its steps: a page and a reply hold all of it. */
+  charactersPerBuild: 8_000_000,
   uploadsPerJob: 500,
   keyCharacters: 100,
   labelCharacters: 1000,

@@ -30,6 +30,16 @@ function end(n: number, exitStatus = 0): void {
 const retryJob = (n: number) => c.cluster.retryJob(c.now, `J1-1-${n}`, ORIGIN).value
 const states = () => Object.fromEntries(c.view(1).jobs.map(({ id, state }) => [Number(id.split('-')[2]), state]))
 
+it('a build that was tried again too often is full, and can still be looked at', () => {
+  begin([commandStep('a', { command: 'x'.repeat(200_000), parallelism: 39, queue: 'of-nobody' })])
+  c.cancel(1)
+  expect(c.retry(1, 'failed').ok).toBe(true)
+  c.cancel(1)
+  const rows = c.sql.rowsWritten()
+  expect(c.retry(1, 'failed')).toMatchObject({ ok: false, problem: { code: 'build-full', detail: expect.stringContaining('Start a new build') } })
+  expect([c.sql.rowsWritten(), c.view(1).jobs.length]).toEqual([rows, 79])
+})
+
 describe('one job', () => {
   it('that failed runs again alone, and what it broke waits again', () => {
     begin([commandStep('a'), commandStep('b'), waitStep('w'), commandStep('c')])

@@ -16,6 +16,16 @@ describe('an upload', () => {
     expect(at.c.view(1).jobs).toHaveLength(2)
   })
 
+  it('is refused where the build would come to more steps than one may have', () => {
+    at.c.build()
+    at.agent.sync()
+    const waits = Array.from({ length: 2000 }, () => waitStep(null, { dependsOn: [] }))
+    for (const key of ['1', '2', '3']) expect(at.c.upload(uploader(), waits, { key, over: { env: { KEY: key } } })).toMatchObject({ ok: true })
+    const rows = at.c.sql.rowsWritten()
+    expect(at.c.upload(uploader(), waits, { key: '4' })).toMatchObject({ ok: false, problem: { code: 'too-many-steps', detail: expect.stringContaining('6001 steps, and these are 2000 more') } })
+    expect(at.c.sql.rowsWritten()).toBe(rows)
+  })
+
   it('of the next attempt brings nothing twice', () => {
     begin([commandStep('a')])
     at.agent.restart()

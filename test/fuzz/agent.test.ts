@@ -14,7 +14,7 @@ import { SimMachine, STATE, type SimProcess } from '../simulation/machine.ts'
 import { VirtualTime } from '../simulation/time.ts'
 import { SimWorker } from '../simulation/worker.ts'
 import { changes, hostileBytes, mutant, type Json } from './hostile.ts'
-import { runs } from './seed.ts'
+import { runs, TIMES } from './seed.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -171,4 +171,4 @@ it('whatever it is answered for two minutes, an agent loses nothing that nobody 
     runs(35),
   )
   expect(hostile).toBeGreaterThan(100) // else nothing was looked at
-}, 120_000)
+}, 120_000 * TIMES)

@@ -3,7 +3,7 @@
  * and pass for the next. `KEDGE_FUZZ_SEED=4711` tries others, `KEDGE_FUZZ_TIMES=20` more of them; what fails says its seed.
  */
 const SEED = whole('KEDGE_FUZZ_SEED', 20_270_115)
-const TIMES = whole('KEDGE_FUZZ_TIMES', 1)
+export const TIMES = whole('KEDGE_FUZZ_TIMES', 1)
 
 /** Options for `fc.assert`. */
 export function runs(count: number): { readonly numRuns: number; readonly seed: number } {

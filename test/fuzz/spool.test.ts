@@ -14,7 +14,7 @@ import { attemptId, type AttemptId } from '../../schema/job.ts'
 import type { AttemptResult } from '../../schema/sync.ts'
 import { ownFolder } from '../support/folder.ts'
 import { hostileBytes, mutated, type Json } from './hostile.ts'
-import { runs } from './seed.ts'
+import { runs, TIMES } from './seed.ts'
 
 const [whole, hit, running] = [1, 2, 3].map((build) => attemptId({ project: 1, build, n: 1, fence: 1 })) as [AttemptId, AttemptId, AttemptId] // of three
 const result: AttemptResult = { outcome: 'passed', exit_status: 0, signal: null, reason: null, commit: null, started_at: null, finished_at: 5, log_bytes: 0, log_sha256: '' }
@@ -88,4 +88,4 @@ it('after anything happened to one file an agent starts or says why not, and los
     }),
     runs(50),
   )
-}, 60_000)
+}, 60_000 * TIMES)

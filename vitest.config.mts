@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { FUZZING } from './test/fuzz/seed.ts'
 import { mayMount } from './test/support/mounting.ts'
 import { STRETCH, TIME_SCALE } from './test/support/scale.ts'
 
@@ -21,7 +22,7 @@ export default defineConfig({
       { test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, sequence: { groupOrder: 2 } } },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: { KEDGE_ADMIN_TOKEN: 'kdg_adm_for-tests-only-0123456789abcdef', KEDGE_SIGNING_KEY: 'for-tests-only-0123456789abcdef0123456789abcdef', KEDGE_REGISTRATION_TOKEN: 'kdg_reg_for-tests-only-0123456789abcdef' } } })],
-        test: { name: 'workers', include: ['test/coordinator/{objects,http,pages}/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 3 } },
+        test: { name: 'workers', env: FUZZING, include: ['test/coordinator/{objects,http,pages}/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 3 } },
       },
       { test: { name: 'end-to-end', globalSetup: BUILT, include: ['test/end-to-end/**/*.test.ts'], testTimeout: 180_000 * STRETCH, hookTimeout: 60_000 * STRETCH, maxWorkers: AT_ONCE, sequence: { groupOrder: 4 } } },
       // Real processes under the faults of docs/faults.md; `npm run faults -- --full` lives through them at the times of production.

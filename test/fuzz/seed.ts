@@ -5,6 +5,9 @@
 const SEED = whole('KEDGE_FUZZ_SEED', 20_270_115)
 export const TIMES = whole('KEDGE_FUZZ_TIMES', 1)
 
+/** For the Workers runtime, which has an environment of its own. */
+export const FUZZING = { KEDGE_FUZZ_SEED: String(SEED), KEDGE_FUZZ_TIMES: String(TIMES) } as const
+
 /** Options for `fc.assert`. */
 export function runs(count: number): { readonly numRuns: number; readonly seed: number } {
   return { numRuns: count * TIMES, seed: SEED }

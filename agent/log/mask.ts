@@ -101,21 +101,17 @@ interface Finder {
   match(bytes: Buffer, at: number, isLast: boolean): number | 'undecided'
 }
 
-/** By the first two bytes: a look-up in a table passes over nearly all of an honest log. */
+/** By the first bytes: a look-up in a table passes over nearly all of an honest log. */
 function createFinder(patterns: readonly Uint8Array[]): Finder {
   const firsts = new Uint8Array(256)
   /** 1 for each pair of bytes that a pattern begins with. */
   const pairs = new Uint8Array(65_536)
-  const groups = new Map<number, Uint8Array[]>()
-  for (const pattern of [...patterns].sort((a, b) => b.byteLength - a.byteLength)) {
-    const [first = 0, second = 0] = pattern // at least 6 bytes long
-    const pair = (first << 8) | second
+  for (const [first = 0, second = 0] of patterns) {
     firsts[first] = 1
-    pairs[pair] = 1
-    const group = groups.get(pair)
-    if (group === undefined) groups.set(pair, [pattern])
-    else group.push(pattern)
+    pairs[(first << 8) | second] = 1
   }
+  const inOrder = patterns.map((pattern) => Buffer.from(pattern)).sort((a, b) => a.compare(b))
+  const groups = new Map([...Map.groupBy(inOrder, (pattern) => startOf(pattern, 0))].map(([start, group]) => [start, createGroup(group)]))
 
   return {
     next: (bytes, from) => {
@@ -132,17 +128,68 @@ function createFinder(patterns: readonly Uint8Array[]): Finder {
     },
     match: (bytes, at, isLast) => {
       const here = bytes.byteLength - at
-      if (here === 1) return isLast ? 0 : 'undecided'
-      const group = groups.get(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)) ?? []
-      for (const pattern of group) {
-        if (here > 3 && (pattern[2] !== bytes[at + 2] || pattern[3] !== bytes[at + 3])) continue // most end here, without the call below
-        if (pattern.byteLength <= here) {
-          if (bytes.compare(pattern, 0, pattern.byteLength, at, at + pattern.byteLength) === 0) return pattern.byteLength
-        } else if (!isLast && bytes.compare(pattern, 0, here, at) === 0) {
-          return 'undecided'
-        }
+      if (here < START_BYTES) return !isLast && inOrder.some((pattern) => bytes.compare(pattern, 0, here, at) === 0) ? 'undecided' : 0 // once a chunk
+      return groups.get(startOf(bytes, at))?.match(bytes, at, isLast) ?? 0
+    },
+  }
+}
+
+/** No pattern is shorter. */
+const START_BYTES = 4
+
+function startOf(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at)
+}
+
+/**
+ * Patterns that begin alike. A job may bring thousands, and print what begins as all of them do: so none is looked at for
+ * itself. Of those in order, what a text begins with is before it, and begins the one right before it; what begins with
+ * the text is right behind it.
+ */
+function createGroup(inOrder: readonly Buffer[]): Pick<Finder, 'match'> {
+  /** For each the longest other that it begins with; -1: none. */
+  const within: number[] = []
+  for (const [index, pattern] of inOrder.entries()) {
+    let outer = index - 1
+    while (outer >= 0 && !begins(pattern, 0, inOrder[outer])) outer = within[outer] ?? -1
+    within.push(outer)
+  }
+
+  return {
+    match: (bytes, at, isLast) => {
+      let [from, to] = [0, inOrder.length]
+      while (from < to) {
+        const middle = (from + to) >> 1
+        const pattern = inOrder[middle]
+        if (pattern !== undefined && bytes.compare(pattern, 0, pattern.byteLength, at, Math.min(bytes.byteLength, at + pattern.byteLength)) >= 0) from = middle + 1
+        else to = middle
+      }
+      const here = bytes.byteLength - at
+      const behind = inOrder[from]
+      if (!isLast && behind !== undefined && behind.byteLength > here && bytes.compare(behind, 0, here, at) === 0) return 'undecided'
+      const before = inOrder[from - 1]
+      if (before === undefined) return 0
+      const alike = sameBytes(bytes, at, before)
+      for (let index = from - 1; index >= 0; index = within[index] ?? -1) {
+        const length = inOrder[index]?.byteLength ?? 0
+        if (length <= alike) return length
       }
       return 0
     },
   }
+}
+
+function begins(bytes: Buffer, at: number, pattern: Buffer | undefined): boolean {
+  return pattern !== undefined && pattern.byteLength <= bytes.byteLength - at && bytes.compare(pattern, 0, pattern.byteLength, at, at + pattern.byteLength) === 0
+}
+
+/** How many bytes from `at` on are those of the pattern: by halves, since comparing many at once costs as little as a few. */
+function sameBytes(bytes: Buffer, at: number, pattern: Buffer): number {
+  let [same, most] = [0, Math.min(pattern.byteLength, bytes.byteLength - at)]
+  while (same < most) {
+    const middle = (same + most + 1) >> 1
+    if (bytes.compare(pattern, same, middle, at + same, at + middle) === 0) same = middle
+    else most = middle - 1
+  }
+  return same
 }

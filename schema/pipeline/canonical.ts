@@ -4,6 +4,7 @@
  * stays as it is, and `read-steps.ts` says what is wrong with it.
  */
 import { isList, isMap, type Json, type JsonMap, type Path } from './json.ts'
+import { shown } from './read/reading.ts'
 
 export interface Canonical {
   readonly pipeline: JsonMap
@@ -79,7 +80,7 @@ class Making {
 
   #step(step: Json, to: Path, from: Path): Json {
     if (typeof step === 'string') {
-      if (![...WAIT_KEYS, ...ASKING_KEYS].includes(step)) this.#warn(from, `"${step}" alone is no step; those that are one word are: ${[...WAIT_KEYS, ...ASKING_KEYS].join(', ')}.`)
+      if (![...WAIT_KEYS, ...ASKING_KEYS].includes(step)) this.#warn(from, `${shown(step)} alone is no step; those that are one word are: ${[...WAIT_KEYS, ...ASKING_KEYS].join(', ')}.`)
       return step
     }
     if (!isMap(step)) throw new Wrong(from, `a step is a mapping, or a word such as "wait", not ${inWords(step)}.`)
@@ -286,7 +287,7 @@ export function fullSource(source: string): string {
 function inWords(value: Json): string {
   if (value === null) return 'nothing'
   if (isList(value)) return 'a list'
-  return isMap(value) ? 'a mapping' : `${JSON.stringify(value)}`
+  return isMap(value) ? 'a mapping' : shown(value)
 }
 
 function spelledValue(value: Json | undefined): string {

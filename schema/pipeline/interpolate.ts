@@ -172,6 +172,7 @@ class Reader {
       return this.#fail(start, (end < 0 ? this.#text.length : end + 1) - start, 'a part of a variable is ${NAME:offset} or ${NAME:offset:length}, whole numbers')
     }
     this.#at = end
+    this.#spend(this.#unused === 0 ? 0 : value.length, start) // elsewhere it was paid for when it was read
     const characters = [...value] // Buildkite counts bytes, and may halve a character
     const from = Math.min(characters.length, Math.max(0, Number(offset) < 0 ? Number(offset) + characters.length : Number(offset)))
     if (length === undefined) return characters.slice(from).join('')
@@ -186,7 +187,7 @@ class Reader {
     const end = this.#text.indexOf('}', this.#at)
     const pattern = this.#text.slice(this.#at, end < 0 ? undefined : end)
     this.#at = end < 0 ? this.#text.length : end
-    this.#spend(value.length * pattern.length, start)
+    this.#spend(value.length * (pattern.length + 1), start)
     const fromEnd = (text: string) => [...text].reverse().join('')
     if (sign === '#') return value.slice(matched(value, pattern, isMost ? 'most' : 'least'))
     const reversed = fromEnd(value)

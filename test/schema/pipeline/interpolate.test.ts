@@ -149,6 +149,11 @@ describe('however a text is made', () => {
     expect(answer.ok ? answer.text.length : answer.error.message.length).toBeLessThan(5_000_000)
   })
 
+  it('a default that is not taken cannot look through a long variable without end either', () => {
+    const lookup = (name: string) => (name === 'LONG' ? 'x'.repeat(100_000) : name === 'SET' ? 'x' : undefined)
+    for (const part of ['${LONG:0:1}', '${LONG%}', '${LONG#a}']) expect(interpolate(`\${SET:-${part.repeat(100)}}`, lookup), part).toMatchObject({ ok: false, error: { message: expect.stringContaining('4 MiB') } })
+  })
+
   it('all texts of a file together come to no more than 4 MiB', () => {
     const budget = newBudget()
     const long = 'a'.repeat(1_000_000)

@@ -4,13 +4,16 @@
  */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import type { Cluster } from '../../coordinator/objects/cluster.ts'
 import type { Outcome } from '../../coordinator/objects/event-runner.ts'
 import type { Caller } from '../../coordinator/objects/scheduler-api.ts'
 import { sha256Hex } from '../../coordinator/trust/tokens.ts'
 import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'
-import { attemptId, type AgentId } from '../../schema/job.ts'
+import { annotate, removeAnnotation } from '../../schema/job-calls.ts'
+import { attemptId, type AgentId, type AttemptId } from '../../schema/job.ts'
 import type { SyncRequest } from '../../schema/sync.ts'
 import { ORIGIN, TestCluster, type TestAgent } from '../support/cluster.ts'
+import { blockStep, commandStep, pipeline, placed } from '../support/steps.ts'
 import { runs } from './seed.ts'
 
 interface World {
@@ -34,6 +37,9 @@ const valid = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('finish' as const), who, passed: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), number }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('retry' as const), number }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('upload' as const), who }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('note' as const), who, word: fc.constantFrom('a', 'b') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('unblock' as const), number }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), who }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('evict' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(1, 2000, 15_000, 40_000, 130_000) }) },
@@ -52,6 +58,18 @@ function live({ cluster, agents }: World, step: Valid): void {
       const [attempt] = agent?.running ?? []
       return attempt === undefined ? undefined : agent?.finish(attempt, step.passed ? 'passed' : 'failed')
     }
+    case 'upload': {
+      const [attempt] = agent?.running ?? []
+      return attempt === undefined ? undefined : void cluster.upload(attempt, STEPS, { key: attempt })
+    }
+    case 'note': {
+      const [attempt] = agent?.running ?? []
+      if (attempt === undefined) return
+      cluster.setMetaData(attempt, 'key', step.word)
+      return void cluster.annotate(attempt, { body: step.word, append: true }, { key: `${attempt} ${step.word}` })
+    }
+    case 'unblock':
+      return void cluster.unblock(step.number, 'ask')
     case 'cancel':
       return void cluster.cluster.cancelBuild(cluster.now, 'app', step.number, ORIGIN)
     case 'retry':
@@ -69,6 +87,27 @@ function live({ cluster, agents }: World, step: Valid): void {
       step satisfies never
   }
 }
+
+const STEPS = [commandStep('first'), blockStep('ask'), commandStep('then')]
+/** Of a job that there may be, and no attempt that there ever was. */
+const strange = fc.record({ project: fc.integer({ min: 1, max: 2 }), build: number, n: fc.integer({ min: 1, max: 4 }), fence: fc.constantFrom(0, 500, 999_999) }).map(attemptId)
+/** What a job of such an attempt asks for, and people of what is not there. */
+const ofNobody = fc.constantFrom<(cluster: Cluster, now: number, attempt: AttemptId) => Outcome<{ readonly ok: boolean }>>(
+  (cluster, now, attempt) => cluster.setMetaData(now, attempt, { key: 'key', value: 'evil' }),
+  (cluster, now, attempt) => cluster.annotate(now, attempt, { asked: annotate.parse({ body: 'evil', append: true }), key: 'x', digest: 'x' }),
+  (cluster, now, attempt) => cluster.removeAnnotation(now, attempt, removeAnnotation.parse({})),
+  (cluster, now, attempt) => cluster.uploadPipeline(now, attempt, { pipeline: pipeline(placed(STEPS)), replace: true, key: 'x', digest: 'x' }),
+  (cluster, now, attempt) => cluster.updateStep(now, attempt, { step: 'first', attribute: 'label', value: 'evil', append: false, key: 'x' }),
+  (cluster, now, attempt) => cluster.cancelStep(now, attempt, 'first'),
+  (cluster, now, attempt) => cluster.cancelOwnBuild(now, attempt),
+  (cluster, now, attempt) => cluster.addArtifacts(now, attempt, [{ path: 'a', bytes: 0, sha256: '0'.repeat(64), sha1: '0'.repeat(40), content_type: 'text/plain' }]),
+  (cluster, now, attempt) => cluster.retryJob(now, `${attempt}`, ORIGIN),
+  (cluster, now) => cluster.retryJob(now, '__proto__', ORIGIN),
+  (cluster, now) => cluster.retryJob(now, 'J1-999999999-1', ORIGIN),
+  (cluster, now) => cluster.unblock(now, 'app', 1, 'first', { by: 'evil', given: [] }, ORIGIN),
+  (cluster, now) => cluster.unblock(now, 'app', 1, '__proto__', { by: 'evil', given: [['__proto__', 'x']] }, ORIGIN),
+  (cluster, now) => cluster.unblock(now, 'none', 1, 'ask', { by: 'evil', given: [] }, ORIGIN),
+)
 
 const forgery = fc.constantFrom<(world: World, agent: TestAgent) => Caller>(
   () => ({ via: 'secret', sha256: sha256Hex('kdg_sec_of-nobody') }),
@@ -114,6 +153,7 @@ const hostile: fc.Arbitrary<Refused> = fc.oneof(
     return agent.session === null ? null : world.cluster.cluster.sync(world.cluster.now, request(agent, { ...change, boot_id: 'of-a-copied-disk' }), agent.caller())
   }),
   fc.tuple(claim, forgery).map(([change, forge]): Refused => (world) => world.cluster.cluster.sync(world.cluster.now, { ...request(lastOf(world, 0), change), agent: 'a_nobody00000000000000' as AgentId }, forge(world, lastOf(world, 0)))), // of the form
+  fc.tuple(ofNobody, strange).map(([ask, id]): Refused => ({ cluster }) => ask(cluster.cluster, cluster.now, id)),
   who.map((at): Refused => (world) => world.cluster.cluster.register(world.cluster.now, { proto: 1, agent_id: lastOf(world, at).id, secret_sha256: '0'.repeat(64), offer: lastOf(world, at).offer }, { tokenSha256: 'x', isStanding: true })),
   fc.string({ maxLength: 9 }).map((token): Refused => (world) => world.cluster.cluster.register(world.cluster.now, { proto: 1, agent_id: 'a_stranger000000000000' as AgentId, secret_sha256: '0'.repeat(64), offer: lastOf(world, 0).offer }, { tokenSha256: sha256Hex(token), isStanding: false })), // of the form
   fc.tuple(who, forgery).map(([at, forge]): Refused => (world) => world.cluster.cluster.rotate(world.cluster.now, lastOf(world, at).id, forge(world, lastOf(world, at)), '1'.repeat(64))),

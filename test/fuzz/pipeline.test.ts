@@ -63,9 +63,9 @@ it('a pipeline that is nearly right is refused at places that are there, or has 
       const printed = preparePipeline(sent, null)
       expect(printed.ok && JSON.stringify(printed.prepared.canonical)).toBe(sent)
     }),
-    runs(400),
+    runs(120),
   )
-  expect(read).toBeGreaterThan(50) // else nothing was looked at
+  expect(read).toBeGreaterThan(10) // else nothing was looked at
 })
 
 const first = attemptId({ project: 1, build: 1, n: 1, fence: 1 })
@@ -109,7 +109,7 @@ it('what the coordinator takes of it is shown, runs on any machine and ends; wha
       for (const passed of passes) {
         agent.sync()
         agent.sync()
-        for (const attempt of [...agent.running]) {
+        for (const attempt of agent.running) {
           const spec = c.cluster.spec(attempt)
           if (spec.ok) isForAnyMachine(attempt, spec.value)
           agent.finish(attempt, passed ? 'passed' : 'failed', { exit_status: passed ? 0 : 1 })
@@ -120,11 +120,11 @@ it('what the coordinator takes of it is shown, runs on any machine and ends; wha
         for (const { step, state: stands } of steps) if (stands === 'blocked') c.unblock(1, String(step))
       }
       c.cancel(1)
-      for (const attempt of [...agent.running]) agent.finish(attempt, 'canceled')
+      for (const attempt of agent.running) agent.finish(attempt, 'canceled')
       agent.sync()
       expect(c.view(1)).toMatchObject({ state: expect.stringMatching(/^(?:passed|failed|canceled)$/), finished_at: expect.any(String) })
     }),
-    runs(60),
+    runs(25),
   )
-  expect([taken > 10, refused > 0]).toEqual([true, true]) // else it did not come far
+  expect([taken > 5, refused > 0]).toEqual([true, true]) // else it did not come far
 })

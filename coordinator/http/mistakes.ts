@@ -9,16 +9,19 @@ import { didYouMean } from '../../schema/nearest.ts'
 type Path = readonly PropertyKey[]
 type Mistake = (Problem['errors'] & {})[number]
 
-/** One entry per wrong field, in the order in which the schema found them; at most 50. */
+/** Nobody reads more, and to say what was meant costs. */
+const MOST = 50
+
+/** One entry per wrong field, in the order in which the schema found them; at most `MOST`. */
 export function mistakes(error: z.ZodError, schema: z.ZodType, input: unknown): readonly Mistake[] {
   const seen = new Set<string>()
   const all = error.issues.flatMap((issue): Mistake[] => {
     if (issue.code !== 'unrecognized_keys') return [{ path: spell(issue.path), message: sentence(issue, at(input, issue.path)) }]
     const known = fieldsAt(schema, issue.path)
-    return issue.keys.map((key) => ({ path: spell([...issue.path, key]), message: unknownField(key, known) }))
+    return issue.keys.slice(0, MOST).map((key) => ({ path: spell([...issue.path, key]), message: unknownField(key, known) }))
   })
   // One mistake a field: a number that is both too large and unsafe was one slip.
-  return all.filter(({ path }) => !seen.has(path) && seen.add(path)).slice(0, 50)
+  return all.filter(({ path }) => !seen.has(path) && seen.add(path)).slice(0, MOST)
 }
 
 function unknownField(key: string, known: readonly string[]): string {

@@ -6,8 +6,8 @@
 
 const TIMES = 8
 /** So long is the smaller one repeated, since a single run of it is too short to be measured. */
-const ENOUGH_MS = 10
-const TRIES = 3
+const ENOUGH_MS = 4
+const TRIES = 2
 
 /** Between eight, for what is linear, and this, there is room for caches and compilers. */
 export const LINEAR = 3 * TIMES

@@ -111,7 +111,14 @@ function createFinder(patterns: readonly Uint8Array[]): Finder {
     pairs[(first << 8) | second] = 1
   }
   const inOrder = patterns.map((pattern) => Buffer.from(pattern)).sort((a, b) => a.compare(b))
-  const groups = new Map([...Map.groupBy(inOrder, (pattern) => startOf(pattern, 0))].map(([start, group]) => [start, createGroup(group)]))
+  const alike = new Map<number, Buffer[]>()
+  for (const pattern of inOrder) {
+    const start = startOf(pattern, 0)
+    const others = alike.get(start)
+    if (others === undefined) alike.set(start, [pattern])
+    else others.push(pattern)
+  }
+  const groups = new Map(Array.from(alike, ([start, group]) => [start, createGroup(group)]))
 
   return {
     next: (bytes, from) => {

@@ -16,5 +16,5 @@ export function hasRoomFor(on: Sql, more: readonly JobRow[]): boolean {
   if (first === undefined) return true
   if (load.lastJobNumber(on, first.project, first.build) + more.length > 2 * PIPELINE_LIMITS.jobsPerBuild) return false
   if (more.every(({ spec }) => spec.length <= LITTLE)) return true
-  return load.heldOfBuild(on, first).characters + more.reduce((sum, { spec }) => sum + spec.length, 0) <= 2 * PIPELINE_LIMITS.charactersPerBuild
+  return load.charactersOfBuild(on, first) + more.reduce((sum, { spec }) => sum + spec.length, 0) <= 2 * PIPELINE_LIMITS.charactersPerBuild
 }

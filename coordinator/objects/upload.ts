@@ -78,8 +78,7 @@ export function uploadPipeline(event: Event, attempt: AttemptId, { pipeline, rep
   const lastJob = load.lastJobNumber(on, job.project, job.build)
   const queue = event.memory.classes.get(first.class)?.queue ?? 'default'
   if (steps.length + graph.graph.nodes.length > PIPELINE_LIMITS.stepsPerBuild) return refuse(422, 'too-many-steps', `The build has ${steps.length} steps, and these are ${graph.graph.nodes.length} more: one may have ${PIPELINE_LIMITS.stepsPerBuild}. Start further builds by trigger steps.`)
-  const held = load.heldOfBuild(on, job)
-  const expanded = expand({ graph: graph.graph, leftOut: leftOut.leftOut, env, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob, mostCharacters: PIPELINE_LIMITS.charactersPerBuild - held.characters, projects: event.memory.allProjects(), depth: build.parent?.depth ?? 0 })
+  const expanded = expand({ graph: graph.graph, leftOut: leftOut.leftOut, env, queue, mostJobs: PIPELINE_LIMITS.jobsPerBuild - lastJob, mostCharacters: PIPELINE_LIMITS.charactersPerBuild - load.charactersOfBuild(on, job), projects: event.memory.allProjects(), depth: build.parent?.depth ?? 0 })
   if (!expanded.ok) return mistaken(expanded.mistakes)
 
   const namesKnown = graph.graph.nodes.some(({ waitsForKnown }) => waitsForKnown.length > 0)

@@ -109,12 +109,12 @@ export function lastJobNumber(on: Sql, project: number, build: number): number {
   return jobs.select(on, 'last of build', () => ({ where: and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build'))), orderBy: [desc(tables.job.n)], limit: 1 }), { project, build })[0]?.n ?? 0
 }
 
-/** How many jobs a build has, and what they and its steps come to. */
-export function heldOfBuild(on: Sql, { project, build }: Pick<JobRow, 'project' | 'build'>): { readonly jobs: number; readonly characters: number } {
+/** What the jobs and steps of a build come to: what is stored of what they are. */
+export function charactersOfBuild(on: Sql, { project, build }: Pick<JobRow, 'project' | 'build'>): number {
   const key = { project, build }
   const ofJobs = jobs.lengths(on, 'of build', 'spec', () => and(eq(tables.job.project, sql.placeholder('project')), eq(tables.job.build, sql.placeholder('build'))), key)
   const ofSteps = steps.lengths(on, 'of build', 'spec', () => and(eq(tables.step.project, sql.placeholder('project')), eq(tables.step.build, sql.placeholder('build'))), key)
-  return { jobs: ofJobs.count, characters: ofJobs.characters + ofSteps.characters }
+  return ofJobs + ofSteps
 }
 
 /** The jobs that a step was opened with. */

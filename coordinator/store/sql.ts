@@ -129,11 +129,10 @@ export class Table<Row extends object> {
     return { count: Number(row?.[0] ?? 0), sum: Number(row?.[1] ?? 0) }
   }
 
-  /** How many rows match, and how long the texts in one of their fields are together. */
-  lengths(on: Sql, name: string, field: keyof Row & string, where: () => SQL | undefined, bindings: Readonly<Record<string, Binding>>): { readonly count: number; readonly characters: number } {
-    const statement = this.#built(`lengths ${field} ${name}`, () => builder.select({ n: sql`count(*)`.as('n'), all: sql`total(length(${this.#column(field)}))`.as('all_of_it') }).from(this.#table).where(where()).toSQL())
-    const [row] = on.all(statement.text, this.#bind(statement, bindings, true))
-    return { count: Number(row?.[0] ?? 0), characters: Number(row?.[1] ?? 0) }
+  /** How many characters the texts in one field of the rows that match have together. */
+  lengths(on: Sql, name: string, field: keyof Row & string, where: () => SQL | undefined, bindings: Readonly<Record<string, Binding>>): number {
+    const statement = this.#built(`lengths ${field} ${name}`, () => builder.select({ all: sql`total(length(${this.#column(field)}))`.as('all_of_it') }).from(this.#table).where(where()).toSQL())
+    return Number(on.all(statement.text, this.#bind(statement, bindings, true))[0]?.[0] ?? 0)
   }
 
   /** One field of the rows that match, as it is stored: the others may be large. */

@@ -10,7 +10,7 @@ export const PIPELINE_LIMITS = {
   /** Those in groups, and the groups, included. */
   stepsPerUpload: 2000,
   jobsPerUpload: 2000,
-  /** How often one step waits for another, groups for their steps and all behind a block for it included: each is a row. */
+  /** How often one step waits for another, all behind a wait or block for it included: each is a row. */
   arrowsPerUpload: 20_000,
   jobsPerBuild: 4000,
   /** Those of all uploads, groups and their steps included. */

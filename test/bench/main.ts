@@ -8,6 +8,7 @@ import { artifact } from './artifact.ts'
 import { cancel } from './cancel.ts'
 import { checkout } from './checkout.ts'
 import { dispatch } from './dispatch.ts'
+import { growth } from './growth.ts'
 import { log } from './log.ts'
 import { printed } from './printed.ts'
 import { queue } from './queue.ts'
@@ -23,7 +24,7 @@ import { throughput } from './throughput.ts'
 /** A bar that takes longer has failed. */
 const LIMIT_MS = 180_000
 
-const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, silence, checkout, rowsWritten, log, printed, artifact, queue, steps]
+const bars: readonly Bar[] = [dispatch, throughput, syncs, cancel, requeue, silence, checkout, rowsWritten, log, printed, artifact, queue, steps, growth]
 
 const words = process.argv.slice(2).filter((word) => word !== '--')
 const isJson = words.includes('--json')

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createGrowingMask, createMask, MASKED } from '../../../agent/log/mask.ts'
-import { growthOf, LINEAR } from '../../support/growth.ts'
 
 /** The masked text, fed in pieces cut at these places. */
 function mask(secrets: readonly string[], text: string | Buffer, cuts: readonly number[] = []): string {
@@ -149,9 +148,4 @@ describe('a mask that grows', () => {
       }
     }
   })
-})
-
-test('of secrets that all begin alike, output that begins as they do is looked through in time that grows as both do', () => {
-  const job = (size: number) => ({ secrets: Array.from({ length: 8 * size }, (_, index) => `aaaa${index.toString(36).padStart(3, 'b')}`), output: Buffer.alloc(200 * size, 'a') })
-  expect(growthOf(({ secrets, output }) => createMask(secrets).push(output), job, 50)).toBeLessThan(LINEAR)
 })

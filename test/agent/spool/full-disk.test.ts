@@ -45,21 +45,75 @@ describe('a full disk [D33]', () => {
     expect(await readdir(join(folder, 'spool'))).toEqual([])
   })
 
-  test('nor is one kept for ever that could not be removed, or whose journal failed', async () => {
+  test('nor is one kept for ever that could not be removed', async () => {
     const { open, disk, clock, folder } = await bench()
     const spool = await open()
     await finished(spool, A)
     await spool.settle(A, 'accepted')
-    disk.refuse = (verb, path) => ((verb === 'remove' && path.endsWith(A)) || (verb === 'syncFolder' && path.endsWith('spool')) ? 'EIO' : null)
+    let refused = 0
+    disk.refuse = (verb, path) => {
+      const isRefused = verb === 'remove' && path.endsWith(A)
+      refused += Number(isRefused)
+      return isRefused ? 'EIO' : null
+    }
     await spool.logSealed(A)
-    await expect(spool.journal(assignmentOf(id(2)))).rejects.toMatchObject({ code: 'EIO' })
-    await clock.turn(1000)
-    await vi.waitFor(() => expect(disk.done.some((line) => line.includes('known'))).toBe(true))
-    disk.refuse = () => null
-    await vi.waitFor(async () => {
+    for (const times of [1, 2]) {
       await clock.turn(30_000)
-      expect(await readdir(join(folder, 'spool'))).toEqual([])
-    })
+      await vi.waitFor(() => expect(refused).toBe(times))
+      await vi.waitFor(() => expect(clock.waiting()).toBe(1))
+    }
+    disk.refuse = () => null
+    await clock.turn(30_000)
+    await vi.waitFor(async () => expect(await readdir(join(folder, 'spool'))).toEqual([]))
+  })
+
+  test('nor what is left of one whose journal failed', async () => {
+    const { open, disk, clock, folder } = await bench()
+    const spool = await open()
+    disk.refuse = (verb) => (verb === 'writeDurably' ? 'EIO' : null)
+    await expect(spool.journal(assignmentOf(A))).rejects.toMatchObject({ code: 'EIO' })
+    disk.refuse = () => null
+    await clock.turn(1000)
+    await vi.waitFor(async () => expect(await readdir(join(folder, 'spool'))).toEqual([]))
+  })
+
+  test('an attempt that is offered again after its journal failed keeps its new one', async () => {
+    const { open, disk, clock, folder } = await bench()
+    const spool = await open()
+    disk.refuse = (verb) => (verb === 'writeDurably' ? 'EIO' : null)
+    for (const n of [1, 2]) await expect(spool.journal(assignmentOf(id(n)))).rejects.toMatchObject({ code: 'EIO' })
+    disk.refuse = () => null
+    await spool.journal(assignmentOf(id(1)))
+    const { remove } = disk
+    const gate = Promise.withResolvers<void>()
+    let isGoing = false
+    disk.remove = async (path) => {
+      isGoing = true
+      await gate.promise
+      await remove(path)
+    }
+    await clock.turn(1000)
+    await vi.waitFor(() => expect(isGoing).toBe(true))
+    const again = spool.journal(assignmentOf(id(2))) // at the very moment in which what is left of it goes
+    for (let turns = 0; turns < 50; turns += 1) await new Promise((resolve) => setImmediate(resolve))
+    gate.resolve()
+    expect(await again).toBe('new')
+    await spool.close()
+    expect((await open()).replayed.lost.map(({ attempt }) => attempt).sort()).toEqual([id(1), id(2)])
+  })
+
+  test('a reserve that was spent is put back once there is room, without a restart', async () => {
+    const { open, disk, clock, folder } = await bench()
+    const spool = await open()
+    await spool.journal(assignmentOf(A))
+    disk.refuse = (verb) => (verb === 'writeDurably' && !disk.done.some((line) => line.startsWith('remove')) ? 'ENOSPC' : null)
+    await spool.finish(A, resultOf())
+    await expect(stat(join(folder, 'reserve'))).rejects.toMatchObject({ code: 'ENOENT' })
+    disk.refuse = () => null
+    await spool.settle(A, 'accepted')
+    await spool.logSealed(A)
+    await clock.turn(1000)
+    await vi.waitFor(async () => expect((await stat(join(folder, 'reserve'))).size).toBe(8 * 2 ** 20))
   })
 
   test.each(['EIO', 'EMFILE', 'EACCES'])('a result that cannot be read (%s) stays where it is, and the agent does not start without it', async (code) => {

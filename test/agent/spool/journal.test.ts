@@ -1,7 +1,7 @@
 /** What a spool writes before anything happens, and in which order it becomes durable. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { A, assignmentOf, bench, finished, id } from '../../support/spool-bench.ts'
 
 describe('the order of what becomes durable', () => {
@@ -31,6 +31,18 @@ describe('the order of what becomes durable', () => {
     expect(disk.done.filter((line) => line.endsWith('/known'))).toHaveLength(1)
     expect(await readdir(join(folder, 'spool'))).toEqual([])
     expect(await readFile(join(folder, 'known'), 'utf8')).toBe(`${id(1)}\n${id(2)}\n${id(3)}\n`)
+  })
+
+  test('settled folders go a second later, each time', async () => {
+    const { open, clock, folder } = await bench()
+    const spool = await open()
+    for (const n of [1, 2]) {
+      await finished(spool, id(n))
+      await spool.settle(id(n), 'accepted')
+      await spool.logSealed(id(n))
+      await clock.turn(1000)
+      await vi.waitFor(async () => expect(await readdir(join(folder, 'spool'))).toEqual([]))
+    }
   })
 
   test('naming the process after the spawn costs no second durable write', async () => {

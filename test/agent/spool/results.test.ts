@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { A, assignmentOf, bench, finished, id, resultOf } from '../../support/spool-bench.ts'
 
 describe('results and their verdicts [I5]', () => {
@@ -28,13 +28,38 @@ describe('results and their verdicts [I5]', () => {
   })
 
   test('a verdict told twice, or for an attempt that is not here, changes nothing', async () => {
-    const { open } = await bench()
+    const { open, folder } = await bench()
     const spool = await open()
     await finished(spool, A)
     await Promise.all([spool.settle(A, 'superseded'), spool.settle(A, 'accepted')])
     await spool.settle(A, 'accepted')
     await spool.settle(id(9), 'accepted')
+    await spool.logSealed(id(9))
+    await spool.giveUp(id(9))
     expect(spool.pending()).toEqual([])
+    await spool.logSealed(A)
+    await spool.close()
+    expect(await readdir(join(folder, 'rejected'))).toEqual([expect.stringContaining(`${A}@`)])
+  })
+
+  test('only a verdict ends the stay of a result: an attempt that has one is not given up', async () => {
+    const { open, folder } = await bench()
+    const spool = await open()
+    await finished(spool, A)
+    await spool.giveUp(A)
+    await spool.logSealed(A)
+    await spool.close()
+    expect(await readdir(join(folder, 'spool'))).toEqual([A])
+    expect((await open()).pending()).toHaveLength(1)
+  })
+
+  test('a seal that cannot be written down is asked for again after a restart, and is nobody\'s error', async () => {
+    const { open, disk } = await bench()
+    const spool = await open()
+    await finished(spool, A, { log_bytes: 5 })
+    disk.refuse = (verb, path) => (verb === 'write' && path.endsWith('log.sealed') ? 'ENOSPC' : null)
+    await spool.logSealed(A)
+    expect((await open()).replayed.unsealedLogs).toEqual([A])
   })
 
   test('a second result of one attempt is ignored: the first may have been sent', async () => {
@@ -107,6 +132,39 @@ describe('results and their verdicts [I5]', () => {
     await open()
     expect(await readdir(join(folder, 'rejected'))).toEqual([])
   })
+
+  test('an agent that runs for weeks keeps them no longer', async () => {
+    const { open, folder, clock } = await bench()
+    const spool = await open()
+    for (const [attempt, verdict] of [[id(1), 'superseded'], [id(2), 'accepted']] as const) {
+      await finished(spool, attempt)
+      await spool.settle(attempt, verdict)
+      await spool.logSealed(attempt)
+      await clock.turn(1000)
+      await vi.waitFor(async () => expect(await readdir(join(folder, 'spool'))).toEqual([]))
+      clock.setForward(8 * 24 * 3600 * 1000)
+    }
+    await vi.waitFor(async () => expect(await readdir(join(folder, 'rejected'))).toEqual([]))
+  })
+})
+
+describe('how much waits for the coordinator', () => {
+  test('is the logs and results that it has not taken, before and after a restart, and nothing once it has', async () => {
+    const { open } = await bench()
+    const spool = await open()
+    expect(spool.bytes()).toBe(0)
+    const { text } = await finished(spool, A, { log_bytes: 1000 })
+    expect(spool.bytes()).toBe(1000 + text.length)
+    await spool.journal(assignmentOf(id(2)))
+    await writeFile(spool.logPath(id(2)), 'of a build that was lost')
+    const next = await open()
+    expect(next.bytes()).toBe(text.length + 'of a build that was lost'.length) // of the log it is what lies there
+    await next.settle(A, 'accepted')
+    await next.giveUp(id(2))
+    for (const attempt of [A, id(2)]) await next.logSealed(attempt)
+    await next.close()
+    expect(next.bytes()).toBe(0)
+  })
 })
 
 test('ten thousand results replay, in order, without a verdict lost or made up [D35]', async () => {
@@ -137,11 +195,16 @@ describe('closing', () => {
     const spool = await open()
     await finished(spool, A, { log_bytes: 5 })
     let isWritten = false
-    const { write } = disk
+    let isCleared = false
+    const { write, list } = disk
     disk.write = async (path, bytes) => {
-      await new Promise((resolve) => setImmediate(resolve))
+      for (let turns = 0; turns < 1000 && !isCleared; turns += 1) await new Promise((resolve) => setImmediate(resolve))
       await write(path, bytes)
       isWritten = true
+    }
+    disk.list = async (path) => {
+      isCleared = path.endsWith('corrupt') // the last thing that a close looks at
+      return await list(path)
     }
     void spool.logSealed(A)
     await spool.close()

@@ -3,6 +3,7 @@ import { appendFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { attemptId } from '../../../schema/job.ts'
+import { PROTOCOL_HEADER } from '../../../schema/refusal.ts'
 import { createUploader, type UploadOptions } from '../../../agent/log/upload.ts'
 import { nodePlatform } from '../../../agent/node-platform.ts'
 import { ATTEMPT_TOKEN, startFakeLogStore, type LogFault } from '../../support/fake-log-store.ts'
@@ -19,13 +20,18 @@ async function bench(changes: Partial<UploadOptions> & { readonly largestPut?: n
   onTestFinished(() => store.close())
   const path = join(await ownFolder(), 'log')
   const waits: (number | undefined)[] = []
+  let failures = 0
+  const inARow: number[] = []
   const notes: string[] = []
   const backoff = {
     next: (retryAfterMs?: number) => {
       waits.push(retryAfterMs)
+      inARow.push((failures += 1))
       return 1
     },
-    reset: () => undefined,
+    reset: () => {
+      failures = 0
+    },
   }
   const start = () => {
     const uploader = createUploader({ path, attempt: A, token: ATTEMPT_TOKEN, url: store.url, network: platform.network, disk: platform.disk, clock: platform.clock, callTimeoutMs: 30_000, backoff, pace: () => 1, note: (sentence) => notes.push(sentence), ...options })
@@ -36,7 +42,7 @@ async function bench(changes: Partial<UploadOptions> & { readonly largestPut?: n
     await appendFile(path, text)
     uploader?.grow((await readFile(path)).byteLength)
   }
-  return { store, path, waits, notes, start, append }
+  return { store, path, waits, inARow, notes, start, append }
 }
 
 describe('the way of a log [C12.1]', () => {
@@ -71,19 +77,63 @@ describe('the way of a log [C12.1]', () => {
   })
 
   test('after a restart it goes on where the coordinator stands', async () => {
-    const { store, start, append, path } = await bench()
-    const bytes = Buffer.alloc(1.5 * 2 ** 20, 'log line\n')
+    const { store, start, append } = await bench()
+    const bytes = Buffer.alloc(3.5 * 2 ** 20, 'log line\n')
     await append(bytes)
     const first = start()
-    await store.until(() => store.bytes(A).byteLength >= 2 ** 20)
+    await store.until(() => store.bytes(A).byteLength >= 3 * 2 ** 20)
     first.stop()
-    await writeFile(`${path}.sent`, JSON.stringify({ epoch: 1, bytes: 2 ** 20 }))
+    await first.done
     const before = store.calls.length
     const second = start()
     second.finish(endOf(bytes))
     expect(await second.done).toBe('sealed')
-    expect(store.calls[before]?.offset).toBe(2 ** 20)
+    expect(store.calls[before]?.offset).toBeGreaterThanOrEqual(2 ** 21) // a piece or two are sent again at most
     expect(store.bytes(A).equals(bytes)).toBe(true)
+  })
+
+  test('after a restart a log that is sent anew goes on with that, in its second epoch', async () => {
+    const { store, start, append, notes } = await bench()
+    await append('hello')
+    store.failNext('corrupt', null, 'reset')
+    const first = start()
+    first.finish(endOf('hello'))
+    await store.until(() => store.calls.length === 3) // put, seal, and put anew
+    first.stop()
+    await first.done
+    const before = store.calls.length
+    const second = start()
+    second.finish(endOf('hello'))
+    expect(await second.done).toBe('sealed')
+    expect(store.calls[before]).toMatchObject({ kind: 'put', epoch: 2, offset: 0 })
+    expect(notes).toHaveLength(1)
+  })
+
+  test('a disk that cannot be looked at for a while delays the log, and a person is told', async () => {
+    let failures = 0
+    const failing = (): void => {
+      if ((failures += 1) <= 3) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' })
+    }
+    const { disk } = platform
+    const { store, start, append, notes } = await bench({
+      disk: {
+        ...disk,
+        size: async (path) => {
+          failing()
+          return await disk.size(path)
+        },
+        readRange: async (path, from, length) => {
+          failing()
+          return await disk.readRange(path, from, length)
+        },
+      },
+    })
+    await append('hello')
+    const uploader = start()
+    uploader.finish(endOf('hello'))
+    expect(await uploader.done).toBe('sealed')
+    expect(store.bytes(A).toString()).toBe('hello')
+    expect(notes).toEqual(Array.from({ length: 2 }, () => expect.stringMatching(/^The log of J1-82-1\.1 waits: .*too many open files$/)))
   })
 
   test('a note of how far it came that is torn or far ahead is put right by the coordinator', async () => {
@@ -126,6 +176,17 @@ describe('no answer is never an end [C2.1]', () => {
     expect(waits).toEqual([undefined])
     await clock.turn(10)
     expect(await uploader.done).toBe('sealed')
+  })
+
+  test('once a piece has come through, the next wait is a first one again', async () => {
+    const { store, start, append, inARow } = await bench({ largestPut: 5000 })
+    const bytes = Buffer.alloc(8000, 'x')
+    await append(bytes)
+    store.failNext('503', '503', { refuse: 'payload_too_large' }, null, '503')
+    const uploader = start()
+    uploader.finish(endOf(bytes))
+    expect(await uploader.done).toBe('sealed')
+    expect(inARow).toEqual([1, 2, 1])
   })
 
   test('an outage of any length: the log is whole afterwards, although the job has long ended [D42]', async () => {
@@ -201,6 +262,32 @@ describe('what the coordinator says is obeyed', () => {
     expect(store.bytes(A).equals(bytes)).toBe(true)
   })
 
+  test('413 to the smallest piece: the log is given up, and a person is told', async () => {
+    const { store, start, append, notes } = await bench({ largestPut: 100 })
+    await append(Buffer.alloc(20_000, 'x'))
+    const uploader = start()
+    uploader.finish(endOf(Buffer.alloc(20_000, 'x')))
+    expect(await uploader.done).toBe('gone')
+    expect(notes).toHaveLength(1)
+    expect(store.calls.length).toBeLessThan(10)
+  })
+
+  test('an answer that brings the log no further is waited out, not asked for again at once', async () => {
+    const reply = (status: number, body: unknown) => Response.json(body, { status, headers: { [PROTOCOL_HEADER]: '1' } })
+    const contradicting = [
+      reply(200, { size: 0, watched: false }),
+      reply(416, { error: { code: 'log_gap', message: 'a gap', retry: true, size: 0 } }),
+      reply(416, { error: { code: 'log_gap', message: 'a gap', retry: true } }),
+    ]
+    const { store, start, append, waits } = await bench({ network: { ...platform.network, fetch: async (...call) => contradicting.shift() ?? (await platform.network.fetch(...call)) } })
+    await append('hello')
+    const uploader = start()
+    uploader.finish(endOf('hello'))
+    expect(await uploader.done).toBe('sealed')
+    expect(waits).toHaveLength(3)
+    expect(store.bytes(A).toString()).toBe('hello')
+  })
+
   test('a token that opens nothing ends it; a revoked agent keeps trying', async () => {
     const { start, append } = await bench({ token: 'kdg_att_forged' })
     await append('hello')
@@ -260,6 +347,15 @@ describe('who watches', () => {
     await clock.turn(100)
     await store.until(() => store.bytes(A).toString() === 'onetwo')
     expect(clock.monotonic() - printed).toBe(100)
+    await turnUntil(clock, () => clock.waiting() === 0)
+    store.watched = false
+    await append('three', uploader)
+    await clock.turn(100)
+    await store.until(() => store.bytes(A).toString() === 'onetwothree')
+    await turnUntil(clock, () => clock.waiting() === 0)
+    await append('four', uploader)
+    await clock.turn(14_000)
+    expect(store.bytes(A).toString()).toBe('onetwothree')
   })
 
   test('after stop nothing more is sent', async () => {

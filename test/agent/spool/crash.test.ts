@@ -1,6 +1,6 @@
 /** A process that dies between any two writes of its spool. */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { A, assignmentOf, bench, finished, id } from '../../support/spool-bench.ts'
@@ -80,6 +80,20 @@ describe('a crash at any line [D8]', () => {
     expect(next.pending().map((each) => each.attempt)).toEqual([id(3)])
     await next.close()
     expect(await readdir(join(folder, 'spool'))).toEqual([id(3)])
+  })
+
+  test.each([[['verdict']], [['result.json', 'verdict']], [['result.json', 'log', 'started', 'verdict']], [['result.json', 'spec.json', 'verdict']]])('half deleted, with %s gone first: the same', async (gone) => {
+    const { open, folder } = await bench()
+    const spool = await open()
+    await finished(spool, A, { log_bytes: 5 })
+    await writeFile(spool.logPath(A), 'hello')
+    await spool.settle(A, 'accepted')
+    await writeFile(join(folder, 'known'), `${A}\n`)
+    for (const name of gone) await rm(join(folder, 'spool', A, name))
+    const next = await open()
+    expect(next.replayed).toEqual({ finished: [], lost: [], unsealedLogs: [] })
+    await next.close()
+    expect(await readdir(join(folder, 'spool'))).toEqual([])
   })
 
   test('between the folder and the journal inside: nothing was begun, and nothing remains', async () => {

@@ -4,6 +4,7 @@
  * a lock whose holder is gone is taken over without asking, because after `kill -9` nobody is there to clean up.
  */
 import { z } from 'zod'
+import { parseJson } from '../schema/parse-json.ts'
 import type { Disk } from './platform.ts'
 
 /** What the lock needs to know of the processes on this machine. */
@@ -72,14 +73,10 @@ async function isAlive(found: LockText, own: LockText, processes: Processes): Pr
   return start !== null && (found.start === null || found.start === start)
 }
 
+/** Null also for what cannot be understood: it is nobody's. */
 async function readLock(disk: Disk, path: string): Promise<LockText | null> {
   const bytes = await disk.read(path)
-  if (bytes === null) return null
-  try {
-    return lockText.parse(JSON.parse(new TextDecoder().decode(bytes)))
-  } catch {
-    return null // unreadable: nobody's
-  }
+  return bytes === null ? null : (lockText.safeParse(parseJson(new TextDecoder().decode(bytes))).data ?? null)
 }
 
 async function moveAside(disk: Disk, from: string, to: string): Promise<boolean> {

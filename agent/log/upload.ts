@@ -69,7 +69,7 @@ export function createUploader(options: UploadOptions): Uploader {
   let noted: Sent = { epoch: 1, bytes: 0 }
 
   const call = <T>(method: 'PUT' | 'POST', at: string, body: Uint8Array | string, reply: z.ZodType<T>): Promise<Answer<T>> =>
-    ask({ network, clock, url: `${url.replace(/\/+$/, '')}/v1/attempts/${attempt}/${at}`, method, credential: token, body, reply, timeoutMs: callTimeoutMs, signal: stopping.signal })
+    ask({ network, clock, url: `${url}/v1/attempts/${attempt}/${at}`, method, credential: token, body, reply, timeoutMs: callTimeoutMs, signal: stopping.signal })
 
   const goOnAt = async (size: number): Promise<void> => {
     stored = size

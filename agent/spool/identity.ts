@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { AGENT_ID, type AgentId } from '../../schema/job.ts'
+import { parseJson } from '../../schema/parse-json.ts'
 import { agentId as agentIdSchema } from '../../schema/sync.ts'
 import { diskTrouble } from '../disk-trouble.ts'
 import { takeLock, type Processes } from '../lock.ts'
@@ -95,12 +96,7 @@ async function readState(disk: Disk, path: string): Promise<StateText | null> {
   })
   if (bytes === null) return null
   const unreadable = `${path} is damaged, so this agent does not know who it is. Restore the file from a copy; or, if no result waits in the spool beside it, delete it, and the machine registers as a new agent.`
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes))
-  } catch (error) {
-    throw new StateError('unreadable', unreadable, { cause: error })
-  }
+  const json = parseJson(new TextDecoder().decode(bytes))
   const parsed = stateText.safeParse(json)
   if (parsed.success) return parsed.data
   const format = z.object({ format: z.number() }).safeParse(json)

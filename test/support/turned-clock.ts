@@ -8,6 +8,8 @@ export interface TurnedClock extends Clock {
   turn(ms: number): Promise<void>
   /** The wall clock alone: a machine that slept, or somebody who set the clock. */
   setForward(ms: number): void
+  /** Time that passes for both clocks while no timer is looked at: a process that was stopped. */
+  pause(ms: number): void
   /** Timers that wait. */
   waiting(): number
 }
@@ -33,6 +35,10 @@ export function turnedClock(): TurnedClock {
     setForward: (ms) => {
       wall += ms
     },
+    pause: (ms) => {
+      now += ms
+      wall += ms
+    },
     turn: async (ms) => {
       const end = now + ms
       await settle()
@@ -40,8 +46,9 @@ export function turnedClock(): TurnedClock {
         const [next] = [...timers].filter(([, { at }]) => at <= end).sort(([a, x], [b, y]) => x.at - y.at || a - b)
         if (next === undefined) break
         timers.delete(next[0])
-        wall += next[1].at - now
-        now = next[1].at
+        const later = Math.max(0, next[1].at - now) // one may be overdue after a pause
+        wall += later
+        now += later
         next[1].call()
         await settle()
       }

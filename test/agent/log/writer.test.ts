@@ -34,11 +34,85 @@ test('binary, broken UTF-8 and lines without an end are stored as they came', as
   expect(await readFile(path)).toEqual(Buffer.concat([chunk, chunk, chunk]))
 })
 
+test('what might have become a secret is stored when the log ends, and nothing after it', async () => {
+  const path = join(await ownFolder(), 'log')
+  const log = openLog(path, { mask: createMask(['hunter22']), disk })
+  await log.write(Buffer.from('a hunt'))
+  await log.end()
+  await expect(log.write(Buffer.from('er22'))).rejects.toThrow('has ended')
+  expect((await readFile(path)).toString()).toBe('a hunt')
+})
+
+test('a log that has ended is durable, name and all, and no file stays open', async () => {
+  const folder = await ownFolder()
+  const done: string[] = []
+  const noting = async (name: string, act: () => Promise<void>) => {
+    await act()
+    done.push(name)
+  }
+  const watched = {
+    ...disk,
+    append: async (to: string) => {
+      const file = await disk.append(to)
+      done.push('open')
+      return { ...file, sync: () => noting('sync', () => file.sync()), close: () => noting('close', () => file.close()) }
+    },
+    syncFolder: (of: string) => noting(`sync of ${of === folder ? 'its folder' : of}`, () => disk.syncFolder(of)),
+  }
+  const log = openLog(join(folder, 'log'), { mask: plain(), disk: watched })
+  await log.write(Buffer.from('hello'))
+  await log.end()
+  await log.harden() // costs nothing any more
+  expect(done).toEqual(['open', 'sync', 'sync of its folder', 'close'])
+})
+
+test('one that a disk in trouble did not let become durable becomes so later, and no file stays open', async () => {
+  const folder = await ownFolder()
+  let isFailing = true
+  let open = 0
+  const trouble = async () => {
+    if (isFailing) throw new Error('EIO')
+  }
+  const failing = {
+    ...disk,
+    append: async (to: string) => {
+      const file = await disk.append(to)
+      open += 1
+      return { ...file, sync: () => trouble().then(() => file.sync()), close: () => file.close().finally(() => (open -= 1)) }
+    },
+  }
+  const log = openLog(join(folder, 'log'), { mask: plain(), disk: failing })
+  await log.write(Buffer.from('hello'))
+  expect(await log.end()).toEqual({ bytes: 5, sha256: sha256(Buffer.from('hello')) })
+  await expect(log.harden()).rejects.toThrow('EIO')
+  isFailing = false
+  await log.harden()
+  expect(open).toBe(0)
+})
+
+test('what is written at once is stored in the order of the calls, however long the disk takes', async () => {
+  const path = join(await ownFolder(), 'log')
+  let opened = 0
+  const slow = {
+    ...disk,
+    append: async (to: string) => {
+      if ((opened += 1) === 1) for (let turns = 0; turns < 50; turns += 1) await new Promise((resolve) => setImmediate(resolve))
+      return await disk.append(to)
+    },
+  }
+  const log = openLog(path, { mask: plain(), disk: slow })
+  await Promise.all(['one ', 'two ', 'three'].map((text) => log.write(Buffer.from(text))))
+  await log.end()
+  expect((await readFile(path)).toString()).toBe('one two three')
+  expect(opened).toBe(1)
+})
+
 test('a silent job makes no file and costs the disk nothing', async () => {
   const watched = watchDisk(disk)
   const log = openLog(join(await ownFolder(), 'log'), { mask: plain(), disk: watched })
   await log.write(new Uint8Array())
   expect(await log.end()).toEqual({ bytes: 0, sha256: sha256(new Uint8Array()) })
+  await log.harden()
   expect(watched.done).toEqual([])
 })
 
@@ -63,6 +137,34 @@ test('beyond the limit: head, a line that says how much is missing, and the last
   const stored = await readFile(path)
   expect(stored.toString()).toBe('0123456789\n[kedge: 6 bytes are left out here: the log is longer than 10 bytes. Its last 4 bytes follow.]\nghij')
   expect(end).toEqual({ bytes: stored.byteLength, sha256: sha256(stored) })
+})
+
+test('when the disk fails within the last bytes, its end names what the disk took [D33]', async () => {
+  const path = join(await ownFolder(), 'log')
+  const failing = {
+    ...disk,
+    append: async (to: string) => {
+      const file = await disk.append(to)
+      return {
+        ...file,
+        write: async (bytes: Uint8Array) => {
+          await file.write(bytes.subarray(0, 10))
+          if (bytes.byteLength > 10) throw new Error('ENOSPC')
+        },
+        close: async () => {
+          await file.close()
+          throw new Error('ENOSPC') // of the earlier write, told once more
+        },
+      }
+    },
+  }
+  const log = openLog(path, { mask: plain(), disk: failing, limits: { limitBytes: 10, tailBytes: 4 } })
+  await log.write(Buffer.from('0123456789'))
+  await log.write(Buffer.from('abcdefgh'))
+  const end = await log.end()
+  const stored = await readFile(path)
+  expect(stored.byteLength).toBe(20) // a piece of the marker
+  expect(end).toEqual({ bytes: 20, sha256: sha256(stored) })
 })
 
 test('a log that is longer by less than the tail is whole and bears no marker', async () => {

@@ -31,7 +31,11 @@ function doorbell(): Doorbell {
     openSocket: (url, headers, events) => {
       const line: Line = { url, headers, events, pings: 0, isClosed: false }
       lines.push(line)
-      return { close: () => void (line.isClosed = true), ping: () => void (line.pings += 1) }
+      const close = () => {
+        if (!line.isClosed) queueMicrotask(() => events.closed('closed by us')) // as a real one says of itself
+        line.isClosed = true
+      }
+      return { close, ping: () => void (line.pings += 1) }
     },
   }
   return startDoorbell({ url: 'https://ci.example', clock, chance: loadedDice(0.5), network, times: agentTimes(), session: () => session, rang: () => void (syncs += 1) })
@@ -84,6 +88,20 @@ describe('the doorbell [C9]', () => {
     expect(syncs).toBe(11)
   })
 
+  it('lets no more through when it rings without an end, and the last ring is not lost', async () => {
+    doorbell().connect()
+    last().events.opened()
+    for (let tenths = 0; tenths < 200; tenths += 1) {
+      last().events.message(RING)
+      await clock.turn(100)
+    }
+    expect(syncs).toBeGreaterThanOrEqual(48)
+    expect(syncs).toBeLessThanOrEqual(50)
+    const before = syncs
+    await clock.turn(600)
+    expect(syncs).toBe(before + 1)
+  })
+
   it('pings every 30 s and takes a pong that stays away for 10 s for death', async () => {
     const bell = doorbell()
     bell.connect()
@@ -101,10 +119,14 @@ describe('the doorbell [C9]', () => {
     expect(lines).toHaveLength(2)
   })
 
-  it('gives up on a handshake that hangs', async () => {
-    doorbell().connect()
+  it('gives up on a handshake that hangs, and opens nothing when it comes after all', async () => {
+    const bell = doorbell()
+    bell.connect()
     await clock.turn(10_000)
     expect(last().isClosed).toBe(true)
+    last().events.opened()
+    expect(bell.isOpen()).toBe(false)
+    expect(clock.waiting()).toBe(1) // the next try
   })
 
   it('tries again less and less often, with the newest session, for ever', async () => {
@@ -122,6 +144,20 @@ describe('the doorbell [C9]', () => {
     expect(waits.slice(0, 4)).toEqual([500, 1000, 2000, 4000])
     expect(Math.max(...waits)).toBe(32_000)
     expect(last().headers).toEqual({ authorization: 'Bearer kdg_ses_11' })
+  })
+
+  it('is tried soon again once a pong has proven the last one', async () => {
+    doorbell().connect()
+    for (const isProven of [false, false, false, true]) {
+      last().events.opened()
+      if (isProven) last().events.pong()
+      last().events.closed('deploy')
+      const { length } = lines
+      if (!isProven) while (lines.length === length) await clock.turn(100)
+    }
+    const { length } = lines
+    await clock.turn(500)
+    expect(lines).toHaveLength(length + 1)
   })
 
   it('asks at once when it is back, as a ring may have been lost', async () => {
@@ -153,6 +189,14 @@ describe('the doorbell [C9]', () => {
     bell.stop()
     expect(last().isClosed).toBe(true)
     last().events.closed('closed by us')
+    expect(clock.waiting()).toBe(0)
+  })
+
+  it('nor a next try', () => {
+    const bell = doorbell()
+    bell.connect()
+    last().events.closed('refused')
+    bell.stop()
     expect(clock.waiting()).toBe(0)
   })
 })

@@ -58,22 +58,6 @@ describe('fit for work', () => {
     health.stop()
     expect(clock.waiting()).toBe(0)
   })
-})
-
-describe('the self-test of shell and git', () => {
-  it('passes where both start', async () => {
-    expect(await testTools({ PATH: process.env['PATH'] })).toBeNull()
-  })
-
-  it('says what to do when git is not there', async () => {
-    expect(await testTools({ PATH: '/nowhere' })).toMatch(/git does not start: it is not there. Install git/)
-  })
-
-  it('sees a git that starts and fails', async () => {
-    const folder = await ownFolder()
-    await writeFile(join(folder, 'git'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
-    expect(await testTools({ PATH: folder })).toMatch(/git does not start: it ended with status 3/)
-  })
 
   it('not after something could not be written, until a look has written something itself', async () => {
     const clock = turnedClock()
@@ -95,5 +79,51 @@ describe('the self-test of shell and git', () => {
     expect(told).toEqual([null, 'cannot write its journal: EIO', `cannot write to ${folder}: its file system is read-only`, null])
     expect(await readdir(folder)).toEqual([])
     health.stop()
+  })
+
+  it('not by a look that began before something could not be written', async () => {
+    const clock = turnedClock()
+    const { disk } = nodePlatform()
+    const free = { bytes: 50 * GIB, totalBytes: 100 * GIB, inodes: 1e6 }
+    let looking: PromiseWithResolvers<typeof free> | null = null
+    const folder = await ownFolder()
+    const health = startHealth({ disk: { ...disk, free: () => (looking === null ? Promise.resolve(free) : looking.promise) }, clock, folder, limits: HEALTH_LIMITS, everyMs: 10_000, spoolBytes: () => 0, selfTest: async () => null, changed: () => {} })
+    await health.looked
+    looking = Promise.withResolvers()
+    await clock.turn(10_000)
+    health.suspect('cannot write its journal: EIO')
+    looking.resolve(free)
+    await vi.waitFor(() => expect(clock.waiting()).toBe(1)) // that look is over
+    expect(health.reason()).toBe('cannot write its journal: EIO')
+    await clock.turn(10_000)
+    await vi.waitFor(() => expect(health.reason()).toBeNull())
+    health.stop()
+  })
+
+  it('is of no interest once stopped, not even by a look that was under way', async () => {
+    const clock = turnedClock()
+    const told: (string | null)[] = []
+    const testing = Promise.withResolvers<null>()
+    const health = startHealth({ disk: nodePlatform().disk, clock, folder: '/', limits: HEALTH_LIMITS, everyMs: 10_000, spoolBytes: () => 0, selfTest: () => testing.promise, changed: (reason) => told.push(reason) })
+    health.stop()
+    testing.resolve(null)
+    await health.looked
+    expect([told, clock.waiting()]).toEqual([[], 0])
+  })
+})
+
+describe('the self-test of shell and git', () => {
+  it('passes where both start', async () => {
+    expect(await testTools({ PATH: process.env['PATH'] })).toBeNull()
+  })
+
+  it('says what to do when git is not there', async () => {
+    expect(await testTools({ PATH: '/nowhere' })).toMatch(/git does not start: it is not there. Install git/)
+  })
+
+  it('sees a git that starts and fails', async () => {
+    const folder = await ownFolder()
+    await writeFile(join(folder, 'git'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
+    expect(await testTools({ PATH: folder })).toMatch(/git does not start: it ended with status 3/)
   })
 })

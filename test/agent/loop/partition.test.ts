@@ -38,6 +38,19 @@ describe('a silence of the coordinator [C16.2]', () => {
     expect(seen).toEqual({ fencedAt: 6000, woke: 1 })
   })
 
+  it('asks at once after a sleep, and after a pause in which no clock stood still, but not for a hiccup', async () => {
+    const { clock, seen } = watched()
+    clock.setForward(10_000)
+    await clock.turn(60_000)
+    expect(seen.woke).toBe(0)
+    clock.setForward(20_000)
+    await clock.turn(60_000)
+    expect(seen.woke).toBe(1)
+    clock.pause(20_000)
+    await clock.turn(60_000)
+    expect(seen.woke).toBe(2)
+  })
+
   it('takes a clock set back for nothing [D24]', async () => {
     const { clock, seen } = watched()
     clock.setForward(-3_600_000)

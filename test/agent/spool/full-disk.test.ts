@@ -78,7 +78,7 @@ describe('a full disk [D33]', () => {
   })
 
   test('an attempt that is offered again after its journal failed keeps its new one', async () => {
-    const { open, disk, clock, folder } = await bench()
+    const { open, disk, clock } = await bench()
     const spool = await open()
     disk.refuse = (verb) => (verb === 'writeDurably' ? 'EIO' : null)
     for (const n of [1, 2]) await expect(spool.journal(assignmentOf(id(n)))).rejects.toMatchObject({ code: 'EIO' })

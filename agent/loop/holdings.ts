@@ -131,7 +131,7 @@ export function createHoldings(parts: HoldingsParts, lostAtStart: readonly { rea
     pending,
     lost: () => [...lost].map(([attempt, why]) => ({ attempt, why })),
     heard: ({ reply, lost: told }) => {
-      for (const { attempt, why } of told) if (lost.get(attempt) === why) lost.delete(attempt)
+      for (const { attempt } of told) lost.delete(attempt)
       // Assignments first: between a finish and the next start there is nothing but the journal [C15].
       for (const assignment of reply.assignments) take(assignment)
       for (const { attempt, verdict } of reply.verdicts) {

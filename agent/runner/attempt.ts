@@ -155,6 +155,7 @@ export function startAttempt(assignment: Assignment, parts: AttemptParts): Runni
     const started = await parts.startCommand({ spec, attempt, token: assignment.token, folder, commit: state.commit, timeoutMs, graceMs: spec.cancel_grace_s * 1000, output: write })
     state.command = started
     if (state.stop !== null) started.stop(commandsWord(state.stop), state.graceMs)
+    else if (state.logError !== null) started.stop('canceled') // a line of the preparation could not be kept
     else state.phase = 'running'
     // Only helps to find leftovers at the next start, so nothing waits for it; the journal is what forbids a second one.
     void parts.markStarted(attempt, { pid: started.pid, startTime: started.startTime }).catch((error: unknown) => parts.note(`cannot note the process of ${attempt}: ${messageOf(error)}`))

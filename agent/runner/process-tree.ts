@@ -75,7 +75,7 @@ function entriesOf(marker: Readonly<Record<string, string>>): readonly string[] 
 
 /** Watches over the process `pid`, just started as leader of a session of its own. */
 export function startTree({ pid, births, attempt, agent, output, cgroup, clock, table = thisMachine() }: TreeOptions): ProcessTree {
-  const leader = table.row(pid)
+  const leader = leaderOf(table, pid)
   const marker = entriesOf(markerOf(attempt, agent))
   const membership = membershipOf({ leader: leader ?? { pid, startedAt: 0 }, since: { pid, births }, marker, output, cgroup, clock, table })
   const ending = endingOf(membership, pid, clock)
@@ -104,6 +104,15 @@ export function startTree({ pid, births, attempt, agent, output, cgroup, clock, 
       removeCgroup(cgroup, clock)
       return remains
     },
+  }
+}
+
+/** Null also when the table cannot be read (too many open files): the process runs already, and is known by its marker then. */
+function leaderOf(table: ProcessTable, pid: number): ProcessRow | null {
+  try {
+    return table.row(pid)
+  } catch {
+    return null
   }
 }
 

@@ -10,7 +10,7 @@ import { A, id, resultOf } from '../../support/spool-bench.ts'
 import { loadedDice, turnedClock } from '../../support/turned-clock.ts'
 
 /** `silence` never ends by itself. */
-type Answer = Partial<SyncReply> | { readonly refuse: RefusalCode; readonly error?: Partial<RefusalBody['error']> } | 'no route' | 'silence'
+type Answer = Partial<SyncReply> | { readonly refuse: RefusalCode; readonly error?: Partial<RefusalBody['error']>; readonly afterMs?: number } | 'no route' | 'silence'
 
 interface Call {
   readonly path: string
@@ -53,6 +53,7 @@ function joining({ registrationToken }: { readonly registrationToken: string | n
         const answer = left.shift() ?? {}
         if (answer === 'no route') throw new Error('no route to host')
         if (answer === 'silence') return await new Promise<never>(() => {})
+        if ('refuse' in answer && answer.afterMs !== undefined) await new Promise<void>((resolve) => clock.after(answer.afterMs ?? 0, resolve))
         if ('refuse' in answer) return respond(REFUSALS[answer.refuse].status, { error: { code: answer.refuse, message: 'no', retry: REFUSALS[answer.refuse].retry, ...answer.error } })
         return respond(200, path.endsWith('/register') ? { agent_id: 'a_00000000000000000000', session: 'kdg_ses_of-joining', next_sync_ms: 0 } : { ...REPLY, ...answer })
       },
@@ -86,16 +87,18 @@ test('a secret that is refused like a session is not tried again in the same mom
 })
 
 test('of a message that is sent twice it is the second send that is acknowledged [C16.1]', async () => {
-  const { clock, calls, loop } = bench(...JOINED, 'silence', { refuse: 'session_expired' })
-  await clock.turn(60_000)
-  const { at } = calls.at(-1) ?? { at: NaN }
-  expect(loop.acknowledged()?.monotonic).toBe(1000 + at)
+  const { clock, calls, loop } = bench(...JOINED, { refuse: 'session_expired', afterMs: 3000 })
+  await clock.turn(0.9 * PACE + 3000)
+  expect(calls.map(({ at }) => at)).toEqual([0, 0, 9000, 12_000])
+  expect(loop.acknowledged()?.monotonic).toBe(1000 + 12_000)
 })
 
 test('a session is presented at once when it was gained, but no more than once a minute', async () => {
-  const { clock, times } = bench(...JOINED, { refuse: 'session_expired' }, {}, {})
-  await clock.turn(2 * PACE)
-  expect(times()).toEqual([0, 0, 0.9 * PACE, 0.9 * PACE, 1.8 * PACE]) // the session of 9 s waits for the pace
+  const expired = { refuse: 'session_expired' } as const
+  const { clock, times } = bench(...JOINED, expired, {}, {}, {}, {}, {}, {}, expired)
+  await clock.turn(9 * PACE)
+  // The session that is gained at 9 s waits for the pace, that at 63 s does not.
+  expect(times()).toEqual([0, 0, 9000, 9000, 18_000, 27_000, 36_000, 45_000, 54_000, 63_000, 63_000, 63_000, 72_000, 81_000, 90_000])
 })
 
 test('the wait after no answer doubles, and is a first one again after an answer', async () => {

@@ -123,6 +123,13 @@ test('a cancel is a result, may become a taking away, and a taking away becomes 
   expect(ends).toEqual(['canceled', 'abandoned', 'abandoned', 'agent_stopping'])
 })
 
+test('a stop is told to the command again only to shorten its time', async () => {
+  const { life, started, stops } = bench()
+  await started()
+  for (const graceMs of [5000, 5000, 0]) life.stop('agent_stopping', graceMs)
+  expect([stops, life.phase()]).toEqual([[['agent_stopping', 5000], ['agent_stopping', 0]], 'stopping'])
+})
+
 test('a stop that comes before the command is there reaches it', async () => {
   const starting = Promise.withResolvers<void>()
   const stops: unknown[] = []

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createCgroup } from '../../../agent/runner/cgroup.ts'
-import { killLeftovers, markerOf } from '../../../agent/runner/process-tree.ts'
+import { killLeftovers, markerOf, startTree } from '../../../agent/runner/process-tree.ts'
 import { thisMachine } from '../../../agent/runner/this-machine.ts'
 import type { AgentId } from '../../../schema/job.ts'
 import { pidsWith, uniqueSeconds, until } from '../../support/process-list.ts'
@@ -93,6 +93,19 @@ it('a later stop can shorten the grace, but not change the reason', async () => 
   command.stop('agent_stopping', 0)
   await expect(command.ended).resolves.toMatchObject({ signal: 'SIGKILL', stoppedBy: 'canceled' })
   expect(pidsWith(token)).toEqual([])
+})
+
+it('a command that was started when no more files could be opened is watched and ended like any other', async () => {
+  const [attempt, token] = [uniqueAttempt(), uniqueSeconds()]
+  const table = { ...thisMachine(), row: () => { throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' }) } }
+  const births = table.births()
+  const child = stranger(token, markerOf(attempt, AGENT))
+  const tree = startTree({ pid: child.pid, births, attempt, agent: AGENT, output: null, cgroup: null, clock, table })
+  await until(() => pidsWith(token).length === 1)
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  tree.terminate(0)
+  await exited
+  expect([await tree.end(), tree.startTime, pidsWith(token)]).toEqual([{ leftovers: [], survivors: [] }, null, []])
 })
 
 it('a background process that ends by itself may print its last lines', async () => {

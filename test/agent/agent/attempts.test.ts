@@ -52,6 +52,24 @@ describe('a job\'s way through the agent', () => {
     expect(job).toMatchObject({ state: 'passed', result: { log_bytes: 40_001 } })
   })
 
+  it('asks again for a spec that the coordinator is too busy to give, and begins once', async () => {
+    const job = fake().enqueue({ command: `say ${'x'.repeat(40_000)}` })
+    const busy = { kind: 'refuse', code: 'slow_down' } as const
+    fake().fault('spec', busy, busy)
+    const { lines } = start()
+    await fake().until(() => isFinal(job))
+    expect([job.state, lines.filter((line) => line.includes(' begins'))]).toEqual(['passed', ['J1-1-1.1 begins']])
+  })
+
+  it('lets go of a build whose spec is not given to it any more: its slot is for the next', async () => {
+    const first = fake().enqueue({ command: `say ${'x'.repeat(40_000)}` })
+    const superseded = { kind: 'refuse', code: 'attempt_superseded' } as const
+    fake().fault('spec', superseded)
+    const { lines } = start({ slots: 1 })
+    await fake().until(() => isFinal(first)) // it was delivered again, as no sync named it
+    expect(lines.filter((line) => line.includes(' begins'))).toHaveLength(2)
+  })
+
   it('says with a code why a build could not begin', async () => {
     const job = fake().enqueue()
     start({}, (machine) => (machine.prepareError = Object.assign(new Error('the commit is not on the remote'), { code: 'commit_missing' })))

@@ -14,11 +14,19 @@ describe('fit for work', () => {
     expect(job.state).toBe('queued')
   })
 
+  it('says nothing of it when it was fit from the beginning', async () => {
+    const job = fake().enqueue()
+    const { lines } = start()
+    await fake().until(() => isFinal(job))
+    expect(lines.filter((line) => /work/.test(line))).toEqual([])
+  })
+
   it('takes work once its tools are there', async () => {
     const job = fake().enqueue()
-    const { machine } = start({}, (machine) => (machine.unfit = 'git does not start'))
+    const { machine, lines } = start({}, (machine) => (machine.unfit = 'git does not start'))
     await fake().until(() => fake().syncs.at(-1)?.request.reason === 'git does not start')
     machine.unfit = null
     await fake().until(() => isFinal(job))
+    expect(lines.filter((line) => /work/.test(line))).toEqual(['takes no work: git does not start', 'is fit for work again'])
   })
 })

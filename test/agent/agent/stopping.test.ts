@@ -6,6 +6,7 @@ import { openSpool } from '../../../agent/spool/results.ts'
 import { attemptId } from '../../../schema/job.ts'
 import { agentsBeforeFake } from '../../support/agents-before-fake.ts'
 import { fakeMachine } from '../../support/fake-machine.ts'
+import { spooled } from '../../support/spool.ts'
 import { turnedClock } from '../../support/turned-clock.ts'
 
 const { fake, folder, start } = agentsBeforeFake()
@@ -33,6 +34,7 @@ describe('stopping [C14, D50]', () => {
     expect(await agent.ended).toBe(0)
     expect(machine.commands[0]?.stops[0]?.why).toBe('agent_stopping')
     expect(job).toMatchObject({ state: 'queued', lost: ['agent_stopping'], result: null })
+    expect(spooled(folder())).toEqual([]) // nothing for the next start to wonder about
   })
 
   it('three times: exits 1 at once', async () => {

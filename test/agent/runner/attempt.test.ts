@@ -29,7 +29,10 @@ function bench(changes: Partial<AttemptParts> & { readonly spec?: JobSpec | null
   const log: AttemptLog = {
     write: logWrite ?? (async (chunk) => void (text += new TextDecoder().decode(chunk))),
     bytes: () => text.length,
-    end: logEnd ?? (async () => ({ bytes: text.length, sha256: 'of-the-log' })),
+    end: async () => {
+      done.push('end of log')
+      return logEnd === undefined ? { bytes: text.length, sha256: 'of-the-log' } : await logEnd()
+    },
     harden: async () => undefined,
   }
   const life: RunningAttempt = startAttempt({ ...assignmentOf(A), ...(spec === null ? {} : { spec }) }, {
@@ -66,7 +69,7 @@ test('the journal is written before anything begins, and the result before anybo
   expect([life.phase(), life.commit()]).toEqual(['running', 'c0ffee'])
   command.resolve(PASSED)
   expect((await life.ended).kind).toBe('finished')
-  expect(done).toEqual(['journal', 'openLog', 'prepare', 'startCommand', 'markStarted', 'finish'])
+  expect(done).toEqual(['journal', 'openLog', 'prepare', 'startCommand', 'markStarted', 'end of log', 'finish'])
   expect(result()).toMatchObject({ outcome: 'passed', exit_status: 0, commit: 'c0ffee', log_sha256: 'of-the-log' })
 })
 
@@ -78,7 +81,7 @@ test('what the journal knows, or cannot take, begins nothing', async () => {
   expect([known.done, refused.done]).toEqual([[], []])
 })
 
-test.each(['agent_stopping', 'self_fence', 'superseded', 'abandoned'] as const)('a build that is taken away (%s) has no result, be it prepared or run', async (why) => {
+test.each(['agent_stopping', 'self_fence', 'superseded', 'abandoned'] as const)('a build that is taken away (%s) has no result, be it prepared or run, and its log ends', async (why) => {
   const preparing = bench({ prepare: (_, __, ___, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))) })
   await preparing.clock.turn(0)
   preparing.life.stop(why, 10)
@@ -90,7 +93,7 @@ test.each(['agent_stopping', 'self_fence', 'superseded', 'abandoned'] as const)(
   expect(running.stops).toEqual([[why === 'agent_stopping' ? why : 'abandoned', 10]])
   running.command.resolve({ ...KILLED, stoppedBy: 'abandoned' })
   expect(await running.life.ended).toEqual({ kind: 'dropped', why })
-  expect([preparing.result(), running.result()]).toEqual([null, null])
+  expect([preparing.result(), running.result(), preparing.done.at(-1), running.done.at(-1)]).toEqual([null, null, 'end of log', 'end of log'])
 })
 
 test('a command that ended by itself just before it was to be stopped has a true result, but not one that is abandoned', async () => {
@@ -104,10 +107,11 @@ test('a command that ended by itself just before it was to be stopped has a true
 })
 
 test('a build whose folder was taken by force has no result, however it ended [D3]', async () => {
-  const { life, started, command, result, notes } = bench({ isTaken: async () => true })
+  const { life, started, command, result, notes, done } = bench({ isTaken: async () => true })
   await started()
   command.resolve(PASSED)
   expect([await life.ended, result(), notes]).toEqual([{ kind: 'dropped', why: 'superseded' }, null, [expect.stringContaining('taken by another process')]])
+  expect(done.at(-1)).toBe('end of log')
 })
 
 test('a cancel is a result, may become a taking away, and a taking away becomes nothing else', async () => {

@@ -127,6 +127,13 @@ test('a cancel is a result, may become a taking away, and a taking away becomes 
   expect(ends).toEqual(['canceled', 'abandoned', 'abandoned', 'agent_stopping'])
 })
 
+test('whether a build may outlive a silence of the coordinator is said once it is known [C16.2]', async () => {
+  const { life, started } = bench({ spec: { ...SPEC, on_partition: 'stop' } })
+  expect([bench({ spec: null }).life.onPartition(), life.onPartition()]).toEqual([null, 'stop'])
+  await started()
+  expect(life.onPartition()).toBe('stop')
+})
+
 test('a stop is told to the command again only to shorten its time', async () => {
   const { life, started, stops } = bench()
   await started()

@@ -6,9 +6,8 @@ import type { AgentId } from '../../schema/job.ts'
 import type { AgentRow, Change, JobRow } from './decision.ts'
 import type { Numbers } from './numbers.ts'
 
-/** How an agent proved that it hears us. */
+/** The session token by which an agent proves that it hears us. */
 export interface Hearing {
-  readonly via: 'session' | 'secret'
   /** By the object's clock, ms: when the session token that it presents was issued, and the pace given with it. */
   readonly issuedAt: number
   readonly paceMs: number
@@ -20,7 +19,7 @@ export interface Hearing {
  * partition that lets only requests through would swallow a batch of jobs every lease.
  */
 export function hears(proof: Hearing, bootSeq: number, now: number, numbers: Numbers): boolean {
-  return proof.via === 'session' && proof.bootSeq === bootSeq && now - proof.issuedAt <= Math.max(numbers.hearingMs, 3 * proof.paceMs)
+  return proof.bootSeq === bootSeq && now - proof.issuedAt <= Math.max(numbers.hearingMs, 3 * proof.paceMs)
 }
 
 export type Unfit = { readonly code: 'draining' | 'unhealthy' | 'standby' | 'held_back'; readonly message: string }

@@ -45,10 +45,13 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
   const isNewBoot = boot.kind === 'new'
   const presence = event.memory.presence.get(request.agent)
   const isStale = !isNewBoot && presence !== undefined && presence.bootSeq === request.boot_seq && request.seq <= presence.seq
-  const agent = isStale ? stored : updateAgent(event, stored, request, isNewBoot ? boot.set : {})
+  if (!isStale) updateAgent(event, stored, request, isNewBoot ? boot.set : {})
 
   // 5. Results first: one that was spooled before a crash must win over the loss of its attempt.
-  const verdicts = request.finished.map((finished) => ({ attempt: finished.attempt, verdict: acceptResult(event, agent, finished) }))
+  const verdicts = request.finished.map((finished) => ({ attempt: finished.attempt, verdict: acceptResult(event, stored.id, finished) }))
+
+  // What it says of itself, and its results of its machine, counts at once.
+  const agent = event.memory.agents.get(stored.id) ?? stored
 
   // 6. Attempts that it names: renew, take back, or tell it to stop.
   const directives: SyncReply['directives'] = []
@@ -94,7 +97,7 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
 
   // 10. Work, for an agent that can hear, is fit and has room.
   const isHearing = caller.via === 'session' && hears(caller, request.boot_seq, now, numbers)
-  const reasonUnfit = request.state === 'ready' ? unfit(agent, now) : (unfit(agent, now) ?? { code: request.state, message: request.reason ?? request.state })
+  const reasonUnfit = unfit(agent, now)
   let passedOver = false
   // A spooled one only waits for its verdict.
   const occupied = event.memory.leases.of(agent.id).filter((lease) => !request.spooled.includes(attemptId(lease))).length
@@ -185,7 +188,7 @@ export function applyGapRule(event: Event): void {
 }
 
 /** Writes only what changed: an idle agent's syncs write no row [I19]. */
-function updateAgent(event: Event, stored: AgentRow, request: ParsedSync, boot: Partial<AgentRow>): AgentRow {
+function updateAgent(event: Event, stored: AgentRow, request: ParsedSync, boot: Partial<AgentRow>): void {
   const offer = request.offer_rev === stored.offerRev ? undefined : request.offer
   const set: Partial<AgentRow> = {
     ...boot,
@@ -196,10 +199,9 @@ function updateAgent(event: Event, stored: AgentRow, request: ParsedSync, boot: 
     ...(stored.rivalAt === null ? {} : { rivalAt: null }), // the holder is there [C1.8]
   }
   if (Object.keys(set).length > 0) event.apply({ kind: 'agent.set', id: stored.id, set })
-  return { ...stored, ...set }
 }
 
-function acceptResult(event: Event, agent: AgentRow, finished: ParsedSync['finished'][number]): Verdict {
+function acceptResult(event: Event, by: AgentId, finished: ParsedSync['finished'][number]): Verdict {
   const key = parseAttemptId(finished.attempt)
   if (!key) return 'superseded'
   const build = load.build(event.on, key.project, key.build)
@@ -216,8 +218,9 @@ function acceptResult(event: Event, agent: AgentRow, finished: ParsedSync['finis
     if (jobs === null) followEnd(event, build, after, endOf(finished.result))
     else settle(event, build, jobs.map((other) => (other === job ? after : other)))
   }
-  const failure = noteFailure(agent, isMachineFailure(finished.result), event.now, event.numbers, FAILURE_CAP)
-  if (failure) event.apply({ kind: 'agent.set', id: agent.id, set: failure })
+  const agent = event.memory.agents.get(by) // as the results before this one left it
+  const failure = agent && noteFailure(agent, isMachineFailure(finished.result), event.now, event.numbers, FAILURE_CAP)
+  if (failure) event.apply({ kind: 'agent.set', id: by, set: failure })
   return verdict
 }
 

@@ -39,6 +39,21 @@ describe('assignment [C4.10]', () => {
     expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first(3), first(1)])
   })
 
+  it('takes the best of all that it can run, whatever that asks for: priority, then age, then the order in which it was asked for', () => {
+    const a = c.agent('a', { tags: ['os=mac', 'xcode=16'] })
+    c.build({ agents: { tags: ['os=mac'] } })
+    c.build() // in the same millisecond
+    c.build({ agents: { tags: ['xcode=16'] } })
+    c.pass(5)
+    c.build({ agents: { tags: ['os=mac'] }, priority: 1 })
+    const taken = [...a.join().assignments]
+    while (a.running.size > 0) {
+      a.finish(a.only())
+      taken.push(...a.sync().assignments)
+    }
+    expect(taken.map(({ attempt }) => attempt)).toEqual([first(4), first(1), first(2), first(3)])
+  })
+
   it('never gives an agent more than its slots, and less when it lowered them', () => {
     const a = c.agent('a', { slots: 3 })
     for (let i = 0; i < 5; i++) c.build()

@@ -62,6 +62,34 @@ describe('boots [C1.5]', () => {
     expect(a.sync().assignments).toHaveLength(1)
   })
 
+  it('does not hold back an agent that is started every few minutes', () => {
+    const a = c.agent('a')
+    for (let i = 0; i < 10; i++) {
+      a.restart()
+      a.join()
+      c.pass(c.numbers.flapMs / 3)
+    }
+    c.build()
+    expect(a.sync()).toMatchObject({ assignments: [{ attempt: 'J1-1-1.1' }], held_back: null })
+  })
+
+  it('holds back twice as long each time in a row, at most for the cap, and anew after a long good stretch', () => {
+    const a = c.agent('a')
+    /** How long it gets no work when it starts anew, after it was started four times. */
+    const heldFor = () => {
+      a.restart()
+      a.join()
+      const since = c.now
+      while (a.sync().held_back !== null) c.pass(1000)
+      return c.now - since
+    }
+    for (let i = 0; i < 3; i++) {
+      a.restart()
+      a.join()
+    }
+    expect([heldFor(), heldFor(), heldFor()]).toEqual([10_000, 20_000, 40_000])
+  })
+
   it('does only verdicts and renewals for a message that comes late [C4.3]', () => {
     const a = c.agent('a', { slots: 2 })
     const late = a.request()

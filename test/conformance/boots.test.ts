@@ -1,6 +1,6 @@
 /** Restarts, late messages and copies of an agent [C1.5, C1.6, C1.7]; those that stand by are in `standby.test.ts`. Against the real steps of the Scheduler, with the numbers of docs/protocol.md. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import { TestCluster } from '../support/cluster.ts'
+import { TestCluster, type TestAgent } from '../support/cluster.ts'
 
 let c: TestCluster
 beforeEach(() => {
@@ -73,21 +73,17 @@ describe('boots [C1.5]', () => {
     expect(a.sync()).toMatchObject({ assignments: [{ attempt: 'J1-1-1.1' }], held_back: null })
   })
 
-  it('holds back twice as long each time in a row, at most for the cap, and anew after a long good stretch', () => {
+  it.each([[4, 10], [5, 20], [6, 40], [9, 320], [10, 600], [12, 600]])('holds back an agent that was started %i times at once for %i s', (starts, seconds) => {
+    expect(heldFor(c.agent('a'), starts)).toBe(seconds)
+  })
+
+  it('holds back longer when the last time is not long ago, and has forgotten it after ten good minutes', () => {
     const a = c.agent('a')
-    /** How long it gets no work when it starts anew, after it was started four times. */
-    const heldFor = () => {
-      a.restart()
-      a.join()
-      const since = c.now
-      while (a.sync().held_back !== null) c.pass(1000)
-      return c.now - since
-    }
-    for (let i = 0; i < 3; i++) {
-      a.restart()
-      a.join()
-    }
-    expect([heldFor(), heldFor(), heldFor()]).toEqual([10_000, 20_000, 40_000])
+    expect(heldFor(a, 4)).toBe(10)
+    c.pass(c.numbers.heldBackCapMs - 1000)
+    expect(heldFor(a, 4)).toBe(20)
+    c.pass(c.numbers.heldBackCapMs)
+    expect(heldFor(a, 4)).toBe(10)
   })
 
   it('does only verdicts and renewals for a message that comes late [C4.3]', () => {
@@ -99,3 +95,14 @@ describe('boots [C1.5]', () => {
     expect(answer).toMatchObject({ ok: true, value: { assignments: [] } })
   })
 })
+
+/** How many seconds it gets no work when it is started so often at once. */
+function heldFor(agent: TestAgent, starts: number): number {
+  for (let i = 0; i < starts; i++) {
+    agent.restart()
+    agent.join()
+  }
+  const since = c.now
+  while (agent.sync().held_back !== null) c.pass(1000)
+  return (c.now - since) / 1000
+}

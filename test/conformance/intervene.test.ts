@@ -1,6 +1,8 @@
 /** What a person does to a build of steps: cancel it, retry what failed, and what waits again then [I28]. Against the real steps of the Scheduler. */
 import { describe, expect, it } from 'vitest'
+import { jobId, parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import { buildOfSteps, on, UPLOAD, uploader } from '../support/build-of-steps.ts'
+import { ORIGIN } from '../support/cluster.ts'
 import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 const at = buildOfSteps()
@@ -179,6 +181,78 @@ describe('a retry of a step', () => {
   })
 })
 
+describe('what stands behind a step that is tried again', () => {
+  /** The job of the step of this key that no other has succeeded. */
+  const retryOne = (key: string) => at.c.cluster.retryJob(at.c.now, jobIdOf(attemptOf(key)), ORIGIN).value
+
+  it('goes on to the end of the build when it still waited for another', () => {
+    begin([commandStep('a'), commandStep('b'), commandStep('c', { dependsOn: on('a?', 'b') }), waitStep('w'), commandStep('d')])
+    end(UPLOAD)
+    end('a', 1)
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    for (const key of ['a', 'b', 'c', 'd']) end(key)
+    expect(at.c.view(1).state).toBe('passed')
+  })
+
+  it('waits for it also when it had passed', () => {
+    begin([commandStep('a'), commandStep('b'), waitStep('w'), commandStep('c')])
+    end(UPLOAD)
+    end('a')
+    expect(retryOne('a').ok).toBe(true)
+    at.agent.join()
+    end('b')
+    expect(jobs()).toMatchObject({ a: 'running', b: 'passed', c: 'waiting' })
+    end('a')
+    end('c')
+    expect(at.c.view(1).state).toBe('passed')
+  })
+
+  it('waits again as one job, however often it was broken', () => {
+    begin([commandStep('a'), waitStep('w'), commandStep('b')])
+    end(UPLOAD)
+    for (let tries = 0; tries < 3; tries += 1) {
+      end('a', 1)
+      expect(jobs()).toMatchObject({ a: 'failed', b: 'broken' })
+      expect(at.c.retry(1, 'failed').ok).toBe(true)
+      at.agent.join()
+    }
+    end('a')
+    end('b')
+    expect(at.c.view(1)).toMatchObject({ state: 'passed', jobs: { length: 1 + 4 + 4 } })
+  })
+
+  it('has only the jobs run again that failed, and moves none of another step', () => {
+    begin([commandStep('a', { softFail: 'any' }), commandStep('many', { parallelism: 2, dependsOn: on('a') }), commandStep('slow', { softFail: 'any' }), commandStep('other', { dependsOn: on('a', 'slow') })])
+    end(UPLOAD)
+    end('a', 1)
+    end('slow', 1)
+    end('many', 0, 0)
+    end('many', 1, 1)
+    end('other', 1)
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    expect(jobs()).toMatchObject({ a: 'running', slow: 'running', many0: 'passed', many1: 'waiting', other: 'waiting' })
+    end('a')
+    expect(jobs()).toMatchObject({ many0: 'passed', many1: 'running', other: 'waiting' })
+    for (const [key, nth] of [['slow', 0], ['many', 1], ['other', 0]] as const) end(key, 0, nth)
+    expect(at.c.view(1).state).toBe('passed')
+  })
+
+  it('ends at once when something else still keeps it from running', () => {
+    const never = { retry: { automatic: [], manual: { allowed: false, reason: null, permitOnPassed: true } } }
+    begin([commandStep('a', never), commandStep('b'), waitStep('w'), commandStep('c')])
+    end(UPLOAD)
+    end('a', 1)
+    at.c.cancel(1)
+    end('b') // it had passed before it heard of the cancel
+    expect(jobs()).toEqual({ [UPLOAD]: 'passed', a: 'failed', b: 'passed', c: 'canceled' })
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    expect(outcomes()).toMatchObject({ a: 'failed', b: 'passed', c: 'broken' })
+    expect(at.c.view(1).state).toBe('failed')
+  })
+})
+
 it('a first job that is retried by a person uploads the same steps again, and they count once', () => {
   const steps = [commandStep('a'), commandStep('b')]
   begin(steps)
@@ -193,3 +267,9 @@ it('a first job that is retried by a person uploads the same steps again, and th
   end(UPLOAD)
   expect(at.c.view(1).state).toBe('passed')
 })
+
+function jobIdOf(attempt: AttemptId): string {
+  const key = parseAttemptId(attempt)
+  if (key === null) throw new Error(`${attempt} is no attempt`)
+  return jobId(key)
+}

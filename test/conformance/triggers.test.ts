@@ -335,6 +335,20 @@ describe('a retry', () => {
     expect(c.view(1).state).toBe('passed')
   })
 
+  it('of a cancelled build starts what waits for nothing any more, and waits for that', () => {
+    begin([commandStep('a'), waitStep('w'), deploy({ parallelism: 2 })])
+    c.cancel(1)
+    end(attemptId({ project: 1, build: 1, n: 2, fence: 1 })) // it had passed before it heard of the cancel
+    expect(c.view(1).state).toBe('canceled')
+    valueOf(c.retry(1, 'failed'))
+    agent.sync()
+    expect(outcomes()).toEqual({ a: 'passed', w: 'passed', t: 'running' })
+    end(first(2, 1))
+    expect(c.view(1).state).toBe('running')
+    end(first(2, 2))
+    expect(c.view(1).state).toBe('passed')
+  })
+
   it('of a cancelled build waits where it waited', () => {
     begin([commandStep('a'), waitStep('w'), deploy()])
     c.cancel(1)

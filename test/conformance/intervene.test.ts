@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest'
 import { jobId, parseAttemptId, type AttemptId } from '../../schema/job.ts'
 import { buildOfSteps, on, UPLOAD, uploader } from '../support/build-of-steps.ts'
-import { ORIGIN } from '../support/cluster.ts'
 import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 const at = buildOfSteps()
@@ -183,7 +182,7 @@ describe('a retry of a step', () => {
 
 describe('what stands behind a step that is tried again', () => {
   /** The job of the step of this key that no other has succeeded. */
-  const retryOne = (key: string) => at.c.cluster.retryJob(at.c.now, jobIdOf(attemptOf(key)), ORIGIN).value
+  const retryOne = (key: string) => at.c.retryJob(jobIdOf(attemptOf(key)))
 
   it('goes on to the end of the build when it still waited for another', () => {
     begin([commandStep('a'), commandStep('b'), commandStep('c', { dependsOn: on('a?', 'b') }), waitStep('w'), commandStep('d')])

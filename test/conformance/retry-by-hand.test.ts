@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { attemptId } from '../../schema/job.ts'
 import type { CommandStep, Step } from '../../schema/pipeline/steps.ts'
-import { ORIGIN, clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
+import { clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
 import { commandStep, waitStep } from '../support/steps.ts'
 
 let c: TestCluster
@@ -27,7 +27,7 @@ function end(n: number, exitStatus = 0): void {
   agent.join()
 }
 
-const retryJob = (n: number) => c.cluster.retryJob(c.now, `J1-1-${n}`, ORIGIN).value
+const retryJob = (n: number) => c.retryJob(`J1-1-${n}`)
 const states = () => Object.fromEntries(c.view(1).jobs.map(({ id, state }) => [Number(id.split('-')[2]), state]))
 
 it('a build that was tried again too often is full, and can still be looked at', () => {

@@ -128,6 +128,10 @@ export class TestCluster {
     return this.#follow(this.cluster.retryBuild(this.now, slug, number, only ? { only } : {}, ORIGIN))
   }
 
+  retryJob(id: string): Answer<BuildView> {
+    return this.#follow(this.cluster.retryJob(this.now, id, ORIGIN))
+  }
+
   /** Steps that the job of the attempt brings into its build. */
   upload(attempt: AttemptId, steps: readonly Step[], { key = `key-${++this.#ids}`, over = {} as Partial<Pipeline>, replace = false } = {}) {
     const brought = pipeline(placed(steps), over)

@@ -46,8 +46,8 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     const step = after.get(s)
     if (step === undefined || reset.has(s) || step.outcome === 'broken') continue
     for (const job of old) follow(job, 'queued')
-    const rest = jobs.filter((job) => job.step === s && job.retriedBy === null && isFinal(job.state) && !old.includes(job))
-    set(step, { spec: uncanceled(step), state: 'running', openJobs: (step.state === 'done' ? 0 : step.openJobs) + old.length, outcome: outcomeOfAll(step, rest) })
+    const rest = jobs.filter((job) => job.step === s && job.retriedBy === null && !old.some((one) => one.n === job.n))
+    set(step, { spec: uncanceled(step), state: 'running', openJobs: step.openJobs + old.length, outcome: outcomeOfAll(step, rest) })
   }
   for (const [s, change] of triggers) {
     const step = after.get(s)
@@ -69,8 +69,7 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
     const firstJob = n + 1
     for (const job of unrun) follow(job, state === 'running' ? 'queued' : 'waiting')
     const spec = triggers.get(s)?.spec ?? uncanceled(step)
-    const openBuilds = state === 'running' ? (spec.trigger?.builds ?? []).filter((one) => one.outcome === null).length : 0
-    set(step, { state, outcome, needs, isBroken, openJobs: unrun.length + openBuilds, spec, ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
+    set(step, { state, outcome, needs, isBroken, openJobs: unrun.length, spec, ...(unrun.length > 0 ? { firstJob, jobs: unrun.length } : {}) })
   }
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => bits | (step.state === 'done' ? verdictOf(step) : pendingBits(step)), 0)

@@ -6,6 +6,7 @@ import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts
 
 const at = buildOfSteps()
 const { begin, jobs, outcomes, attemptOf, end } = at
+const NO_RETRY = { retry: { automatic: [], manual: { allowed: false, reason: null, permitOnPassed: true } } } as const
 
 describe('a person', () => {
   it('cancels a build of steps: what waits ends at once, what runs is told, nothing is let go by that', () => {
@@ -109,6 +110,33 @@ describe('a retry of a build that was cancelled', () => {
     expect(at.c.view(1).state).toBe('passed')
   })
 
+  it('has also what allows no retry wait again, as it never ran', () => {
+    begin([commandStep('a'), waitStep('w'), commandStep('b', NO_RETRY)])
+    end(UPLOAD)
+    at.c.cancel(1)
+    at.agent.finish(attemptOf('a'), 'canceled')
+    at.agent.sync()
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    expect(jobs()).toMatchObject({ a: 'running', b: 'waiting' })
+    end('a')
+    end('b')
+    expect(at.c.view(1).state).toBe('passed')
+  })
+
+  it('goes by the last of the jobs that a rule had tried again', () => {
+    begin([commandStep('a', { retry: { ...NO_RETRY.retry, automatic: [{ exitStatus: 'any', signal: 'any', signalReason: 'any', limit: 1 }] } }), waitStep('w'), commandStep('b')])
+    end(UPLOAD)
+    end('a', 1)
+    at.c.cancel(1)
+    end('a') // it had passed before it heard of the cancel
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    end('b')
+    expect(at.c.view(1).state).toBe('passed')
+    expect(outcomes()).toMatchObject({ a: 'passed', b: 'passed' })
+  })
+
   it('asks again what nobody had answered', () => {
     begin([commandStep('a'), blockStep('ok'), commandStep('deploy')])
     end('a')
@@ -207,13 +235,13 @@ describe('what stands behind a step that is tried again', () => {
     expect(at.c.view(1).state).toBe('passed')
   })
 
-  it('waits again as one job, however often it was broken', () => {
+  it.each<[string, () => { readonly ok: boolean }]>([['alone', () => retryOne('a')], ['with all that failed', () => at.c.retry(1, 'failed')]])('waits again as one job, however often it was broken, when that is tried again %s', (_, again) => {
     begin([commandStep('a'), waitStep('w'), commandStep('b')])
     end(UPLOAD)
     for (let tries = 0; tries < 3; tries += 1) {
       end('a', 1)
       expect(jobs()).toMatchObject({ a: 'failed', b: 'broken' })
-      expect(at.c.retry(1, 'failed').ok).toBe(true)
+      expect(again().ok).toBe(true)
       at.agent.join()
     }
     end('a')
@@ -238,9 +266,33 @@ describe('what stands behind a step that is tried again', () => {
     expect(at.c.view(1).state).toBe('passed')
   })
 
+  it('stays broken by what is not tried again', () => {
+    begin([commandStep('a', NO_RETRY), commandStep('b', { dependsOn: on('a') }), commandStep('c')])
+    end(UPLOAD)
+    end('a', 1)
+    end('c', 1)
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    expect(jobs()).toMatchObject({ a: 'failed', b: 'broken', c: 'running' })
+    end('c')
+    expect(at.c.view(1).state).toBe('failed')
+  })
+
+  it('waits for all jobs of a parallel step of which one is tried again while the others run', () => {
+    begin([commandStep('many', { parallelism: 2 }), waitStep('w'), commandStep('c')])
+    end(UPLOAD)
+    end('many', 1, 0)
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    end('many', 0, 0)
+    expect(jobs()).toMatchObject({ many0: 'running', many1: 'passed', c: 'waiting' })
+    end('many', 0, 1)
+    end('c')
+    expect(at.c.view(1).state).toBe('passed')
+  })
+
   it('ends at once when something else still keeps it from running', () => {
-    const never = { retry: { automatic: [], manual: { allowed: false, reason: null, permitOnPassed: true } } }
-    begin([commandStep('a', never), commandStep('b'), waitStep('w'), commandStep('c')])
+    begin([commandStep('a', NO_RETRY), commandStep('b'), waitStep('w'), commandStep('c')])
     end(UPLOAD)
     end('a', 1)
     at.c.cancel(1)

@@ -53,6 +53,17 @@ describe('one job', () => {
     expect(c.view(1)).toMatchObject({ state: 'failed' }) // the other has failed still
   })
 
+  it('that fails, and passes when it is tried again, leaves nothing of the failure', () => {
+    begin([commandStep('a'), commandStep('b')])
+    end(2, 1)
+    end(3)
+    expect(c.view(1).state).toBe('failed')
+    valueOf(retryJob(2))
+    agent.join()
+    end(4)
+    expect(c.view(1)).toMatchObject({ state: 'passed', steps: [{}, { key: 'a', outcome: 'passed' }, { key: 'b', outcome: 'passed' }] })
+  })
+
   it('waits for what runs again before it', () => {
     begin([commandStep('a'), waitStep('w', { continueOnFailure: true }), commandStep('b')])
     end(2, 1)

@@ -46,6 +46,49 @@ describe('leases [C4.6, C10]', () => {
     expect(c.view(1).started_at).toBe(before)
   })
 
+  it('is no start of the build when the attempt never arrived', () => {
+    const a = c.agent('a')
+    c.build()
+    a.sync()
+    a.syncUnheard() // the reply that carried it is lost, and so is the agent
+    c.pass(400_000)
+    const b = c.agent('b')
+    b.join()
+    const began = new Date(c.now).toISOString()
+    b.finish(b.only())
+    b.sync()
+    expect(c.view(1)).toMatchObject({ state: 'passed', started_at: began, jobs: [{ attempts: [{ fence: 1, state: 'lost', reason: { code: 'never_taken' } }, { fence: 2, started_at: began }] }] })
+  })
+
+  it('is renewed too by a sync that says that the result did not fit it, and leaves room for the next job', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    c.build()
+    const taken: string[] = []
+    for (let i = 0; i < 40; i++) {
+      c.pass(15_000)
+      taken.push(...a.sync({ running: [...a.running].filter((attempt) => attempt !== first()).map((attempt) => ({ attempt, phase: 'running' as const, commit: null, log_bytes: 0 })), spooled: [first()] }).assignments.map(({ attempt }) => attempt))
+    }
+    expect(taken).toEqual([first(2)])
+    expect(c.view(1).jobs[0]).toMatchObject({ state: 'running', attempts: [{ fence: 1, state: 'running' }] })
+  })
+
+  it.each<[string, { readonly state: string; readonly reason: { readonly code: string; readonly message: string } }, (a: TestAgent) => void]>([
+    ['was cancelled', { state: 'canceled', reason: { code: 'canceled', message: 'cancelled; the agent was restarted and no longer had the job' } }, (a) => (c.cancel(1), a.restart(), a.sync())],
+    ['was lost too often', { state: 'errored', reason: { code: 'agent_lost', message: 'lost 3 times, last because the agent was restarted and no longer had the job; the job may be what ends its agents' } }, (a) => [1, 2, 3].forEach(() => (a.restart(), a.join()))],
+    ['went on beyond its time limit', { state: 'timed_out', reason: { code: 'overran', message: 'the job went on far beyond its time limit' } }, (a) => keepsOn(a)],
+  ])('says why and when, of a job that %s and has no result', (_, ended, lose) => {
+    const a = c.agent('a')
+    c.build({ timeout_s: 60 })
+    a.join()
+    a.sync()
+    lose(a)
+    const last = c.view(1).jobs[0]?.attempts.at(-1)
+    expect(last?.finished_at).not.toBeNull()
+    expect(c.view(1)).toMatchObject({ finished_at: last?.finished_at, jobs: [{ ...ended, finished_at: last?.finished_at }] })
+  })
+
   it('is renewed only by a sync that names the attempt', () => {
     const a = c.agent('a')
     c.build()
@@ -240,10 +283,7 @@ describe('leases [C4.6, C10]', () => {
     const a = c.agent('a')
     c.build({ timeout_s: 60 })
     a.join()
-    for (let i = 0; i < 60; i++) {
-      c.pass(15_000)
-      a.sync()
-    }
+    keepsOn(a)
     expect(c.view(1).jobs[0]?.state).toBe('timed_out')
     expect(a.running.size).toBe(0)
   })
@@ -260,3 +300,11 @@ describe('leases [C4.6, C10]', () => {
     expect(c.view(1).jobs[0]?.state).toBe('queued')
   })
 })
+
+/** A quarter of an hour goes by, and it still has what it has. */
+function keepsOn(agent: TestAgent): void {
+  for (let i = 0; i < 60; i++) {
+    c.pass(15_000)
+    agent.sync()
+  }
+}

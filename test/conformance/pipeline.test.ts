@@ -1,6 +1,7 @@
 /** Builds of steps: what waits, what is let go, what breaks, what ends with it [I28]. Against the real steps of the Scheduler. */
 import { describe, expect, it } from 'vitest'
 import { type AttemptId } from '../../schema/job.ts'
+import type { AttemptResult } from '../../schema/sync.ts'
 import { buildOfSteps, on, UPLOAD, uploader } from '../support/build-of-steps.ts'
 import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
@@ -144,6 +145,47 @@ describe('a retry by a rule', () => {
     end('a', 5)
     expect(jobs()).toMatchObject({ a: 'failed', b: 'broken' })
     expect(at.c.view(1).jobs.filter(({ retry_of }) => retry_of !== null)).toHaveLength(1)
+  })
+})
+
+describe('what a rule has tried again', () => {
+  const AGAIN = { automatic: [{ exitStatus: 'any', signal: 'any', signalReason: 'any', limit: 9 }], manual: { allowed: true, reason: null, permitOnPassed: true } } as const
+  const only = (over: { readonly exitStatus?: readonly number[]; readonly signal?: string; readonly signalReason?: string }) => ({ retry: { ...AGAIN, automatic: [{ ...AGAIN.automatic[0], ...over }] } })
+
+  it('goes by what the agent says of the end: status, signal and reason', () => {
+    begin([commandStep('status', only({ exitStatus: [-1] })), commandStep('signal', only({ signal: 'KILL' })), commandStep('reason', only({ signalReason: 'agent_stop' })), commandStep('none', only({ signal: 'none', signalReason: 'none' }))])
+    const fail = (key: string, how: Partial<AttemptResult>) => {
+      at.agent.finish(attemptOf(key), 'failed', how)
+      at.agent.join()
+    }
+    const numbers = () => at.c.view(1).jobs.filter(({ retry_of }) => retry_of !== null).map(({ retry_of }) => retry_of)
+    for (const key of ['status', 'signal', 'reason']) fail(key, { exit_status: 1 })
+    fail('none', { exit_status: null, signal: 'SIGKILL', reason: { code: 'agent_stop', message: 'stopped' } })
+    expect(numbers()).toEqual([])
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    fail('status', { exit_status: null })
+    fail('signal', { exit_status: null, signal: 'SIGKILL' })
+    fail('reason', { exit_status: 1, reason: { code: 'agent_stop', message: 'stopped' } })
+    fail('none', { exit_status: 1 })
+    expect(jobs()).toMatchObject({ status: 'running', signal: 'running', reason: 'running', none: 'running' })
+  })
+
+  it.each(['failed', 'timed_out', 'errored'] as const)('is what %s', (outcome) => {
+    begin([commandStep('a', { retry: AGAIN })])
+    at.agent.finish(attemptOf('a'), outcome)
+    at.agent.join()
+    expect(jobs()).toMatchObject({ a: 'running' })
+  })
+
+  it('is nothing that was cancelled, whatever the agent says of its end', () => {
+    begin([commandStep('a', { retry: AGAIN }), commandStep('b', { retry: AGAIN }), waitStep('w'), commandStep('c', { retry: AGAIN })])
+    at.c.cancel(1)
+    at.agent.finish(attemptOf('a'), 'canceled')
+    at.agent.finish(attemptOf('b'), 'failed')
+    end(UPLOAD)
+    expect(jobs()).toEqual({ [UPLOAD]: 'passed', a: 'canceled', b: 'failed', c: 'canceled' })
+    expect(at.c.view(1).jobs).toHaveLength(4)
   })
 })
 

@@ -114,21 +114,20 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
     }
   }
 
-  const hasDoorbell = request.doorbell
   const paceMs = nextSyncMs(
     {
       toldSomething: assignments.length > 0 || redelivered || directives.some(({ directive }) => directive === 'cancel'),
       isHearing,
       passedOver,
       holdsAttempts: request.running.length + request.spooled.length > 0,
-      hasDoorbell,
+      hasDoorbell: request.doorbell,
       idleAgents: countIdle(event.memory, agent.offer.queue, agent.id) + 1,
       quietForMs: quietFor(event, agent.offer.queue),
     },
     numbers,
   )
   if (!isStale) {
-    event.memory.presence.set(agent.id, { lastSyncAt: now, nextSyncMs: paceMs, seq: request.seq, bootSeq: request.boot_seq, free, fit: reasonUnfit === null, offerKey: offerKey(agent.offer), queue: agent.offer.queue, doorbell: hasDoorbell })
+    event.memory.presence.set(agent.id, { lastSyncAt: now, nextSyncMs: paceMs, seq: request.seq, bootSeq: request.boot_seq, free, fit: reasonUnfit === null, offerKey: offerKey(agent.offer), queue: agent.offer.queue })
   }
   // A lease is stored when the attempt's own stored value is too old [C7.3]; that the holder is there, when another asked [C1.8].
   if (mustFlush(named, now, numbers) || agent.rivalAt !== stored.rivalAt) flushSeen(event)

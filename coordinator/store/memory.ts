@@ -22,7 +22,6 @@ export interface Presence {
   fit: boolean
   offerKey: string
   queue: string
-  doorbell: boolean
 }
 
 export interface BuildToTell extends Pick<BuildRow, 'project' | 'number'> {

@@ -1,5 +1,6 @@
 /** Who is given what, and when [C4.10]. Against the real steps of the Scheduler, with the numbers of docs/protocol.md. */
 import { beforeEach, describe, expect, it } from 'vitest'
+import { numbers } from '../../coordinator/core/numbers.ts'
 import { attemptId } from '../../schema/job.ts'
 import { TestCluster } from '../support/cluster.ts'
 
@@ -62,6 +63,13 @@ describe('assignment [C4.10]', () => {
     expect(a.sync({ slots: 1 }).assignments).toHaveLength(0)
   })
 
+  it('finds what is in the queue also when the object has forgotten its memory', () => {
+    const a = c.agent('a')
+    c.build()
+    c.restart()
+    expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first()])
+  })
+
   it('respects queue and tags', () => {
     const plain = c.agent('plain')
     const mac = c.agent('mac', { tags: ['os=mac', 'xcode=16'] })
@@ -111,5 +119,51 @@ describe('assignment [C4.10]', () => {
     a.join()
     a.restart()
     expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first(1, 2)])
+  })
+})
+
+describe('the pace that an agent is told [C8]', () => {
+  const { soonMs, heartbeatMs, idleStepMs } = numbers()
+
+  it('is soon after an assignment, that of its leases while it holds one, and soon after a cancel', () => {
+    const a = c.agent('a')
+    c.build()
+    expect(a.join().next_sync_ms).toBe(soonMs)
+    expect(a.sync().next_sync_ms).toBe(heartbeatMs)
+    c.cancel(1)
+    expect(a.sync()).toMatchObject({ directives: [{ directive: 'cancel' }], next_sync_ms: soonMs })
+  })
+
+  it('is that of its leases while its results do not fit one call', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    expect(a.sync({ running: [], spooled: [first()] }).next_sync_ms).toBe(heartbeatMs)
+  })
+
+  it('is soon when what it carried was not heard, and when a job waits for another agent', () => {
+    const [a, b] = [c.agent('a'), c.agent('b')]
+    b.join()
+    c.build()
+    a.join()
+    expect(a.sync({ running: [] })).toMatchObject({ assignments: [{ attempt: first() }], next_sync_ms: soonMs })
+    a.restart()
+    expect(a.join()).toMatchObject({ assignments: [], next_sync_ms: soonMs })
+  })
+
+  it('is slower the more agents of its queue are idle: not the busy, the unfit and those of other queues', () => {
+    const [a, b, unfit, busy] = ['a', 'b', 'unfit', 'busy'].map((name) => c.agent(name))
+    const elsewhere = c.agent('elsewhere', { queue: 'other' })
+    c.build()
+    busy?.join()
+    unfit?.sync({ state: 'unhealthy', reason: 'no disk' })
+    for (const agent of [b, elsewhere]) agent?.join()
+    expect(a?.join().next_sync_ms).toBe(2 * idleStepMs)
+    for (let waited = 0; waited <= c.numbers.quietMs; waited += heartbeatMs) {
+      c.pass(heartbeatMs)
+      busy?.sync()
+    }
+    expect(elsewhere.join().next_sync_ms).toBe(idleStepMs) // for this one it is not known how long no job came
+    expect(a?.join().next_sync_ms).toBe(4 * idleStepMs)
   })
 })

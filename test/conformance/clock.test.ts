@@ -87,3 +87,21 @@ test("the coordinator's clock jumps back while nobody talks: a dead agent is not
   cluster.pass(5 * MINUTE + cluster.numbers.leaseMs + cluster.numbers.graceMs + MINUTE)
   expect(cluster.view(1).jobs[0]).toMatchObject({ state: 'queued', attempts: [{ state: 'lost' }] })
 })
+
+test("the coordinator's clock is set back, and it forgets all but its rows some time later: a build that was named all the while goes on [D23, I9]", () => {
+  const cluster = new TestCluster()
+  cluster.project()
+  const holder = cluster.agent('holder')
+  cluster.build()
+  holder.join()
+  const attempt = holder.only()
+  cluster.now -= 60 * MINUTE
+  for (let i = 0; i < 12; i += 1) {
+    cluster.pass(15_000)
+    holder.sync()
+  }
+  cluster.restart()
+  cluster.pass(15_000)
+  holder.sync()
+  expect(cluster.view(1).jobs[0]).toMatchObject({ state: 'running', attempts: [{ id: attempt, state: 'running' }] })
+})

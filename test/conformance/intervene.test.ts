@@ -190,6 +190,7 @@ describe('a retry of a step', () => {
     expect(jobs()).toMatchObject({ a: 'running', b: 'waiting', c: 'passed' })
     end('a')
     expect(jobs()).toMatchObject({ b: 'running' })
+    expect(outcomes()).toMatchObject({ ok: 'passed' })
     end('b')
     expect(at.c.view(1).state).toBe('passed')
   })

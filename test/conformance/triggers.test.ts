@@ -56,6 +56,7 @@ describe('a trigger', () => {
     expect(c.view(1).steps.find(({ key }) => key === 't')).toMatchObject({ kind: 'trigger', state: 'running', trigger: { project: 'deploy', async: false, builds: [{ project: 'deploy', number: 1 }] } })
     expect(c.view(1).jobs.find(({ state }) => state === 'waiting')?.waiting).toEqual({ code: 'trigger', reason: 'waits for "t" (deploy #1)' })
     agent.sync()
+    expect(spec(first(2))['env']).toEqual({}) // it is told of no parallel builds where there are none
     end(first(2))
     expect(outcomes()).toEqual({ a: 'passed', w: 'passed', t: 'passed', b: 'running' })
     expect(c.view(1).steps.find(({ key }) => key === 't')?.trigger?.builds).toMatchObject([{ state: 'passed' }])
@@ -405,6 +406,14 @@ describe('projects that start each other for ever', () => {
       depth += 1
     }
     expect(depth).toBe(PIPELINE_LIMITS.triggerDepth)
+  })
+
+  it('count together, however deep they are started', () => {
+    const all = PIPELINE_LIMITS.triggeredBuilds
+    begin([deploy()])
+    agent.sync()
+    valueOf(c.upload(first(2), Array.from({ length: all / PIPELINE_LIMITS.buildsPerTrigger }, (_, at) => triggerStep('app', { key: `t${at}`, parallelism: PIPELINE_LIMITS.buildsPerTrigger, async: true }))))
+    expect(c.view(1, 'deploy').steps.at(-1)).toMatchObject({ outcome: 'failed', trigger: { refused: expect.stringContaining(`have started ${all - PIPELINE_LIMITS.buildsPerTrigger + 1} builds for the one that a person started`) } })
   })
 
   it('are stopped when they have started too many, and the step says so', () => {

@@ -20,7 +20,7 @@ import { annotate, removeAnnotation } from '../../schema/job-calls.ts'
 import { createBuildRequest, createProjectRequest, type BuildView, type FieldAnswer } from '../../schema/api.ts'
 import type { UploadedFile } from '../../schema/artifacts.ts'
 import type { AgentId, AttemptId } from '../../schema/job.ts'
-import type { AttemptResult, Offer, SyncReply, SyncRequest } from '../../schema/sync.ts'
+import { syncReply, type AttemptResult, type Offer, type SyncReply, type SyncRequest } from '../../schema/sync.ts'
 import type { Pipeline, Step } from '../../schema/pipeline/steps.ts'
 import { inTransaction } from './sqlite.ts'
 import { pipeline, placed } from './steps.ts'
@@ -256,8 +256,9 @@ export class TestAgent {
   sync(change: Partial<SyncRequest> = {}): SyncReply {
     const answer = this.#cluster.sync(this.request(change), this.caller())
     if (!answer.ok) throw new Error(`${answer.code}: ${answer.message}`)
-    this.hear(answer.value)
-    return answer.value
+    const reply = syncReply.parse(answer.value) // as an agent reads it
+    this.hear(reply)
+    return reply
   }
 
   hear(reply: SyncReply): void {

@@ -106,8 +106,7 @@ class Draft {
     this.#first = first
     this.#holders = holders(upload)
     const known = new Map(upload.steps.flatMap((step) => (step.key === null ? [] : [[step.key, step] as const])))
-    const inGroup = new Map<number, number>()
-    for (const [index, node] of upload.graph.nodes.entries()) this.#rows.push(this.#row(node, index, opened, inGroup)) // a group's before those of its steps
+    for (const [index, node] of upload.graph.nodes.entries()) this.#rows.push(this.#row(node, index, opened)) // a group's before those of its steps
     for (const [index, node] of upload.graph.nodes.entries()) {
       for (const { node: from, allowFailure } of node.waitsFor) this.#edge(this.#s(from), this.#s(index), allowFailure)
       for (const { step: key, allowFailure } of node.waitsForKnown) {
@@ -144,12 +143,11 @@ class Draft {
     this.edges.push({ project: build.project, build: build.number, from, to, allowFailure })
   }
 
-  #row({ step, group, waitsFor, waitsForKnown }: Node, index: number, opened: StepRow, inGroup: Map<number, number>): StepRow {
+  #row({ step, group, waitsFor, waitsForKnown }: Node, index: number, opened: StepRow): StepRow {
     const { build, planned } = this.#upload
     const { jobs = [], skipped = null, trigger } = planned[index] ?? {}
     const { unblocker } = opened.spec
-    const at = group === null ? index + 1 : (inGroup.get(group) ?? 0) + 1
-    if (group !== null) inGroup.set(group, at)
+    const at = index + 1
     const firstJob = this.#upload.lastJob + this.jobs.length + 1
     const concurrency = step.kind === 'command' && skipped === null ? step.concurrency : null
     const row: StepRow = {

@@ -204,6 +204,12 @@ describe('a concurrency group', () => {
     expect([stands(4), stands(5)]).toEqual(['running', 'concurrency group deploy/prod is full (1 of 1): held by app#4'])
   })
 
+  it('of a step that does not run counts for nothing', () => {
+    begin([deploy()])
+    const build = begin([deploy({ skip: 'not today' }, 5), commandStep('other', group(1))])
+    expect([stands(build, 'deploy'), stands(build, 'other')]).toEqual(['skipped', expect.stringContaining('is full (1 of 1)')])
+  })
+
   it('of an upload that names several limits takes the least', () => {
     const build = begin([commandStep('a', group(3)), commandStep('b', group(2)), commandStep('c', group(3))])
     expect(['a', 'b', 'c'].map((key) => stands(build, key))).toEqual(['running', 'running', 'concurrency group deploy/prod is full (2 of 2): held by this build'])

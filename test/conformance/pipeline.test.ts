@@ -135,6 +135,29 @@ describe('steps of a build', () => {
     expect(of('a')).toMatchObject({ fresh: true, submodules: false, lfs: true })
     expect(of('b')).toEqual({ repository: 'https://example.com/app.git', commit: null, branch: null, fresh: false })
   })
+
+  it('tells the agent what else it needs: how the build was asked for, plugins, and what to keep', () => {
+    at.c.build({ on_partition: 'stop', timeout_s: 77 })
+    at.agent.sync()
+    const plugins = [{ source: 'github.com/buildkite-plugins/docker-buildkite-plugin#v5.9.0', configuration: { image: 'node' } }]
+    at.c.upload(uploader(), [commandStep('a', { plugins, artifactPaths: ['out/*'], timeoutMinutes: 2 }), commandStep('b')])
+    const { assignments } = at.agent.sync()
+    const of = (key: string) => assignments.find(({ spec }) => spec?.step?.key === key)?.spec
+    expect(of('a')).toMatchObject({ on_partition: 'stop', plugins, artifact_paths: ['out/*'], timeout_s: 120 })
+    expect(of('b')).toMatchObject({ on_partition: 'stop' })
+    for (const absent of ['plugins', 'artifact_paths']) expect(of('b')).not.toHaveProperty(absent)
+  })
+
+  it('the build began when its first job did, however late that brings them', () => {
+    at.c.build()
+    at.agent.sync()
+    const began = new Date(at.c.now).toISOString()
+    for (const key of ['a', 'b']) {
+      at.c.pass(1000)
+      at.c.upload(uploader(), [commandStep(key)])
+      expect(at.c.view(1).started_at).toBe(began)
+    }
+  })
 })
 
 describe('a retry by a rule', () => {

@@ -245,8 +245,7 @@ function renewAttempt(event: Event, agent: AgentRow, attempt: AttemptId, commit:
   const job = key && load.job(event.on, key)
   if (!job) return abandon('the coordinator does not know this job')
   if (isFinal(job.state)) return abandon(`the job is ${job.state}`)
-  if (job.fence !== key.fence) return abandon('the job was given to another agent')
-  if (job.state === 'live' && job.agent !== agent.id) return abandon('the job was given to another agent')
+  if (job.fence !== key.fence || job.agent !== agent.id) return abandon('the job was given to another agent') // [I1]
   if (job.state === 'queued') for (const change of readopt(job, agent.id, agent.bootSeq, event.now).changes) event.apply(change)
   const lease = event.memory.leases.get(jobId(job))
   if (lease) lease.seenAt = event.now

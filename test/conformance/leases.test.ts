@@ -38,11 +38,13 @@ describe('leases [C4.6, C10]', () => {
     a.join()
     a.sync()
     const before = c.view(1).started_at
-    c.pass(1_000)
-    a.restart()
-    a.join()
-    a.sync()
-    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'running'])
+    for (let lost = 0; lost < 2; lost += 1) {
+      c.pass(1_000)
+      a.restart()
+      a.join()
+      a.sync()
+    }
+    expect(c.view(1).jobs[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'lost', 'running'])
     expect(c.view(1).started_at).toBe(before)
   })
 
@@ -58,6 +60,16 @@ describe('leases [C4.6, C10]', () => {
     b.finish(b.only())
     b.sync()
     expect(c.view(1)).toMatchObject({ state: 'passed', started_at: began, jobs: [{ attempts: [{ fence: 1, state: 'lost', reason: { code: 'never_taken' } }, { fence: 2, started_at: began }] }] })
+  })
+
+  it('is no start of the build when the attempt was handed back', () => {
+    const a = c.agent('a')
+    c.build()
+    a.join()
+    a.running.clear()
+    c.pass(5000)
+    a.sync({ lost: [{ attempt: first(), why: 'handed_back' }] })
+    expect(c.view(1).started_at).toBe(new Date(c.now).toISOString()) // of the attempt that it was given then
   })
 
   it('is renewed too by a sync that says that the result did not fit it, and leaves room for the next job', () => {
@@ -177,6 +189,20 @@ describe('leases [C4.6, C10]', () => {
     expect(c.view(1).jobs[0]?.state).toBe('queued')
     expect(a.sync().directives).toEqual([])
     expect(c.view(1).jobs[0]).toMatchObject({ state: 'running', attempts: [{ fence: 1, state: 'running' }] })
+  })
+
+  it('gives an expired attempt to nobody else who names it [I1]', () => {
+    const [a, b] = [c.agent('a'), c.agent('b', { queue: 'other' })]
+    c.build()
+    a.join()
+    a.sync()
+    c.pass(400_000)
+    b.running.add(first())
+    expect(b.join().directives).toEqual([])
+    expect(b.running.size).toBe(0) // told to abandon it, by the first of two
+    expect(c.view(1).jobs[0]?.state).toBe('queued')
+    a.sync()
+    expect(c.view(1).jobs[0]).toMatchObject({ state: 'running', attempts: [{ fence: 1, agent: 'a' }] })
   })
 
   it('tells the holder of a superseded attempt to abandon it', () => {

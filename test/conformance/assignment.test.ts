@@ -1,8 +1,9 @@
 /** Who is given what, and when [C4.10]. Against the real steps of the Scheduler, with the numbers of docs/protocol.md. */
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { Caller } from '../../coordinator/objects/scheduler-api.ts'
 import { numbers } from '../../coordinator/core/numbers.ts'
 import { attemptId } from '../../schema/job.ts'
-import { TestCluster } from '../support/cluster.ts'
+import { TestCluster, type TestAgent } from '../support/cluster.ts'
 
 let c: TestCluster
 beforeEach(() => {
@@ -111,6 +112,76 @@ describe('assignment [C4.10]', () => {
     a.restart()
     expect(a.join().assignments).toEqual([])
     expect(b.sync().assignments.map(({ attempt }) => attempt)).toEqual([first(1, 2)])
+  })
+
+  it('gives the agent that is avoided the jobs behind the one that it lost', () => {
+    const [a, b] = [c.agent('a'), c.agent('b')]
+    b.join()
+    c.build()
+    a.join()
+    c.build()
+    a.restart()
+    expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first(2)])
+  })
+
+  it.each<[string, (b: TestAgent) => void]>([
+    ['was not seen for a minute', () => c.pass(c.numbers.alternativeMs + 1)],
+    ['takes no work', (b) => void b.sync({ state: 'unhealthy', reason: 'no disk' })],
+    ['lacks a tag', (b) => void b.sync({ offer_rev: 2, offer: { ...b.offer, tags: [] } })],
+  ])('gives the job back to the agent that lost it when the only other %s', (_, make) => {
+    const tags = ['os=linux']
+    const [a, b] = [c.agent('a', { tags }), c.agent('b', { tags })]
+    b.join()
+    c.build({ agents: { tags } })
+    a.join()
+    make(b)
+    a.restart()
+    expect(a.join().assignments.map(({ attempt }) => attempt)).toEqual([first(1, 2)])
+  })
+
+  it('goes by what an agent offers now, and asks for an offer that it does not know', () => {
+    const a = c.agent('a')
+    a.join()
+    c.build({ agents: { tags: ['os=mac'] } })
+    const { offer: _, ...without } = a.request({ offer_rev: 2 })
+    expect(c.sync(without, a.caller())).toMatchObject({ ok: true, value: { need: ['offer'], assignments: [] } })
+    expect(a.sync({ offer_rev: 2, offer: { ...a.offer, tags: ['os=mac'] } })).toMatchObject({ need: [], assignments: [{ attempt: first() }] })
+    const { offer: __, ...known } = a.request({ offer_rev: 2 })
+    expect(c.sync(known, a.caller())).toMatchObject({ ok: true, value: { need: [] } })
+    c.restart()
+    expect(c.cluster.agents(c.now)).toMatchObject([{ tags: ['os=mac'] }])
+  })
+
+  it('leaves a job to be asked for alone when it is too large for the reply', () => {
+    const a = c.agent('a')
+    c.build({ env: Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`V${i}`, 'x'.repeat(8000)])) })
+    const [large] = a.join().assignments
+    expect(large).toEqual({ attempt: first(), token: expect.stringMatching(/^kdg_att_/) })
+    expect(c.cluster.spec(first())).toMatchObject({ ok: true, value: expect.stringContaining('"V19":"xxx') })
+  })
+
+  it('shows what an agent says of itself', () => {
+    const a = c.agent('a', { slots: 4 })
+    a.sync({ state: 'unhealthy', reason: 'no disk', slots: 3 })
+    expect(c.cluster.agents(c.now)).toMatchObject([{ state: 'unhealthy', slots: 3, reason: 'no disk' }])
+    a.sync({ slots: 2 })
+    expect(c.cluster.agents(c.now)).toMatchObject([{ slots: 2, reason: null }])
+  })
+
+  it.each<[string, (a: TestAgent, b: TestAgent) => Caller]>([
+    ['of another agent', (_, b) => b.caller()],
+    ['from before its secret was changed', (a) => {
+      const before = a.caller()
+      c.cluster.rotate(c.now, a.id, before, 'another')
+      return before
+    }],
+  ])('hears nothing that comes with a session %s', (_, callerOf) => {
+    const [a, b] = [c.agent('a'), c.agent('b')]
+    for (const agent of [a, b]) agent.join()
+    const caller = callerOf(a, b)
+    const before = c.sql.rowsWritten()
+    expect(c.sync(a.request(), caller)).toMatchObject({ ok: false, code: 'session_expired' })
+    expect(c.sql.rowsWritten()).toBe(before)
   })
 
   it('gives the job back to the agent that lost it when there is no other', () => {

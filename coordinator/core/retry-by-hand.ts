@@ -1,8 +1,8 @@
 /** Whether a person may have a job tried again: what its step says of that (`retry.manual`), and how the job ended. */
 import type { Problem } from '../../schema/api.ts'
 import { isFinal, jobId } from '../../schema/job.ts'
-import type { BuildRow, Change, Decision, JobRow, StepRow } from './decision.ts'
-import { succeed } from './plan.ts'
+import type { BuildRow, Decision, JobRow, StepRow } from './decision.ts'
+import { reopened, succeed } from './plan.ts'
 import { retrySteps, type Graph } from './retry-steps.ts'
 
 /** What its step says against it; null: nothing. */
@@ -23,6 +23,5 @@ export function retryJob(build: BuildRow, jobs: readonly JobRow[], graph: Graph,
   if (why !== null) return refused(why)
   if (build.openSteps !== null) return retrySteps(build, jobs, graph, { jobs: [job], triggers: new Map(), neverBegan: 'stay' }, now)
   const next = succeed(job, Math.max(...jobs.map(({ n }) => n)) + 1, now)
-  const reopened: Change = { kind: 'build.set', project: build.project, number: build.number, set: { state: null, finishedAt: null } }
-  return { changes: [...next.changes, reopened], effects: [{ kind: 'ring-class', class: job.class, count: 1 }] }
+  return { changes: [...next.changes, { kind: 'build.set', project: build.project, number: build.number, set: reopened(build) }], effects: [{ kind: 'ring-class', class: job.class, count: 1 }] }
 }

@@ -103,7 +103,7 @@ describe('one job', () => {
     c.build()
     agent.sync()
     end(1, 1)
-    valueOf(retryJob(1))
+    expect(valueOf(retryJob(1))).toMatchObject({ state: 'scheduled', finished_at: null })
     agent.join()
     end(2)
     expect(c.view(1).state).toBe('passed')

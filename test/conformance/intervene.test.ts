@@ -137,6 +137,31 @@ describe('a retry of a build that was cancelled', () => {
     expect(outcomes()).toMatchObject({ a: 'passed', b: 'passed' })
   })
 
+  it('goes on at once behind several waits that are over by then', () => {
+    begin([commandStep('a'), waitStep('v', { dependsOn: on('a') }), waitStep('w', { dependsOn: on('a') }), commandStep('b', { dependsOn: on('v', 'w') })])
+    end(UPLOAD)
+    at.c.cancel(1)
+    end('a') // it had passed before it heard of the cancel
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    expect(jobs()).toMatchObject({ a: 'passed', b: 'running' })
+    end('b')
+    expect(at.c.view(1).state).toBe('passed')
+  })
+
+  it('says of a job why that was cancelled, and not why one before it was', () => {
+    begin([commandStep('a'), commandStep('b', { cancelOnBuildFailing: true })])
+    end(UPLOAD)
+    end('a', 1)
+    at.agent.finish(attemptOf('b'), 'canceled')
+    at.agent.join()
+    expect(at.c.retry(1, 'failed').ok).toBe(true)
+    at.agent.join()
+    at.c.cancel(1)
+    const job = at.c.view(1).jobs.find(({ id }) => id === jobIdOf(attemptOf('b')))
+    expect(job).toMatchObject({ state: 'running', cancel_requested: true, reason: null })
+  })
+
   it('asks again what nobody had answered', () => {
     begin([commandStep('a'), blockStep('ok'), commandStep('deploy')])
     end('a')

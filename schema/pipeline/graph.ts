@@ -127,17 +127,19 @@ class Building {
 
   #resolve(step: Step, named: readonly Dependency[], implicit: readonly Arrow[], allowAll: boolean): Pick<Node, 'waitsFor' | 'waitsForKnown'> {
     const waitsFor = new Map(implicit.map((arrow) => [arrow.node, arrow]))
-    const waitsForKnown: Dependency[] = []
+    const waitsForKnown = new Map<string, Dependency>()
     for (const { step: key, allowFailure: allowOne } of named) {
-      const allowFailure = allowOne || allowAll
       const node = this.#indexes.get(key)
+      // Named twice, by the step and its group, or by one of them: each wants it.
+      const allowFailure = (allowOne || allowAll) && (node === undefined ? waitsForKnown.get(key) : waitsFor.get(node))?.allowFailure !== false
       if (node !== undefined) waitsFor.set(node, { node, allowFailure })
-      else if (this.#known.has(key)) waitsForKnown.push({ step: key, allowFailure })
+      else if (this.#known.has(key)) waitsForKnown.set(key, { step: key, allowFailure })
       else this.#unknown(step, key)
     }
-    this.#arrows += waitsFor.size + waitsForKnown.length
-    if (this.#arrows <= PIPELINE_LIMITS.arrowsPerUpload) return { waitsFor: [...waitsFor.values()], waitsForKnown }
-    if (this.#arrows - waitsFor.size - waitsForKnown.length <= PIPELINE_LIMITS.arrowsPerUpload) this.mistakes.push({ path: pathOf(step), message: `up to this step, steps wait for each other more than ${PIPELINE_LIMITS.arrowsPerUpload} times, the most that one upload may bring. Put a "wait" between those that come first and those that wait for all of them.` })
+    const count = waitsFor.size + waitsForKnown.size
+    this.#arrows += count
+    if (this.#arrows <= PIPELINE_LIMITS.arrowsPerUpload) return { waitsFor: [...waitsFor.values()], waitsForKnown: [...waitsForKnown.values()] }
+    if (this.#arrows - count <= PIPELINE_LIMITS.arrowsPerUpload) this.mistakes.push({ path: pathOf(step), message: `up to this step, steps wait for each other more than ${PIPELINE_LIMITS.arrowsPerUpload} times, the most that one upload may bring. Put a "wait" between those that come first and those that wait for all of them.` })
     return { waitsFor: [], waitsForKnown: [] }
   }
 

@@ -1,7 +1,7 @@
 /** Uploads: which counts once, where their steps stand, what is left out or multiplied, and which wait for one another. Against the real steps of the Scheduler. */
 import { describe, expect, it } from 'vitest'
 import { buildOfSteps, on, UPLOAD, uploader } from '../support/build-of-steps.ts'
-import { commandStep, waitStep } from '../support/steps.ts'
+import { commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 const at = buildOfSteps()
 const { begin, jobs, outcomes, attemptOf, end } = at
@@ -48,6 +48,15 @@ describe('an upload', () => {
     end('first')
     end('second')
     expect(jobs()).toMatchObject({ last: 'running' })
+  })
+
+  it('may wait for a step that the build has for its own sake and for its group\'s', () => {
+    begin([commandStep('known'), commandStep('more')])
+    at.agent.sync()
+    expect(at.c.upload(attemptOf('more'), [groupStep('g', [commandStep('both', { dependsOn: on('known') })], { dependsOn: on('known') })])).toMatchObject({ ok: true })
+    end('known')
+    end('more')
+    expect(jobs()).toMatchObject({ both: 'running' })
   })
 
   it('with a mistake is refused whole, with each of them', () => {

@@ -44,6 +44,11 @@ describe('steps', () => {
     expect(arrows([commandStep('a'), waitStep('w'), commandStep('b', { allowDependencyFailure: true })]).at(-1)).toBe('b ← w?')
   })
 
+  it('that name one twice, as their group may, wait for it once, and allow its failure only where both do', () => {
+    expect(arrows([commandStep('a'), groupStep('g', [commandStep('b', { dependsOn: on('a') }), commandStep('c', { dependsOn: on('a?') })], { dependsOn: on('a?') })]).slice(2)).toEqual(['b ← a', 'c ← a?'])
+    expect(arrows([groupStep('g', [commandStep('b', { dependsOn: on('x', 'x?') })], { dependsOn: on('x?') })], ['x'])).toEqual(['g ← b', 'b ← known x'])
+  })
+
   it('a block with dependencies of its own is waited for, and so is what stands before it', () => {
     expect(arrows([commandStep('a'), blockStep('ok', { dependsOn: [] }), commandStep('b'), waitStep('w')])).toEqual(['a', 'ok', 'b ← ok', 'w ← ok a b'])
   })

@@ -6,7 +6,7 @@ import type { BuildRow, Change, Decision, Effect, JobRow, StepRow } from './deci
 import { reopened, settleBuild, succeed } from './plan.ts'
 import { whyNoRetry } from './retry-by-hand.ts'
 import { retrySteps, type Graph } from './retry-steps.ts'
-import { stepDone } from './step.ts'
+import { graver, stepDone } from './step.ts'
 import { triggerAgain } from './trigger.ts'
 
 /**
@@ -37,8 +37,9 @@ function endSteps(build: BuildRow, steps: readonly StepRow[], jobs: readonly Job
   for (const step of steps) {
     if (step.state === 'done') continue
     const openJobs = open.get(step.s) ?? 0
-    const set: Partial<StepRow> = openJobs === 0 ? { state: 'done', outcome: 'canceled', openJobs } : { openJobs, outcome: 'canceled' }
-    if (openJobs === step.openJobs && step.outcome === 'canceled') continue
+    const outcome = graver(step.outcome, 'canceled') // one of its jobs may have failed before
+    const set: Partial<StepRow> = openJobs === 0 ? { state: 'done', outcome, openJobs } : { openJobs, outcome }
+    if (openJobs === step.openJobs && outcome === step.outcome) continue
     changes.push({ kind: 'step.set', key: step, set })
     if (openJobs === 0) counts = stepDone(counts, { ...step, ...set })
   }

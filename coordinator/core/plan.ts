@@ -151,6 +151,11 @@ export function told({ spec }: Pick<JobRow, 'spec'>, { spec: { unblocker } }: Pi
   return unblocker === undefined ? null : { spec: JSON.stringify({ ...(JSON.parse(spec) as StoredSpec), unblocker }) }
 }
 
+/** Which of the job's failures do not count: one combination of a matrix may differ from its step. */
+export function softFailOf({ spec }: Pick<JobRow, 'spec'>, step: Pick<StepRow, 'spec'>): SoftFail {
+  return (JSON.parse(spec) as StoredSpec).softFail ?? step.spec.softFail // written by an upload
+}
+
 /** The spec of the job's newest attempt, as it travels to its agent. The build's commit is pinned by then or null [I29]. */
 export function specOf(job: JobRow, build: BuildRow, { slug, defaultBranch }: Pick<ProjectRow, 'slug' | 'defaultBranch'>): JobSpec {
   const stored = JSON.parse(job.spec) as StoredSpec // written by `openBuild`

@@ -5,8 +5,8 @@
 import { isFinal } from '../../schema/job.ts'
 import type { BuildRow, Change, Decision, EdgeRow, Effect, JobRow, StepOutcome, StepRow } from './decision.ts'
 import { joinQueue, waitAgain } from './gate.ts'
-import { reopened, settleBuild, succeed } from './plan.ts'
-import { jobEnded, letGo, neverBegan, outcomeOf, pendingBits, ready, standing, verdictOf } from './step.ts'
+import { reopened, settleBuild, softFailOf, succeed } from './plan.ts'
+import { jobEnded, letGo, LOST_STATUS, neverBegan, outcomeOf, pendingBits, ready, standing, verdictOf } from './step.ts'
 
 export interface Graph {
   readonly steps: readonly StepRow[]
@@ -150,8 +150,8 @@ function outcomeOfAll(step: StepRow, jobs: readonly JobRow[]): StepOutcome | nul
   let so: StepRow = { ...step, outcome: null, openJobs: jobs.length + 1 }
   for (const job of jobs) {
     if (!isFinal(job.state)) continue
-    const { exit_status: exitStatus = null } = (job.result === null ? {} : JSON.parse(job.result)) as { readonly exit_status?: number | null } // an accepted result, or what `lose` wrote
-    so = { ...so, ...jobEnded(so, outcomeOf(job.state, exitStatus, step.spec.softFail)) }
+    const { exit_status: exitStatus } = (job.result === null ? {} : JSON.parse(job.result)) as { readonly exit_status?: number | null } // an accepted result, or what `lose` wrote
+    so = { ...so, ...jobEnded(so, outcomeOf(job.state, exitStatus ?? LOST_STATUS, softFailOf(job, step))) }
   }
   return so.outcome
 }

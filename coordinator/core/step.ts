@@ -18,6 +18,9 @@ export function stepId({ project, build, s }: StepKey): string {
 /** Bits of a build's `verdict`. `stops`: a step that is not done is cancelled as soon as one has failed. */
 export const VERDICT = { failed: 1, canceled: 2, ran: 4, stops: 8 } as const
 
+/** What Buildkite calls the exit status of a command that has none: its agent was lost, or a signal ended it. */
+export const LOST_STATUS = -1
+
 /** What a job's end means to its step. */
 export function outcomeOf(state: FinalJobState, exitStatus: number | null, softFail: SoftFail): StepOutcome {
   if (state === 'passed' || state === 'skipped' || state === 'canceled' || state === 'broken') return state

@@ -6,8 +6,8 @@ import type { FinalJobState } from '../../schema/job.ts'
 import { changed, type BuildRow, type JobRow, type StepRow } from '../core/decision.ts'
 import type { ReadResult } from '../core/judge.ts'
 import { joinQueue } from '../core/gate.ts'
-import { BROKEN, settleBuild, succeed, told, type StoredSpec } from '../core/plan.ts'
-import { jobEnded, letGo, mayRetry, mustStop, outcomeOf, ready, retryRule, stepDone, VERDICT } from '../core/step.ts'
+import { BROKEN, settleBuild, softFailOf, succeed, told, type StoredSpec } from '../core/plan.ts'
+import { jobEnded, letGo, LOST_STATUS, mayRetry, mustStop, outcomeOf, ready, retryRule, stepDone, VERDICT } from '../core/step.ts'
 import * as load from '../store/load.ts'
 import { nameOf } from '../store/read-steps.ts'
 import { cancelOneStep } from './cancel.ts'
@@ -26,8 +26,6 @@ export function endOf({ exit_status: exitStatus, signal, reason }: ReadResult): 
   return { exitStatus: exitStatus ?? LOST_STATUS, signal, reason: reason?.code ?? null }
 }
 
-/** What Buildkite calls the exit status of a command that has none: its agent was lost, or a signal ended it. */
-const LOST_STATUS = -1
 /** Of an attempt that was lost once too often. */
 export const NEVER_ENDED: JobEnd = { exitStatus: LOST_STATUS, signal: null, reason: 'agent_lost' }
 
@@ -37,8 +35,7 @@ export function followEnd(event: Event, build: BuildRow, job: JobRow, end: JobEn
   if (step === null || step.state === 'done') return
   const state = job.state as FinalJobState // it has just ended
   if (mayRetry(job, state) && tryAgain(event, step, job, end)) return
-  const { softFail = step.spec.softFail } = JSON.parse(job.spec) as StoredSpec // written by an upload
-  const set = jobEnded(step, outcomeOf(state, end.exitStatus, softFail))
+  const set = jobEnded(step, outcomeOf(state, end.exitStatus, softFailOf(job, step)))
   event.apply({ kind: 'step.set', key: step, set })
   if (set.state === 'done') return finishSteps(event, build, [{ ...step, ...set }])
   const failing = { ...build, verdict: build.verdict | VERDICT.failed }

@@ -53,15 +53,51 @@ describe('one job', () => {
     expect(c.view(1)).toMatchObject({ state: 'failed' }) // the other has failed still
   })
 
-  it('that fails, and passes when it is tried again, leaves nothing of the failure', () => {
-    begin([commandStep('a'), commandStep('b')])
+  it('that failed and passes then makes its step good', () => {
+    begin([commandStep('a'), waitStep(), commandStep('b')])
     end(2, 1)
-    end(3)
-    expect(c.view(1).state).toBe('failed')
     valueOf(retryJob(2))
     agent.join()
     end(4)
-    expect(c.view(1)).toMatchObject({ state: 'passed', steps: [{}, { key: 'a', outcome: 'passed' }, { key: 'b', outcome: 'passed' }] })
+    end(5)
+    expect(states()).toMatchObject({ 2: 'failed', 4: 'passed', 5: 'passed' })
+    expect(c.view(1)).toMatchObject({ state: 'passed' })
+  })
+
+  it('of several that failed before their build was cancelled fails it, until it is tried again', () => {
+    begin([commandStep('a', { parallelism: 2 })])
+    end(2, 1)
+    valueOf(c.cluster.cancelBuild(c.now, 'app', 1, ORIGIN).value)
+    agent.join()
+    agent.finish(attempt(3), 'canceled')
+    agent.join()
+    expect(c.view(1)).toMatchObject({ state: 'failed' })
+    valueOf(retryJob(2))
+    agent.join()
+    end(4)
+    expect(c.view(1)).toMatchObject({ state: 'canceled' })
+  })
+
+  it('of several leaves the others as soft as they failed', () => {
+    begin([
+      commandStep('m', { command: 'make {{matrix}}', matrix: { setup: { '': ['a', 'b'] }, adjustments: [{ with: { '': 'b' }, skip: null, softFail: 'any' }] } }),
+      commandStep('p', { parallelism: 2, softFail: [-1] }),
+      waitStep(),
+      commandStep('last'),
+    ])
+    end(2, 1)
+    end(3, 1)
+    end(4, 1)
+    agent.finish(attempt(5), 'failed', { exit_status: null, signal: 'SIGKILL' })
+    agent.join()
+    expect(states()).toMatchObject({ 6: 'broken' })
+    valueOf(retryJob(2))
+    valueOf(retryJob(4))
+    agent.join()
+    end(7)
+    end(9)
+    expect(c.view(1).steps.map(({ outcome }) => outcome)).toEqual(['passed', 'soft_failed', 'soft_failed', 'passed', null])
+    expect(states()).toMatchObject({ 8: 'running' })
   })
 
   it('waits for what runs again before it', () => {

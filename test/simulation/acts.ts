@@ -5,6 +5,7 @@
  */
 import type { Dice } from './chance.ts'
 import type { JobPlan } from './job-plan.ts'
+import { shapeSteps, type Shaping } from './shapes.ts'
 import type { Act, StepPlace, StepPlan, Upload } from './step-plan.ts'
 import { planSteps } from './steps.ts'
 
@@ -18,6 +19,8 @@ interface Plans {
 interface Planning {
   readonly planJob: () => JobPlan
   readonly haveGroups: boolean
+  /** Null: what is uploaded later has no shapes. */
+  readonly shaping: Shaping | null
 }
 
 /** Of one build. */
@@ -47,7 +50,7 @@ class Acting {
   #act(plans: readonly StepPlan[], depth: number): readonly StepPlan[] {
     return plans.map((plan, at) => {
       if (plan.kind !== 'command' || plan.isLeftOut || depth > DEPTH || !this.#dice.chance(0.4)) return plan
-      return { ...plan, acts: this.#acts({ key: plan.key, isStep: true, peers: plans, before: plans.slice(0, at), depth }) }
+      return { ...plan, acts: this.#acts({ key: plan.key, isStep: true, peers: plans, before: plans.filter((_, number) => number < at && number !== plan.group), depth }) }
     })
   }
 
@@ -78,16 +81,17 @@ class Acting {
     const dice = this.#dice
     const replaces = dice.chance(0.25)
     // A step that waits for one that was there before stands in no line until it is ready, unless that was over by then: no groups there.
-    const known = [...(uploader === null ? [] : [uploader]), ...(replaces ? [] : before.filter(({ kind }) => kind === 'command').map(({ key }) => key))]
+    const known = [...(uploader === null ? [] : [uploader]), ...(replaces ? [] : before.filter(({ kind }) => kind === 'command' || kind === 'group').map(({ key }) => key))]
     const namesKnown = known.length > 0 && dice.chance(0.35)
     const planned = planSteps(dice, { planJob: this.#planning.planJob, groups: this.#planning.haveGroups && !namesKnown ? dice : null, most: 4, prefix })
     const steps = planned.map((plan, at): StepPlan => {
       // It has a job, so that its rows tell that the upload was taken.
-      const shaped: StepPlan = at === 0 ? { ...plan, kind: 'command', job: plan.job ?? this.#planning.planJob(), continueOnFailure: false, isAsync: false } : plan
+      const shaped: StepPlan = at === 0 ? { ...plan, kind: 'command', jobs: plan.jobs.length > 0 ? plan.jobs : [this.#planning.planJob()], continueOnFailure: false, isAsync: false } : plan
       if (!namesKnown || shaped.kind === 'wait' || !dice.chance(0.5)) return shaped
       return { ...shaped, dependsOn: shaped.dependsOn ?? [], alsoOn: [{ key: dice.pick(known as [string, ...string[]]), allowFailure: dice.chance(0.3) }] } // there are some
     })
-    return { name: prefix, replaces, steps: this.#act(steps, depth + 1) }
+    const { shaping } = this.#planning
+    return { name: prefix, replaces, steps: this.#act(shaping === null ? steps : shapeSteps(steps, shaping), depth + 1) }
   }
 }
 

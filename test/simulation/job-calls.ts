@@ -6,7 +6,7 @@ import type { Problem } from '../../schema/api.ts'
 import type { AttemptId } from '../../schema/job.ts'
 import type { Answer } from '../../coordinator/objects/scheduler-api.ts'
 import type { SimCoordinator } from './coordinator.ts'
-import type { Act, Upload } from './step-plan.ts'
+import type { Act } from './step-plan.ts'
 import { pipelineOf } from './steps.ts'
 import type { VirtualTime } from './time.ts'
 
@@ -28,8 +28,6 @@ export interface Acting {
   isAlive(): boolean
   /** It is about to ask. */
   cancels(): void
-  /** At each answer; once, when it ended without one. */
-  uploaded(upload: Upload): void
 }
 
 export class JobCalls {
@@ -48,18 +46,12 @@ export class JobCalls {
     const act = acting.acts[nth]
     if (act === undefined) return
     let { repeats } = act
-    let isAsked = false
     let isAnswered = false
     const ask = async (): Promise<void> => {
-      if (!acting.isAlive()) {
-        if (isAsked && !isAnswered && act.kind === 'upload') acting.uploaded(act.upload) // maybe, and nobody heard of it
-        return
-      }
-      isAsked = true
+      if (!acting.isAlive()) return
       this.#onlooker.asks(attempt, inWords(act))
       const answer = await this.#ask(attempt, acting, act)
       if (answer?.ok === false && answer.problem.status !== 409) this.#onlooker.refused(acting.build, act, answer.problem)
-      if (answer?.ok === true && act.kind === 'upload') acting.uploaded(act.upload)
       if (answer === null || (repeats -= 1) >= 0) this.#time.after(PATIENCE_MS, ask)
       if (answer === null || isAnswered) return
       isAnswered = true

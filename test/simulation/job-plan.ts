@@ -10,3 +10,9 @@ export interface JobPlan {
   /** It takes the agent with it, as one that uses up all memory does. */
   readonly killsAgentAfterMs: number | null
 }
+
+/** What a job is called here: its command and, of several of one step or trigger, its number. A matrix has that in its command. */
+export function jobName({ command, env, parallel }: { readonly command: string; readonly env: Readonly<Record<string, string>>; readonly parallel?: { readonly index: number } | null | undefined }): string {
+  const number = parallel?.index ?? env.BUILDKITE_PARALLEL_JOB
+  return number === undefined ? command : `${command}:${number}`
+}

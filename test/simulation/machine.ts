@@ -9,7 +9,7 @@ import type { RunningCommand } from '../../agent/runner/attempt.ts'
 import type { AttemptId } from '../../schema/job.ts'
 import { Dice } from './chance.ts'
 import { SimDisk, type DiskUser } from './disk.ts'
-import type { JobPlan } from './job-plan.ts'
+import { jobName, type JobPlan } from './job-plan.ts'
 import type { AgentPlan } from './script.ts'
 import type { Owner, VirtualTime } from './time.ts'
 
@@ -30,13 +30,13 @@ export interface Surroundings {
   readonly time: VirtualTime
   readonly seed: number
   readonly wire: { network(process: SimProcess): Network; hangUp(process: SimProcess): void }
-  job(command: string): JobPlan
+  job(name: string): JobPlan
   /** What the branch points to now. */
   head(): string
   nextPid(): number
   trace(machine: SimMachine, text: string): void
   going(machine: SimMachine, path: string): void
-  spawned(machine: SimMachine, attempt: AttemptId, command: string, isAlive: () => boolean): void
+  spawned(machine: SimMachine, attempt: AttemptId, name: string, isAlive: () => boolean): void
   commandEnds(attempt: AttemptId): void
   /** The agent took these bytes of the attempt's output. */
   printed(attempt: AttemptId, text: string): void
@@ -229,7 +229,7 @@ export class SimMachine {
   }
 
   async #prepare({ spec, log, signal }: PrepareRequest, process: SimProcess): Promise<{ readonly folder: string; readonly commit: string | null }> {
-    const plan = this.#around.job(spec.command)
+    const plan = this.#around.job(nameOf(spec))
     await new Promise<void>((resolve, reject) => {
       const takeBack = this.#around.time.after(plan.prepareMs, resolve, process)
       signal.addEventListener('abort', () => {
@@ -247,7 +247,8 @@ export class SimMachine {
     const around = this.#around
     const { time } = around
     const { attempt } = request
-    const plan = around.job(request.spec.command)
+    const name = nameOf(request.spec)
+    const plan = around.job(name)
     const pid = around.nextPid()
     const taken: Promise<void>[] = []
     let stoppedBy: string | null = null
@@ -264,7 +265,7 @@ export class SimMachine {
     }
     const command: Command = { attempt, pid, startedBy: process, isAlive: true, kill: (signal) => over(null, signal) }
     this.table.add(command)
-    around.spawned(this, attempt, request.spec.command, () => command.isAlive)
+    around.spawned(this, attempt, name, () => command.isAlive)
     const stop = (why: string, graceMs = request.graceMs): void => {
       if (!command.isAlive) return
       stoppedBy ??= why
@@ -301,4 +302,8 @@ export class SimMachine {
     const text = [`${STATE}/agent.json`, `${STATE}/spool/${attempt}/spec.json`].map((path) => new TextDecoder().decode(this.disk.contents(path) ?? new Uint8Array())).join(' ')
     return (text.match(/kdg_(sec|att)_[\w.-]+/g) ?? []).join(' ')
   }
+}
+
+function nameOf({ command, env, step }: CommandRequest['spec']): string {
+  return jobName({ command, env, parallel: step?.parallel })
 }

@@ -5,7 +5,7 @@ import { JobCalls, type JobCallsOnlooker } from './job-calls.ts'
 import type { JobPlan } from './job-plan.ts'
 import type { BuildPlan } from './script.ts'
 import type { StepPlace, StepPlan } from './step-plan.ts'
-import { commandOf, projectOf } from './steps.ts'
+import { commandOf, nameOf, projectOf } from './steps.ts'
 import type { VirtualTime } from './time.ts'
 import { createBuildRequest, createProjectRequest } from '../../schema/api.ts'
 import { isFinalBuild, type AttemptId } from '../../schema/job.ts'
@@ -27,9 +27,9 @@ interface Asked {
 
 export class People {
   readonly builds = new Map<string, Asked>()
-  /** By command. */
+  /** By name. */
   readonly #jobs = new Map<string, JobPlan>()
-  /** By command of a step; those without one by what that would be. */
+  /** By names of their jobs, and by commands; those without one by what that would be. */
   readonly #steps = new Map<string, StepPlace>()
   /** Blocks that somebody has asked to let pass, as `BUILD/KEY`. */
   readonly #unblocked = new Set<string>()
@@ -47,15 +47,15 @@ export class People {
     this.#calls = new JobCalls(time, coordinator, onlooker)
   }
 
-  job(command: string): JobPlan {
-    const plan = this.#jobs.get(command)
-    if (plan === undefined) throw new Error(`nobody asked for "${command}"`)
+  job(name: string): JobPlan {
+    const plan = this.#jobs.get(name)
+    if (plan === undefined) throw new Error(`nobody asked for "${name}"`)
     return plan
   }
 
-  /** Null: it is no command of a step. */
-  stepOf(command: string): StepPlace | null {
-    return this.#steps.get(command) ?? null
+  /** By the name of one of its jobs, or its command. Null: it is of no step. */
+  stepOf(name: string): StepPlace | null {
+    return this.#steps.get(name) ?? null
   }
 
   hasUnblocked(block: string): boolean {
@@ -67,18 +67,15 @@ export class People {
     return this.builds.get(build)?.places ?? []
   }
 
-  /** The command of the attempt has begun, and its job does what its plan says. */
-  commandBegins(attempt: AttemptId, command: string, isAlive: () => boolean): void {
-    const plan = this.builds.get(command)?.plan
-    const place = this.stepOf(command)
+  /** The command of the attempt has begun, and its job does what its plan says; of several of one step, the first does. */
+  commandBegins(attempt: AttemptId, name: string, isAlive: () => boolean): void {
+    const plan = this.builds.get(name)?.plan
+    const place = this.stepOf(name)
+    const step = place?.plans[place.number]
     if (plan !== undefined && plan.steps.length > 0) {
       const first = { kind: 'upload', afterMs: UPLOADS_AFTER_MS, repeats: plan.repeats, upload: { name: '', replaces: false, steps: plan.steps } } as const
-      this.#calls.perform(attempt, { build: plan.key, acts: [first, ...plan.acts], isAlive, cancels: () => this.#canceled.add(plan.key), uploaded: ({ name, steps }) => name === '' && this.#letPassAll(plan, steps) })
-    } else if (place !== null) this.#calls.perform(attempt, { build: place.build, acts: place.plans[place.number]?.acts ?? [], isAlive, cancels: () => this.#canceled.add(place.build), uploaded: () => undefined })
-  }
-
-  #letPassAll(plan: BuildPlan, steps: readonly StepPlan[]): void {
-    for (const step of steps) if (step.kind === 'block') this.#letPass(plan, step)
+      this.#calls.perform(attempt, { build: plan.key, acts: [first, ...plan.acts], isAlive, cancels: () => this.#canceled.add(plan.key) })
+    } else if (place !== null && step !== undefined && name === nameOf(place.build, step, 0)) this.#calls.perform(attempt, { build: place.build, acts: step.acts, isAlive, cancels: () => this.#canceled.add(place.build) })
   }
 
   /** Somebody looks once in a while, and lets pass what waits. */
@@ -119,9 +116,13 @@ export class People {
     for (const place of places) {
       const step = place.plans[place.number]
       if (step === undefined) continue
-      if (step.job !== null) this.#jobs.set(commandOf(plan.key, step), step.job)
       this.#steps.set(commandOf(plan.key, step), place)
-      if (place.upload.name !== '') this.#letPassAll(plan, [step]) // whoever uploads it may never hear that it was taken
+      for (const [nth, job] of step.jobs.entries()) {
+        if (job === null) continue
+        this.#jobs.set(nameOf(plan.key, step, nth), job)
+        this.#steps.set(nameOf(plan.key, step, nth), place)
+      }
+      if (step.kind === 'block' || step.kind === 'input') this.#letPass(plan, step)
     }
     const asked: Asked = { plan, places, numbers: new Set() }
     this.builds.set(plan.key, asked)

@@ -6,6 +6,7 @@ import { planActs } from './acts.ts'
 import { Dice } from './chance.ts'
 import type { JobPlan } from './job-plan.ts'
 import type { Link } from './link.ts'
+import { shapeSteps } from './shapes.ts'
 import type { Act, StepPlan } from './step-plan.ts'
 import { planSteps } from './steps.ts'
 
@@ -149,11 +150,15 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   const haveGroups = groups.chance(0.75)
   const acts = new Dice(seed, 'from within') // likewise
   const haveActs = profile.pipelines !== undefined && acts.chance(0.4)
+  const shapes = new Dice(seed, 'shapes') // likewise
+  const haveShapes = profile.pipelines !== undefined && shapes.chance(0.7)
   for (let n = 1; n <= builds; n += 1) {
     const key = `b${n}`
     keys.push(key)
-    const planned = planBuild(key, dice, { ...profile, groups: haveGroups ? groups : null })
-    const plan = haveActs && planned.steps.length > 0 && acts.chance(0.6) ? { ...planned, ...planActs(acts, planned.steps, { planJob: () => planJob(key, acts, profile.long ?? 0), haveGroups }) } : planned
+    const shaping = haveShapes ? { dice: shapes, planJob: () => planJob(key, shapes, profile.long ?? 0) } : null
+    const flat = planBuild(key, dice, { ...profile, groups: haveGroups ? groups : null })
+    const planned = shaping === null ? flat : { ...flat, steps: shapeSteps(flat.steps, shaping) }
+    const plan = haveActs && planned.steps.length > 0 && acts.chance(0.6) ? { ...planned, ...planActs(acts, planned.steps, { planJob: () => planJob(key, acts, profile.long ?? 0), haveGroups, shaping }) } : planned
     // People also change their minds about builds that a trigger started.
     keys.push(...plan.steps.flatMap((step) => (step.kind === 'trigger' ? [`${key}/${step.key}`] : [])))
     happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: plan })

@@ -90,15 +90,15 @@ class World {
       time: this.#time,
       seed: this.#script.seed,
       wire: this.#wire,
-      job: (command) => this.#people.job(command),
+      job: (name) => this.#people.job(name),
       head: () => this.#faults.head(),
       nextPid: () => (this.#pids += 1),
       trace: (machine, text) => this.tell(machine.plan.name, text),
       going: (machine, path) => machines.going(machine, path),
-      spawned: (machine, attempt, command, isAlive) => {
+      spawned: (machine, attempt, name, isAlive) => {
         this.tell(machine.plan.name, `starts the command of ${attempt}`)
         machines.starts(machine, attempt)
-        this.#people.commandBegins(attempt, command, isAlive)
+        this.#people.commandBegins(attempt, name, isAlive)
       },
       commandEnds: (attempt) => machines.commandEnds(attempt),
       printed: (attempt, text) => end.printed(attempt, text),
@@ -182,7 +182,7 @@ class World {
 
 /** How long one agent with one slot would take for all that is asked for: in some worlds a single one has the tags of it all. */
 function workMs({ happenings }: Script): number {
-  const plans = happenings.flatMap(({ what }) => (what.kind === 'build' ? [what.job, ...placesOf(what).flatMap(({ plans, number }) => plans[number]?.job ?? [])] : []))
+  const plans = happenings.flatMap(({ what }) => (what.kind === 'build' ? [what.job, ...placesOf(what).flatMap(({ plans, number }) => (plans[number]?.jobs ?? []).flatMap((job) => job ?? []))] : []))
   return plans.reduce((sum, { prepareMs, runMs }) => sum + prepareMs + runMs, 0)
 }
 

@@ -6,7 +6,8 @@
 import { standsBefore } from '../acts.ts'
 import type { People } from '../people.ts'
 import type { StepPlace } from '../step-plan.ts'
-import { isInLine, limitOf } from '../steps.ts'
+import { isInLine } from '../standings.ts'
+import { limitOf } from '../steps.ts'
 import { isFinal, type Job, type Truth } from './truth.ts'
 
 interface Member {
@@ -34,13 +35,13 @@ export class Gates {
 
   /** `was` is null for a new one. */
   jobChanged(was: Job | null, job: Job): void {
-    const place = this.#people().stepOf(job.command)
+    const place = this.#people().stepOf(job.name)
     const concurrency = place?.plans[place.number]?.concurrency ?? null
     if (place === null || concurrency === null) return
     const { group, method } = concurrency
     this.#changed.add(group)
     this.#hear(group, place)
-    const step = `${job.build} ${job.command}`
+    const step = `${job.build} ${job.name}`
     if (was !== null && isInside(was) && isFinal(job)) this.#ended.add(step)
     // By a rule: it goes on in the place of the one before it, whatever the limit has become.
     const isRetry = was === null && this.#ended.has(step)
@@ -82,7 +83,7 @@ export class Gates {
 
   #members(group: string): readonly Member[] {
     return [...this.#truth.jobs.values()].flatMap((job) => {
-      const place = this.#people().stepOf(job.command)
+      const place = this.#people().stepOf(job.name)
       const concurrency = place?.plans[place.number]?.concurrency
       return place !== null && concurrency?.group === group ? [{ job, place, method: concurrency.method }] : []
     })

@@ -3,15 +3,16 @@
  * back. Which waits, blocks and triggers go is worked out from the plan; of steps with jobs, their rows tell.
  */
 import type { People } from '../people.ts'
-import type { StepPlace } from '../step-plan.ts'
-import { commandOf as nameOf, standingOf, type Standings } from '../steps.ts'
+import { standingOf, type Standings } from '../standings.ts'
+import type { StepPlace, StepPlan } from '../step-plan.ts'
+import { commandOf, jobNamesOf } from '../steps.ts'
 import { isFinal, type Job, type Truth } from './truth.ts'
 
 interface Onlooking {
   readonly truth: Truth
   people(): People
-  /** Oldest first. */
-  jobsOf(command: string): readonly Job[]
+  /** Those of one name, oldest first. */
+  jobsOf(name: string): readonly Job[]
   isThere(place: StepPlace): boolean
   /** With these jobs as if they had not ended. */
   standings(build: string, unended: ReadonlySet<string>): Standings
@@ -58,31 +59,39 @@ export class Replaced {
   /** What it has judged is taken from `skipped`. */
   #judge({ build, upload }: StepPlace, skipped: Map<string, Job>): void {
     const standings = this.#on.standings(build, new Set(skipped.keys()))
-    const gone: string[] = []
-    for (const place of this.#on.people().placesOf(build)) {
+    const gone = new Set<StepPlan>()
+    const places = this.#on.people().placesOf(build).filter((place) => place.upload !== upload && this.#on.isThere(place))
+    for (const place of places) {
       const plan = place.plans[place.number]
-      if (plan === undefined || plan.isLeftOut || place.upload === upload || !this.#on.isThere(place)) continue
-      const command = nameOf(build, plan)
-      const goes = !this.has(command) && (plan.kind === 'command' ? this.#goes(command, skipped) : !standings.hasBegun(plan) && standingOf(place, standings) === 'open')
-      if (goes) gone.push(command)
+      if (plan === undefined || plan.isLeftOut || plan.kind === 'group') continue
+      const goes = !this.has(commandOf(build, plan)) && (plan.kind === 'command' ? this.#goes(build, plan, skipped) : !standings.hasBegun(plan) && standingOf(place, standings) === 'open')
+      if (goes) gone.add(plan)
     }
-    for (const command of gone) this.#gone.add(command)
+    for (const { plans, number } of places) {
+      const group = plans[number]
+      if (group?.kind === 'group' && plans.every((plan) => plan.group !== number || gone.has(plan))) gone.add(group)
+    }
+    for (const plan of gone) this.#gone.add(commandOf(build, plan))
   }
 
-  /** Of a step with jobs. */
-  #goes(command: string, skipped: Map<string, Job>): boolean {
+  /** Of a step with jobs: all of them do, as far as they are not over. */
+  #goes(build: string, plan: StepPlan, skipped: Map<string, Job>): boolean {
     const { truth } = this.#on
-    const jobs = this.#on.jobsOf(command)
-    const newest = jobs.at(-1)
-    if (newest === undefined) return false
-    const hasBegun = jobs.some(({ fence }) => fence > 0)
-    const was = skipped.get(newest.id)
-    if (was === undefined) {
-      if (!isFinal(newest) && (newest.state === 'waiting' || !hasBegun)) truth.violate('I28', `${newest.id} (${command}) has not begun, is ${newest.state}, and was to be replaced`)
-      return false
+    const all = jobNamesOf(build, plan).map((name) => this.#on.jobsOf(name))
+    const hasBegun = all.flat().some(({ fence }) => fence > 0)
+    let goes = false
+    for (const jobs of all) {
+      const newest = jobs.at(-1)
+      if (newest === undefined) continue
+      const was = skipped.get(newest.id)
+      if (was === undefined) {
+        if (!isFinal(newest) && (newest.state === 'waiting' || !hasBegun)) truth.violate('I28', `${newest.id} (${newest.name}) has not begun, is ${newest.state}, and was to be replaced`)
+        continue
+      }
+      goes = true
+      skipped.delete(newest.id)
+      if (was.state === 'live' || (was.state !== 'waiting' && hasBegun)) truth.violate('I28', `${newest.id} (${newest.name}) had begun, was ${was.state}, and was replaced`)
     }
-    skipped.delete(newest.id)
-    if (was.state === 'live' || (was.state !== 'waiting' && hasBegun)) truth.violate('I28', `${newest.id} (${command}) had begun, was ${was.state}, and was replaced`)
-    return true
+    return goes
   }
 }

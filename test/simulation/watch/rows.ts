@@ -3,6 +3,7 @@
  * SQLite tells of each row as it is written, so a row may be looked at between two writes of one event; what is found then
  * counts when the event commits.
  */
+import { jobName } from '../job-plan.ts'
 import type { Gates } from './gates.ts'
 import type { Steps } from './steps.ts'
 import { attemptOf, isFinal, LEASE_MS, SECOND, type Job, type Truth } from './truth.ts'
@@ -42,7 +43,7 @@ export class Rows {
     const { now } = this.#truth
     return {
       id, build: `${project}-${build}`, class: jobClass, ord, avoidAgent, state, fence, agent, bootSeq, cancel: cancel === 1, digest, spec, result, createdAt,
-      command: was?.spec === spec ? was.command : (JSON.parse(spec) as { command: string }).command, // as the coordinator wrote it
+      name: was?.spec === spec ? was.name : jobName(JSON.parse(spec) as Parameters<typeof jobName>[0]), // as the coordinator wrote it
       buildCreatedAt: n === 1 ? createdAt : (this.#truth.jobs.get(`J${project}-${build}-1`)?.createdAt ?? createdAt),
       since: was === undefined || was.state !== state || was.fence !== fence ? now : was.since,
       canceledAt: cancel === 1 ? (was?.canceledAt ?? now) : null,

@@ -3,10 +3,12 @@
  * step that was uploaded is there once; and that a build is what its steps are. By the plan of the build.
  */
 import type { Problem } from '../../../schema/api.ts'
+import { parseJson } from '../../../schema/parse-json.ts'
 import { uploadsOf } from '../acts.ts'
 import type { People } from '../people.ts'
 import type { Act, StepPlace, StepPlan, Upload } from '../step-plan.ts'
-import { whyNotBroken, whyNotYet, type Standing, type Standings } from '../steps.ts'
+import { whyNotBroken, whyNotYet, worst, type Standing, type Standings } from '../standings.ts'
+import { jobNamesOf, nameOf } from '../steps.ts'
 import { Replaced } from './replaced.ts'
 import { isFinal, type Job, type Truth } from './truth.ts'
 
@@ -37,18 +39,18 @@ export class Steps {
     this.#replaced = new Replaced({
       truth,
       people,
-      jobsOf: (command) => this.#jobsOf(command),
+      jobsOf: (name) => this.#jobsOf(name),
       isThere: ({ build, upload }) => this.#isThere(build, upload),
       standings: (build, unended) => {
         const standings = this.#standings(build)
-        return { ...standings, job: (plan) => (unended.has(this.#newest(`${build}/${plan.key}`)?.id ?? '') ? 'open' : standings.job(plan)) }
+        return { ...standings, jobs: (plan) => (jobNamesOf(build, plan).some((name) => unended.has(this.#newest(name)?.id ?? '')) ? 'open' : standings.jobs(plan)) }
       },
     })
   }
 
   /** `was` is null for a new one. */
   jobChanged(was: Job | null, job: Job): void {
-    const place = this.#people().stepOf(job.command)
+    const place = this.#people().stepOf(job.name)
     if (place === null) return
     const { build, plans, number } = place
     const plan = plans[number]
@@ -57,12 +59,12 @@ export class Steps {
     this.#replaced.jobChanged(was, job)
     const now = this.#standings(build)
     // What was told to end, and ended otherwise, may count as either.
-    const canceled: Standings = { ...now, job: (one) => (this.#wasCanceled(`${build}/${one.key}`) ? 'unrun' : now.job(one)) }
+    const canceled: Standings = { ...now, jobs: (one) => this.#standing(build, one, { canceled: 'unrun' }) }
     const name = `${job.id}, step ${plan?.key} of ${build},`
     if ((job.state === 'gated' || job.state === 'queued' || job.state === 'live') && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
-    if (was?.state === 'live' && isFinal(job)) this.#ended.add(job.command)
-    if (was === null && this.#replaced.has(job.command)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
-    const isByRule = was === null && this.#ended.has(job.command) // what it waited for was over once, whatever has been tried again since
+    if (was?.state === 'live' && isFinal(job)) this.#ended.add(job.name)
+    if (was === null && this.#replaced.has(`${build}/${plan?.key ?? ''}`)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
+    const isByRule = was === null && this.#ended.has(job.name) // what it waited for was over once, whatever has been tried again since
     const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null ? !isByRule : was.state === 'waiting')
     const why = begins && whyNotYet(place, canceled) !== null ? whyNotYet(place, now) : null
     if (why !== null) this.#truth.violate('I28', `${name} became ${job.state}, but ${why}`)
@@ -74,23 +76,23 @@ export class Steps {
   #made(place: StepPlace, job: Job): void {
     const { build, upload } = place
     const others = [...this.#truth.jobs.values()].filter((other) => other !== job && other.build === job.build)
-    const twice = others.find((other) => !isFinal(other) && other.command === job.command)
-    if (twice !== undefined) this.#truth.violate('I2', `${job.id} is made for ${job.command}, which ${twice.id} is for already`)
-    if (this.#seen.has(nameOf(build, upload))) return
-    const hasBegun = ({ key, kind }: StepPlan): boolean => {
-      const newest = this.#newest(`${build}/${key}`)
-      return newest !== null && (kind === 'trigger' || this.#ready.has(newest.id))
-    }
+    const twice = others.find((other) => !isFinal(other) && other.name === job.name)
+    if (twice !== undefined) this.#truth.violate('I2', `${job.id} is made for ${job.name}, which ${twice.id} is for already`)
+    if (this.#seen.has(uploadName(build, upload))) return
+    const hasBegun = (plan: StepPlan): boolean => jobNamesOf(build, plan).some((name) => {
+      const newest = this.#newest(name)
+      return newest !== null && (plan.kind === 'trigger' || this.#ready.has(newest.id))
+    })
     const begun = new Set(this.#people().placesOf(build).flatMap(({ plans, number }) => plans[number] ?? []).filter(hasBegun).map(({ key }) => `${build}/${key}`))
-    this.#truth.learn(this.#seen, nameOf(build, upload), { nth: this.#seen.size, begun })
+    this.#truth.learn(this.#seen, uploadName(build, upload), { nth: this.#seen.size, begun })
     this.#replaced.uploaded(place)
   }
 
   #standings(build: string): Standings {
     const people = this.#people()
     return {
-      job: ({ key }) => this.#standing(`${build}/${key}`),
-      hasBegun: ({ key }) => this.#newest(`${build}/${key}`) !== null,
+      jobs: (plan) => this.#standing(build, plan),
+      hasBegun: (plan) => jobNamesOf(build, plan).some((name) => this.#newest(name) !== null),
       isUnblocked: ({ key }) => people.hasUnblocked(`${build}/${key}`),
       isReplaced: ({ key }) => this.#replaced.has(`${build}/${key}`),
       uploadsOf: (plan, waiter) => uploadsOf(plan).filter((upload) => this.#isWaitedFor(build, upload, waiter)),
@@ -100,9 +102,9 @@ export class Steps {
 
   /** Whoever waited for the uploader when the upload came waits for that too. */
   #isWaitedFor(build: string, upload: Upload, waiter: StepPlan): boolean {
-    const seen = this.#seen.get(nameOf(build, upload))
+    const seen = this.#seen.get(uploadName(build, upload))
     const own = this.#people().stepOf(`${build}/${waiter.key}`)?.upload
-    const since = own === undefined ? undefined : this.#seen.get(nameOf(build, own))
+    const since = own === undefined ? undefined : this.#seen.get(uploadName(build, own))
     return seen !== undefined && (since?.nth ?? -1) < seen.nth && !seen.begun.has(`${build}/${waiter.key}`)
   }
 
@@ -119,10 +121,11 @@ export class Steps {
   /** `key`: of a step; null: all of the build. Within the event. */
   canceled(build: string, key: string | null): void {
     const places = this.#people().placesOf(build)
-    const commands = key === null ? [build, ...places.flatMap(({ plans, number }) => (plans[number]?.kind === 'command' ? `${build}/${plans[number].key}` : []))] : [`${build}/${key}`]
-    for (const command of commands) {
-      const job = this.#newest(command)
-      if (job !== null && !isFinal(job) && !job.cancel) this.#truth.violate('I18', `${job.id} (${command}) was cancelled by a job of its build, and is ${job.state}`)
+    const plans = places.flatMap(({ plans: all, number }) => all[number] ?? []).filter((plan) => key === null || plan.key === key)
+    const names = plans.flatMap((plan) => (plan.isAsync ? [] : jobNamesOf(build, plan)))
+    for (const name of key === null ? [build, ...names] : names) {
+      const job = this.#newest(name)
+      if (job !== null && !isFinal(job) && !job.cancel) this.#truth.violate('I18', `${job.id} (${name}) was cancelled with its ${key === null ? 'build' : 'step'}, and is ${job.state}`)
     }
   }
 
@@ -133,7 +136,7 @@ export class Steps {
 
   /** The build has taken the upload. Whether it has the first is not asked: nothing else is there before. */
   #isThere(build: string, upload: Upload): boolean {
-    return upload.name === '' || this.#seen.has(nameOf(build, upload))
+    return upload.name === '' || this.#seen.has(uploadName(build, upload))
   }
 
   /** Everything is over: what a build is must follow from what its jobs, and the builds that it waited for, came to. */
@@ -144,50 +147,58 @@ export class Steps {
       if (plan.steps.length === 0 || first === null || numbers.size !== 1) continue
       const places = this.#people().placesOf(plan.key).filter(({ upload }) => this.#isThere(plan.key, upload))
       const steps = places.flatMap(({ plans, number }) => plans[number] ?? []).filter((step) => !step.isLeftOut)
-      const waited = steps.filter((step) => step.kind === 'trigger' && !step.isAsync && !step.softFail)
-      const failed = waited.find((step) => this.#newest(`${plan.key}/${step.key}`) !== null && this.#childState(plan.key, step) !== 'passed')
-      if (state === 'passed' && failed !== undefined) this.#truth.violate('I28', `${plan.key} passed, and the build that its step ${failed.key} waits for is ${this.#childState(plan.key, failed)}`)
-      const isAllGood = this.#standing(plan.key) === 'good' && steps.every((step) => step.isAsync || this.#ranWell(plan.key, step))
+      const waited = steps.filter((step) => step.kind === 'trigger' && !step.isAsync && !mayFail(step, 1))
+      const failed = waited.find((step) => this.#childStates(plan.key, step).some((child) => child !== 'passed'))
+      if (state === 'passed' && failed !== undefined) this.#truth.violate('I28', `${plan.key} passed, and a build that its step ${failed.key} waits for is ${this.#childStates(plan.key, failed).join(' and ')}`)
+      const isAllGood = first.state === 'passed' && steps.every((step) => step.isAsync || this.#ranWell(plan.key, step))
       if (state === 'failed' && isAllGood && !this.#people().hasCanceled(plan.key)) this.#truth.violate('I28', `${plan.key} failed, and nothing of it did`)
       if (state === 'canceled' && !this.#people().hasCanceled(plan.key) && !this.#jobsOfBuild(first.build).some((job) => job.cancel)) this.#truth.violate('I28', `${plan.key} is cancelled, and nothing of it was`)
       for (const step of steps) {
-        const job = step.kind === 'command' ? this.#newest(`${plan.key}/${step.key}`) : null
-        if (job === null) continue
-        const isFailure = job.state === 'broken' || (FAILED.has(job.state) && !step.softFail)
-        if (isFailure ? state !== 'failed' : job.state === 'canceled' && state === 'passed') this.#truth.violate('I28', `${plan.key} is ${state}, and its step ${step.key} is ${job.state}`)
+        if (step.kind !== 'command') continue
+        for (const [nth, job] of this.#newestOf(plan.key, step)) {
+          const isFailure = job.state === 'broken' || (FAILED.has(job.state) && !isSoft(step, nth, job))
+          if (isFailure ? state !== 'failed' : job.state === 'canceled' && state === 'passed') this.#truth.violate('I28', `${plan.key} is ${state}, and ${job.id} of its step ${step.key} is ${job.state}`)
+        }
       }
     }
   }
 
   #ranWell(build: string, step: StepPlan): boolean {
-    const newest = this.#newest(`${build}/${step.key}`)
-    if (newest === null) return true
-    if (step.kind === 'trigger') return step.softFail || this.#childState(build, step) === 'passed'
-    return !newest.cancel && (GOOD.has(newest.state) || (FAILED.has(newest.state) && step.softFail)) // one that passed all the same may count as cancelled
+    if (step.kind === 'trigger') return mayFail(step, 1) || this.#childStates(build, step).every((state) => state === 'passed')
+    return this.#newestOf(build, step).every(([nth, job]) => !job.cancel && (GOOD.has(job.state) || (FAILED.has(job.state) && isSoft(step, nth, job)))) // one that passed all the same may count as cancelled
   }
 
-  /** Of the newest build that the trigger started. */
-  #childState(build: string, { key }: StepPlan): string | null | undefined {
-    const newest = this.#newest(`${build}/${key}`)
-    return newest === null ? undefined : this.#truth.builds.get(newest.build)
+  /** Of the newest builds that the trigger started. */
+  #childStates(build: string, step: StepPlan): readonly (string | null)[] {
+    return this.#newestOf(build, step).map(([, { build: child }]) => this.#truth.builds.get(child) ?? null)
   }
 
-  /** Whatever it came to after that, it may count as cancelled. */
-  #wasCanceled(command: string): boolean {
-    return this.#newest(command)?.cancel === true
+  /** `canceled`: how what was cancelled stands, whatever it came to after that. */
+  #standing(build: string, plan: StepPlan, { canceled }: { readonly canceled?: Standing } = {}): Standing {
+    const standings = plan.jobs.map((job, nth): Standing => {
+      const newest = job === null ? null : this.#newest(nameOf(build, plan, nth))
+      if (job === null) return 'good'
+      if (newest?.cancel === true && canceled !== undefined) return canceled
+      if (newest === null || !isFinal(newest)) return 'open'
+      if (GOOD.has(newest.state)) return 'good'
+      if (plan.kind === 'trigger') return mayFail(plan, 1) ? 'good' : newest.state === 'canceled' ? 'unrun' : 'bad'
+      return newest.state === 'canceled' || newest.state === 'broken' ? 'unrun' : isSoft(plan, nth, newest) ? 'good' : 'bad'
+    })
+    return worst(standings)
   }
 
-  #standing(command: string): Standing {
-    const newest = this.#newest(command)
-    if (newest === null || !isFinal(newest)) return 'open'
-    if (GOOD.has(newest.state)) return 'good'
-    return newest.state === 'canceled' || newest.state === 'broken' ? 'unrun' : 'bad'
+  /** With their numbers. */
+  #newestOf(build: string, plan: StepPlan): readonly (readonly [number, Job])[] {
+    return plan.jobs.flatMap((_, nth) => {
+      const newest = this.#newest(nameOf(build, plan, nth))
+      return newest === null ? [] : [[nth, newest] as const]
+    })
   }
 
   /** A retry of a trigger's step starts a build that is newer. */
-  #newest(command: string): Job | null {
+  #newest(name: string): Job | null {
     let newest: Job | null = null
-    for (const job of this.#truth.jobs.values()) if (job.command === command && (newest === null || placeOf(job) > placeOf(newest))) newest = job
+    for (const job of this.#truth.jobs.values()) if (job.name === name && (newest === null || placeOf(job) > placeOf(newest))) newest = job
     return newest
   }
 
@@ -196,14 +207,28 @@ export class Steps {
   }
 
   /** Oldest first. */
-  #jobsOf(command: string): readonly Job[] {
-    return [...this.#truth.jobs.values()].filter((job) => job.command === command).sort((one, other) => placeOf(one) - placeOf(other))
+  #jobsOf(name: string): readonly Job[] {
+    return [...this.#truth.jobs.values()].filter((job) => job.name === name).sort((one, other) => placeOf(one) - placeOf(other))
   }
 }
 
-function nameOf(build: string, { name }: Upload): string {
+function uploadName(build: string, { name }: Upload): string {
   return `${build} ${name}`
 }
+
+/** Whether the exit status is one that does not fail the step. */
+function mayFail({ softFail }: StepPlan, exitStatus: number): boolean {
+  return softFail === 'any' || (softFail !== 'none' && softFail.includes(exitStatus))
+}
+
+/** Whether the failure of its `nth` job is one that does not count. */
+function isSoft(plan: StepPlan, nth: number, { result }: Job): boolean {
+  const { exit_status: exitStatus } = (result === null ? {} : parseJson(result)) as { readonly exit_status?: number | null } // as the agent or the coordinator made it
+  return plan.parallel?.soft.includes(nth) === true || mayFail(plan, exitStatus ?? LOST_STATUS)
+}
+
+/** Of what has none: its agent was lost, or a signal ended it. */
+const LOST_STATUS = -1
 
 /** Sorts the jobs of one command by their age. */
 function placeOf(job: Job): number {

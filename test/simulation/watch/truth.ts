@@ -36,8 +36,8 @@ export interface Job {
   readonly cancel: boolean
   readonly digest: string | null
   readonly spec: string
-  /** As the spec has it. */
-  readonly command: string
+  /** Its command and, of several of one step or trigger, its number. */
+  readonly name: string
   readonly result: string | null
   /** By the object's clock, of the job and of its build. */
   readonly createdAt: number

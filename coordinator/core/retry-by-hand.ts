@@ -4,6 +4,7 @@ import { isFinal, jobId } from '../../schema/job.ts'
 import type { BuildRow, Decision, JobRow, StepRow } from './decision.ts'
 import { reopened, succeed } from './plan.ts'
 import { retrySteps, type Graph } from './retry-steps.ts'
+import { neverBegan } from './step.ts'
 
 /** What its step says against it; null: nothing. */
 export function whyNoRetry({ state }: Pick<JobRow, 'state'>, step: StepRow | undefined): string | null {
@@ -19,7 +20,10 @@ export function retryJob(build: BuildRow, jobs: readonly JobRow[], graph: Graph,
   if (!isFinal(job.state)) return refused('it is not finished')
   if (job.retriedBy !== null) return refused(`it was already, as ${jobId({ ...job, n: job.retriedBy })}`)
   if (job.state === 'broken' || job.state === 'skipped') return refused(`it did not run, it is ${job.state}`)
-  const why = whyNoRetry(job, graph.steps.find(({ s }) => s === job.step))
+  const step = graph.steps.find(({ s }) => s === job.step)
+  // Alone it would pass by what it waits for: steps that were cancelled as well, or a question to a person.
+  if (step !== undefined && neverBegan(step)) return refused('it was cancelled while it still waited for other steps. Retry what failed of the build, and it waits for them again')
+  const why = whyNoRetry(job, step)
   if (why !== null) return refused(why)
   if (build.openSteps !== null) return retrySteps(build, jobs, graph, { jobs: [job], triggers: new Map(), neverBegan: 'stay' }, now)
   const next = succeed(job, Math.max(...jobs.map(({ n }) => n)) + 1, now)

@@ -2,8 +2,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { attemptId } from '../../schema/job.ts'
 import type { CommandStep, Step } from '../../schema/pipeline/steps.ts'
-import { clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
-import { commandStep, waitStep } from '../support/steps.ts'
+import { ORIGIN, clusterAtWork, valueOf, type TestAgent, type TestCluster } from '../support/cluster.ts'
+import { blockStep, commandStep, waitStep } from '../support/steps.ts'
 
 let c: TestCluster
 let agent: TestAgent
@@ -76,6 +76,13 @@ describe('one job', () => {
     agent.join()
     end(4)
     expect(c.view(1)).toMatchObject({ state: 'canceled' })
+  })
+
+  it('that was cancelled while it waited is not retried past what it waits for', () => {
+    begin([blockStep('ok'), commandStep('deploy')])
+    valueOf(c.cluster.cancelBuild(c.now, 'app', 1, ORIGIN).value)
+    expect(retryJob(2)).toMatchObject({ ok: false, problem: { status: 409, detail: expect.stringContaining('while it still waited for other steps') } })
+    expect(valueOf(c.cluster.retryBuild(c.now, 'app', 1, { only: 'failed' }, ORIGIN).value).steps).toMatchObject([{}, { key: 'ok', state: 'blocked' }, { key: 'deploy', state: 'waiting' }])
   })
 
   it('of several leaves the others as soft as they failed', () => {

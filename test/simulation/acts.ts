@@ -58,7 +58,7 @@ class Acting {
   #acts({ key, isStep, peers, before, depth }: { readonly key: string; readonly isStep: boolean; readonly peers: readonly StepPlan[]; readonly before: readonly StepPlan[]; readonly depth: number }): readonly Act[] {
     const dice = this.#dice
     const acts: Act[] = []
-    const targets = peers.filter(({ kind }) => kind === 'command').map((plan) => plan.key)
+    const targets = peers.filter(({ kind }) => kind === 'command' || kind === 'trigger').map((plan) => plan.key)
     for (let count = dice.whole(1, 3); count > 0; count -= 1) {
       const when = { afterMs: dice.chance(0.6) ? dice.between(20, 500) : dice.between(500, 8000), repeats: dice.chance(0.25) ? dice.whole(1, 2) : 0 }
       const kind = dice.next()
@@ -72,7 +72,7 @@ class Acting {
       const earlier = acts.flatMap((act) => (act.kind === 'upload' && act.upload.steps.every(({ alsoOn }) => alsoOn.length === 0) ? act.upload.steps : []))
       const upload = this.#upload(`${key}-${acts.length}-`, depth, { before: [...before, ...earlier], uploader: isStep ? key : null })
       acts.push({ ...when, kind: 'upload', upload })
-      targets.push(...upload.steps.filter(({ kind }) => kind === 'command').map((plan) => plan.key))
+      targets.push(...upload.steps.filter(({ kind }) => kind === 'command' || kind === 'trigger').map((plan) => plan.key))
     }
     return acts
   }

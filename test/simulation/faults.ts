@@ -40,6 +40,8 @@ export class Faults {
       case 'retry':
       case 'watch':
         return people.change(what.kind, what.key)
+      case 'retry job':
+        return people.retryJob(what.key, what.share)
       case 'outage':
         if (!coordinator.isUp) return
         truth.fault('coordinator', what.forMs + 30 * SECOND)

@@ -1,4 +1,5 @@
 /** People: they ask for builds, sometimes twice because no answer came, and change their minds. */
+import type { Outcome } from '../../coordinator/objects/cluster.ts'
 import { placesOf } from './acts.ts'
 import type { SimCoordinator } from './coordinator.ts'
 import { JobCalls, type JobCallsOnlooker } from './job-calls.ts'
@@ -17,6 +18,12 @@ const UPLOADS_AFTER_MS = 20
 const LOOKS_EVERY_MS = 20_000
 /** A retry may have it ask again. */
 const LOOKS_BACK_EVERY_MS = 90_000
+
+/** Who looks on. It may not change anything. */
+export interface PeopleOnlooker extends JobCallsOnlooker {
+  /** At the beginning of the event: a person has one job tried again, or what failed of the build. */
+  retries(asked: { readonly job: string } | { readonly build: string }): void
+}
 
 interface Asked {
   readonly plan: BuildPlan
@@ -40,8 +47,10 @@ export class People {
   readonly #time: VirtualTime
   readonly #coordinator: SimCoordinator
   readonly #calls: JobCalls
+  readonly #onlooker: PeopleOnlooker
 
-  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: JobCallsOnlooker) {
+  constructor(time: VirtualTime, coordinator: SimCoordinator, onlooker: PeopleOnlooker) {
+    this.#onlooker = onlooker
     this.#time = time
     this.#coordinator = coordinator
     this.#calls = new JobCalls(time, coordinator, onlooker)
@@ -165,17 +174,52 @@ export class People {
   change(kind: 'cancel' | 'retry' | 'watch', key: string): void {
     const asked = this.builds.get(key)
     if (kind === 'cancel') this.#canceled.add(key)
-    const known = asked === undefined ? this.#triggeredBy(key) : { slug: asked.plan.project, number: [...asked.numbers][0], onlyFailed: asked.plan.steps.length > 0 }
+    const known = this.#known(key)
     const ask = async (): Promise<void> => {
-      const slug = known?.slug
-      const number = known?.number ?? (slug === undefined ? undefined : await this.#newestOf(slug))
-      if (slug === undefined || number === undefined) return
-      const answer = await this.#coordinator.ask((cluster, now) =>
-        kind === 'cancel' ? cluster.cancelBuild(now, slug, number, ORIGIN) : kind === 'retry' ? cluster.retryBuild(now, slug, number, known?.onlyFailed === true ? { only: 'failed' } : {}, ORIGIN) : this.#watch(now, slug, number, cluster),
-      )
+      const number = await this.#numberOf(known)
+      if (known === null || number === undefined) return
+      const { slug, onlyFailed } = known
+      const answer = await this.#coordinator.ask((cluster, now): Outcome<unknown> => {
+        if (kind === 'watch') return this.#watch(now, slug, number, cluster)
+        if (kind === 'cancel') {
+          const canceled = cluster.cancelBuild(now, slug, number, ORIGIN)
+          if (canceled.value.ok && asked !== undefined) this.#onlooker.canceled(key, null)
+          return canceled
+        }
+        this.#onlooker.retries({ build: key })
+        return cluster.retryBuild(now, slug, number, onlyFailed ? { only: 'failed' } : {}, ORIGIN)
+      })
       if (answer === null && kind !== 'watch') this.#time.after(PATIENCE_MS, ask)
     }
     void this.#time.after(0, ask)
+  }
+
+  /** Asked for once: whether it may is up to its step. */
+  retryJob(key: string, share: number): void {
+    const known = this.#known(key)
+    const ask = async (): Promise<void> => {
+      const number = await this.#numberOf(known)
+      if (known === null || number === undefined) return
+      const view = await this.#coordinator.event((upkeep) => upkeep.cluster.build(this.#coordinator.now(), known.slug, number, ORIGIN))
+      const jobs = view?.ok === true ? view.value.jobs : []
+      const id = jobs[Math.floor(share * jobs.length)]?.id
+      if (id === undefined) return
+      await this.#coordinator.ask((cluster, now) => {
+        this.#onlooker.retries({ job: id })
+        return cluster.retryJob(now, id, ORIGIN)
+      })
+    }
+    void this.#time.after(0, ask)
+  }
+
+  /** A build that somebody asked for, or the newest one that the trigger step `BUILD/KEY` has started. */
+  #known(key: string): { readonly slug: string; readonly number: number | undefined; readonly onlyFailed: boolean } | null {
+    const asked = this.builds.get(key)
+    return asked === undefined ? this.#triggeredBy(key) : { slug: asked.plan.project, number: [...asked.numbers][0], onlyFailed: asked.plan.steps.length > 0 }
+  }
+
+  async #numberOf(known: { readonly slug: string; readonly number: number | undefined } | null): Promise<number | undefined> {
+    return known === null ? undefined : (known.number ?? (await this.#newestOf(known.slug)))
   }
 
   /** The newest build that the trigger step `BUILD/KEY` has started. */

@@ -46,6 +46,8 @@ export type Happening =
   | { readonly kind: 'push' }
   /** `key` is the build's. */
   | { readonly kind: 'cancel' | 'retry' | 'watch'; readonly key: string }
+  /** One job alone: its place among those of the build, as a share. */
+  | { readonly kind: 'retry job'; readonly key: string; readonly share: number }
   | { readonly kind: 'drain' | 'resume' | 'revoke'; readonly agent: string }
   | { readonly kind: 'kill' | 'power'; readonly agent: string; readonly awayMs: number }
   /** It dies within its `acts`-th write from now. */
@@ -161,6 +163,7 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
     const plan = haveActs && planned.steps.length > 0 && acts.chance(0.6) ? { ...planned, ...planActs(acts, planned.steps, { planJob: () => planJob(key, acts, profile.long ?? 0), haveGroups, shaping }) } : planned
     // People also change their minds about builds that a trigger started.
     keys.push(...plan.steps.flatMap((step) => (step.kind === 'trigger' ? [`${key}/${step.key}`] : [])))
+    if (haveShapes && shapes.chance(0.35)) happenings.push({ at: shapes.between(0, lengthMs), what: { kind: 'retry job', key: shapes.pick([key, ...plan.steps.flatMap((step) => (step.kind === 'trigger' ? [`${key}/${step.key}`] : []))]), share: shapes.next() } })
     happenings.push({ at: name === 'flood' ? dice.between(0, MINUTE) : dice.between(0, lengthMs), what: plan })
   }
   const weights = Object.entries(profile.weights) as [Happening['kind'], number][] // the keys are kinds
@@ -234,6 +237,8 @@ function planFault(kind: Happening['kind'], { dice, names, keys, name, profile }
     case 'retry':
     case 'watch':
       return { kind, key }
+    case 'retry job':
+      return { kind, key, share: dice.next() }
     case 'drain':
     case 'resume':
     case 'revoke':

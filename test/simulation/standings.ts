@@ -57,6 +57,8 @@ export interface Standings {
   hasBegun(plan: StepPlan): boolean
   /** Somebody may have let the block pass. */
   isUnblocked(plan: StepPlan): boolean
+  /** Of a trigger: a job has cancelled it before it began. */
+  isCanceled(plan: StepPlan): boolean
   /** An upload has taken its place before it began. */
   isReplaced(plan: StepPlan): boolean
   /** Of those that the jobs of a step made, the ones that `waiter`, which waits for the step, waits for too. */
@@ -161,6 +163,7 @@ export function standingOf(place: Place, now: Standings): Standing {
     const standing = now.jobs(plan)
     return standing === 'unrun' ? 'bad' : standing
   }
+  if (now.isCanceled(plan)) return 'bad'
   if (plan.kind === 'group') return worst(membersOf(plans, number).map((member) => standingFor(plan, { plans, number: member, allowFailure: false }, now)))
   const before = isStanding(plan) ? allBefore(plans, number) : plan.kind === 'input' ? [] : implied(plans, number)
   const needs = [...(plan.dependsOn === null ? before.map((step) => ({ plans, number: step, allowFailure: false })) : []), ...ownNeeds(place, now)]

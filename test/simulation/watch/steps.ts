@@ -5,7 +5,7 @@
 import type { Problem } from '../../../schema/api.ts'
 import { parseJson } from '../../../schema/parse-json.ts'
 import { uploadsOf } from '../acts.ts'
-import type { People } from '../people.ts'
+import type { People, PeopleOnlooker } from '../people.ts'
 import type { Act, StepPlace, StepPlan, Upload } from '../step-plan.ts'
 import { whyNotBroken, whyNotYet, worst, type Standing, type Standings } from '../standings.ts'
 import { jobNamesOf, nameOf } from '../steps.ts'
@@ -32,6 +32,15 @@ export class Steps {
   readonly #replaced: Replaced
   /** Commands of which a job that an agent had has ended in the event that is under way. */
   readonly #ended = new Set<string>()
+  /** Likewise: jobs that were cancelled, and uploads that came. */
+  readonly #canceled = new Set<string>()
+  readonly #came = new Set<StepPlace>()
+  /** What a person has tried again in that event. */
+  #retried: Parameters<PeopleOnlooker['retries']>[0] | null = null
+  /** By command: triggers that a job cancelled before they began. */
+  readonly #neverBegan = new Set<string>()
+  /** By name: how often a rule had the job tried again. */
+  readonly #byRule = new Map<string, number>()
 
   constructor(truth: Truth, people: () => People) {
     this.#truth = truth
@@ -55,7 +64,8 @@ export class Steps {
     const { build, plans, number } = place
     const plan = plans[number]
     if (plan?.kind === 'trigger' && numberOf(job) > 1) return // a person has that build tried again, whatever became of its parent
-    if (was === null && plan?.kind === 'command') this.#made(place, job)
+    if (job.cancel && was?.cancel !== true) this.#canceled.add(job.name)
+    if (was === null && plan?.kind === 'command') this.#made(place, plan, job)
     this.#replaced.jobChanged(was, job)
     const now = this.#standings(build)
     // What was told to end, and ended otherwise, may count as either.
@@ -73,12 +83,15 @@ export class Steps {
   }
 
   /** A job that is new: of an upload that is new as well, or it is tried again. */
-  #made(place: StepPlace, job: Job): void {
+  #made(place: StepPlace, plan: StepPlan, job: Job): void {
     const { build, upload } = place
     const others = [...this.#truth.jobs.values()].filter((other) => other !== job && other.build === job.build)
     const twice = others.find((other) => !isFinal(other) && other.name === job.name)
     if (twice !== undefined) this.#truth.violate('I2', `${job.id} is made for ${job.name}, which ${twice.id} is for already`)
+    const before = this.#newest(job.name, { but: job })
+    if (before !== null) this.#judgeAgain(plan, before, job)
     if (this.#seen.has(uploadName(build, upload))) return
+    this.#came.add(place)
     const hasBegun = (plan: StepPlan): boolean => jobNamesOf(build, plan).some((name) => {
       const newest = this.#newest(name)
       return newest !== null && (plan.kind === 'trigger' || this.#ready.has(newest.id))
@@ -88,12 +101,32 @@ export class Steps {
     this.#replaced.uploaded(place)
   }
 
+  /** By a rule of its step, as often as that says; or because a person asked, for it or for all that failed, and its step allows that. */
+  #judgeAgain(plan: StepPlan, before: Job, job: Job): void {
+    const asked = this.#retried
+    const name = `${job.id} (${job.name}) succeeds ${before.id}, which is ${before.state}`
+    if (this.#ended.has(job.name)) {
+      const times = (this.#byRule.get(job.name) ?? 0) + 1
+      this.#truth.learn(this.#byRule, job.name, times)
+      if (times > plan.retries || !FAILED.has(before.state) || before.cancel) this.#truth.violate('I2', `${name}, by a rule, for the ${times}th time of ${plan.retries}`)
+    } else if (asked === null) this.#truth.violate('I2', `${name}, and nobody asked for that`)
+    else if (GOOD.has(before.state) && !('job' in asked && asked.job === before.id)) this.#truth.violate('I2', `${name}, and nobody asked for it alone`)
+    else if (!plan.isRetriedByHand && before.fence > 0) this.#truth.violate('I2', `${name}, and its step does not allow it`)
+  }
+
+  /** In the event that begins. */
+  retries(asked: Parameters<PeopleOnlooker['retries']>[0]): void {
+    this.#retried = asked
+    if ('build' in asked) for (const command of this.#neverBegan) if (command.startsWith(`${asked.build}/`)) this.#neverBegan.delete(command)
+  }
+
   #standings(build: string): Standings {
     const people = this.#people()
     return {
       jobs: (plan) => this.#standing(build, plan),
       hasBegun: (plan) => jobNamesOf(build, plan).some((name) => this.#newest(name) !== null),
       isUnblocked: ({ key }) => people.hasUnblocked(`${build}/${key}`),
+      isCanceled: (plan) => this.#neverBegan.has(`${build}/${plan.key}`) && !jobNamesOf(build, plan).some((name) => this.#newest(name) !== null),
       isReplaced: ({ key }) => this.#replaced.has(`${build}/${key}`),
       uploadsOf: (plan, waiter) => uploadsOf(plan).filter((upload) => this.#isWaitedFor(build, upload, waiter)),
       placeOf: (key) => people.stepOf(`${build}/${key}`),
@@ -123,15 +156,27 @@ export class Steps {
     const places = this.#people().placesOf(build)
     const plans = places.flatMap(({ plans: all, number }) => all[number] ?? []).filter((plan) => key === null || plan.key === key)
     const names = plans.flatMap((plan) => (plan.isAsync ? [] : jobNamesOf(build, plan)))
+    for (const plan of plans) if (key !== null && plan.kind === 'trigger') this.#neverBegan.add(`${build}/${key}`)
+    const gone = plans.filter(({ isAsync }) => isAsync).flatMap((plan) => jobNamesOf(build, plan)).find((name) => this.#canceled.has(name))
+    if (gone !== undefined) this.#truth.violate('I18', `the build that ${gone} started is cancelled with its trigger, which does not wait for it`)
     for (const name of key === null ? [build, ...names] : names) {
       const job = this.#newest(name)
-      if (job !== null && !isFinal(job) && !job.cancel) this.#truth.violate('I18', `${job.id} (${name}) was cancelled with its ${key === null ? 'build' : 'step'}, and is ${job.state}`)
+      const isOfItsOwn = job !== null && job.build !== this.#newest(build)?.build && numberOf(job) > 1 // a person had that build tried again, whatever became of its parent
+      if (job !== null && !isFinal(job) && !job.cancel && !isOfItsOwn) this.#truth.violate('I18', `${job.id} (${name}) was cancelled with its ${key === null ? 'build' : 'step'}, and is ${job.state}`)
     }
   }
 
   eventEnded(how: 'committed' | 'undone'): void {
-    this.#ended.clear()
+    if (how === 'committed') for (const place of this.#came) this.#judgeWhole(place)
+    for (const inEvent of [this.#ended, this.#canceled, this.#came]) inEvent.clear()
+    this.#retried = null
     this.#replaced.eventEnded(how)
+  }
+
+  /** An upload brings every job of its steps. */
+  #judgeWhole({ build, upload }: StepPlace): void {
+    const missing = upload.steps.filter(({ kind }) => kind === 'command').flatMap((plan) => jobNamesOf(build, plan)).find((name) => this.#newest(name) === null)
+    if (missing !== undefined) this.#truth.violate('I28', `an upload of ${build} was taken, and ${missing} is not there`)
   }
 
   /** The build has taken the upload. Whether it has the first is not asked: nothing else is there before. */
@@ -196,9 +241,9 @@ export class Steps {
   }
 
   /** A retry of a trigger's step starts a build that is newer. */
-  #newest(name: string): Job | null {
+  #newest(name: string, { but = null }: { readonly but?: Job | null } = {}): Job | null {
     let newest: Job | null = null
-    for (const job of this.#truth.jobs.values()) if (job.name === name && (newest === null || placeOf(job) > placeOf(newest))) newest = job
+    for (const job of this.#truth.jobs.values()) if (job.name === name && job !== but && (newest === null || placeOf(job) > placeOf(newest))) newest = job
     return newest
   }
 

@@ -97,6 +97,21 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a retry holds back nobody who still waits', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "if (to.state === 'waiting') waits.add(to.s)", to: '', profile: 'pipelines' },
   { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: '|| isChosen(to.s))) continue', to: ')) continue', profile: 'pipelines' },
   { name: 'a retry heeds nothing that another began again', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: ' || mayHoldUp(step)', to: '', profile: 'pipelines' },
+  { name: 'a job that is tried again alone counts as it did', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: '!old.some(({ n: own }) => own === job.n)', to: 'old.length > 0', profile: 'pipelines' },
+  { name: 'a job that was cancelled while it waited runs at once when it is tried again', rule: 'I28', file: 'coordinator/core/retry-by-hand.ts', from: 'if (step !== undefined && neverBegan(step)) return', to: 'if (step === null) return', profile: 'pipelines' },
+  { name: 'a step that nobody may retry is retried', rule: 'I2', file: 'coordinator/core/retry-by-hand.ts', from: 'if (!manual.allowed) return', to: 'if (manual === null) return', profile: 'pipelines' },
+  { name: 'what passed runs again with what failed', rule: 'I2', file: 'coordinator/core/intervene.ts', from: 'current.filter((job) => FAILED.has(job.state))', to: "current.filter((job) => FAILED.has(job.state) || job.state === 'passed')", profile: 'pipelines' },
+
+  // Several jobs of one step, and groups.
+  { name: 'a step is done when the first of its jobs is', rule: 'I28', file: 'coordinator/core/step.ts', from: 'const openJobs = step.openJobs - 1', to: 'const openJobs = Math.min(0, step.openJobs - 1)', profile: 'pipelines' },
+  { name: 'a step is what the last of its jobs came to', rule: 'I28', file: 'coordinator/core/step.ts', from: 'return { openJobs, outcome: graver(step.outcome, outcome),', to: 'return { openJobs, outcome,', profile: 'pipelines' },
+  { name: 'the failure of one job of several is as soft as its step says', rule: 'I28', file: 'coordinator/core/plan.ts', from: '(JSON.parse(spec) as StoredSpec).softFail ?? step.spec.softFail', to: '(JSON.parse(spec) === null ? null : step.spec.softFail)', profile: 'pipelines' },
+  { name: 'a cancel forgets that a job of the step had failed', rule: 'I28', file: 'coordinator/core/intervene.ts', from: "const outcome = graver(step.outcome, 'canceled')", to: "const outcome = graver(null, 'canceled')", profile: 'pipelines' },
+  { name: 'a group is done when its first step is', rule: 'I28', file: 'schema/pipeline/graph.ts', from: 'else node.waitsFor = members.map(', to: 'else node.waitsFor = members.slice(0, 1).map(', profile: 'pipelines' },
+  { name: 'a group does not mind that a step of it failed', rule: 'I28', file: 'coordinator/core/step.ts', from: "return { state: 'done', outcome: step.isBroken ? 'failed' : 'passed' }", to: "return { state: 'done', outcome: 'passed' }", profile: 'pipelines' },
+  { name: 'what a group depends on holds for its first step', rule: 'I28', file: 'schema/pipeline/graph.ts', from: 'const named = own ?? inherited', to: 'const named = step.dependsOn ?? (index === (group ?? 0) + 1 ? inherited : [])', profile: 'pipelines' },
+  { name: 'a wait of a group waits for its own steps alone', rule: 'I28', file: 'schema/pipeline/graph.ts', from: 'base: own === null ? barrier.map(allow) : []', to: 'base: own === null ? barrier.slice(1).map(allow) : []', profile: 'pipelines' },
+  { name: 'a dependency that is named twice may fail if either says so', rule: 'I28', file: 'schema/pipeline/graph.ts', from: '?.allowFailure !== false', to: ' !== null', profile: 'pipelines' },
 
   // Steps that steps upload.
   { name: 'nothing waits for what is uploaded later', rule: 'I28', file: 'coordinator/core/upload.ts', from: 'if (waits === undefined) continue', to: 'if (waits !== null) continue', profile: 'pipelines' },
@@ -141,6 +156,10 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a trigger waits for nobody', rule: 'I28', file: 'coordinator/core/trigger.ts', from: "outcome: trigger.async ? 'passed' : null }", to: "outcome: 'passed' }", profile: 'pipelines' },
   { name: 'a build that failed is a trigger that passed', rule: 'I28', file: 'coordinator/core/trigger.ts', from: "state === 'passed' || state === 'skipped' ? 'passed'", to: "state === 'passed' || state === 'failed' ? 'passed'", profile: 'pipelines' },
   { name: 'a build that was cancelled runs at once when it is tried again', rule: 'I28', file: 'coordinator/core/step.ts', from: "return outcome === 'canceled' && (needs > 0 ||", to: "return outcome === 'canceled' && needs < 0 && (needs > 0 ||", profile: 'pipelines' },
+
+  { name: 'a cancelled trigger lets its build go on', rule: 'I18', file: 'coordinator/objects/cancel.ts', from: '  carryOut(event, decided)\n  cancelTriggered(event, step)', to: '  carryOut(event, decided)', profile: 'pipelines' },
+  { name: 'a cancelled build lets those that it waits for go on', rule: 'I18', file: 'coordinator/objects/cancel.ts', from: "for (const step of steps) if (step.state === 'running') cancelTriggered(event, step)", to: '', profile: 'pipelines' },
+  { name: 'one build of several is enough for a trigger', rule: 'I28', file: 'coordinator/core/trigger.ts', from: "...(openJobs === 0 ? { state: 'done', outcome }", to: "...(openJobs < trigger.builds.length ? { state: 'done', outcome }", profile: 'pipelines' },
 
   // Who is told.
   { name: 'what was told last is taken for the news', rule: 'I8', file: 'coordinator/core/notify.ts', from: 'notice.nth === nth && notice.wanted !== null', to: 'notice.wanted !== null', profile: 'pipelines' },

@@ -39,6 +39,8 @@ export class Steps {
   #retried: Parameters<PeopleOnlooker['retries']>[0] | null = null
   /** By command: triggers that a job cancelled before they began. */
   readonly #neverBegan = new Set<string>()
+  /** Builds of which a job cancelled a trigger. */
+  readonly #cutShort = new Set<string>()
   /** By name: how often a rule had the job tried again. */
   readonly #byRule = new Map<string, number>()
 
@@ -156,7 +158,11 @@ export class Steps {
     const places = this.#people().placesOf(build)
     const plans = places.flatMap(({ plans: all, number }) => all[number] ?? []).filter((plan) => key === null || plan.key === key)
     const names = plans.flatMap((plan) => (plan.isAsync ? [] : jobNamesOf(build, plan)))
-    for (const plan of plans) if (key !== null && plan.kind === 'trigger') this.#neverBegan.add(`${build}/${key}`)
+    for (const { kind } of plans) {
+      if (key === null || kind !== 'trigger') continue
+      this.#neverBegan.add(`${build}/${key}`)
+      this.#cutShort.add(build)
+    }
     const gone = plans.filter(({ isAsync }) => isAsync).flatMap((plan) => jobNamesOf(build, plan)).find((name) => this.#canceled.has(name))
     if (gone !== undefined) this.#truth.violate('I18', `the build that ${gone} started is cancelled with its trigger, which does not wait for it`)
     for (const name of key === null ? [build, ...names] : names) {
@@ -197,7 +203,7 @@ export class Steps {
       if (state === 'passed' && failed !== undefined) this.#truth.violate('I28', `${plan.key} passed, and a build that its step ${failed.key} waits for is ${this.#childStates(plan.key, failed).join(' and ')}`)
       const isAllGood = first.state === 'passed' && steps.every((step) => step.isAsync || this.#ranWell(plan.key, step))
       if (state === 'failed' && isAllGood && !this.#people().hasCanceled(plan.key)) this.#truth.violate('I28', `${plan.key} failed, and nothing of it did`)
-      if (state === 'canceled' && !this.#people().hasCanceled(plan.key) && !this.#jobsOfBuild(first.build).some((job) => job.cancel)) this.#truth.violate('I28', `${plan.key} is cancelled, and nothing of it was`)
+      if (state === 'canceled' && !this.#people().hasCanceled(plan.key) && !this.#cutShort.has(plan.key) && !this.#jobsOfBuild(first.build).some((job) => job.cancel)) this.#truth.violate('I28', `${plan.key} is cancelled, and nothing of it was`)
       for (const step of steps) {
         if (step.kind !== 'command') continue
         for (const [nth, job] of this.#newestOf(plan.key, step)) {

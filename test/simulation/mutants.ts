@@ -193,6 +193,16 @@ export const MUTANTS: readonly Mutant[] = [
 /** Seeds that caught a mutant once, to be tried first. When the code or the worlds change, others are searched for. */
 export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>> = {
   'a late message gives away what may not run twice': ['network', 141354],
+  'a job that was cancelled while it waited runs at once when it is tried again': ['pipelines', 402005],
+  'a step that nobody may retry is retried': ['pipelines', 3],
+  'what passed runs again with what failed': ['pipelines', 4],
+  'a step is done when the first of its jobs is': ['pipelines', 2],
+  'a step is what the last of its jobs came to': ['pipelines', 5],
+  'the failure of one job of several is as soft as its step says': ['pipelines', 18],
+  'a group is done when its first step is': ['pipelines', 3],
+  'a group does not mind that a step of it failed': ['pipelines', 26],
+  'what a group depends on holds for its first step': ['pipelines', 2],
+  'a wait of a group waits for its own steps alone': ['pipelines', 3],
   'nothing waits for what is uploaded later': ['pipelines', 12],
   'a wait behind an upload waits for its last steps alone': ['pipelines', 13],
   'what is uploaded waits for no step that was there': ['pipelines', 2],

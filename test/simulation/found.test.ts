@@ -45,6 +45,7 @@ it.each<Found>([
   { seed: 302590, profile: 'pipelines', was: 'an eager job that a person had tried again went before older ones' },
   { seed: 300663, profile: 'pipelines', was: 'what may not run twice was delivered again shortly before its lease ended, and went on while it was given away' },
   { seed: 304510, profile: 'pipelines', was: 'a late message was taken for what an agent says of itself' },
+  { seed: 52, profile: 'pipelines', was: 'a step of a group began although what it depends on had failed, since its group allowed that' },
   { seed: 402005, profile: 'pipelines', was: 'a job that was cancelled while it waited ran past a cancelled wait when it alone was tried again' },
   { seed: 129145, was: 'people looked at no block of an upload whose answer was lost' },
   { seed: 140862, was: 'a result that a killed agent had named, and the next one sent, was gone after a power failure' },

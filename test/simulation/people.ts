@@ -1,5 +1,5 @@
 /** People: they ask for builds, sometimes twice because no answer came, and change their minds. */
-import type { Outcome } from '../../coordinator/objects/cluster.ts'
+import type { Outcome } from '../../coordinator/objects/event-runner.ts'
 import { placesOf } from './acts.ts'
 import type { SimCoordinator } from './coordinator.ts'
 import { JobCalls, type JobCallsOnlooker } from './job-calls.ts'

@@ -201,6 +201,7 @@ export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>>
   'the failure of one job of several is as soft as its step says': ['pipelines', 18],
   'a group is done when its first step is': ['pipelines', 3],
   'a dependency that is named twice may fail if either says so': ['pipelines', 52],
+  'a cancel forgets that a job of the step had failed': ['pipelines', 311],
   'a group does not mind that a step of it failed': ['pipelines', 26],
   'what a group depends on holds for its first step': ['pipelines', 2],
   'a wait of a group waits for its own steps alone': ['pipelines', 3],

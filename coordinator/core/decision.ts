@@ -282,7 +282,8 @@ export interface ClassRow {
 export type Change =
   | { readonly kind: 'project.insert'; readonly row: ProjectRow }
   | { readonly kind: 'build.insert'; readonly row: BuildRow }
-  | { readonly kind: 'build.set'; readonly project: number; readonly number: number; readonly set: Partial<BuildRow> }
+  /** `was` as the decision saw it: who follows need not read the row for what never changes. */
+  | { readonly kind: 'build.set'; readonly was: BuildRow; readonly set: Partial<BuildRow> }
   | { readonly kind: 'job.insert'; readonly row: JobRow }
   | { readonly kind: 'step.insert'; readonly row: StepRow }
   | { readonly kind: 'step.set'; readonly key: StepKey; readonly set: Partial<StepRow> }

@@ -44,7 +44,7 @@ function endSteps(build: BuildRow, steps: readonly StepRow[], jobs: readonly Job
     if (openJobs === 0) counts = stepDone(counts, { ...step, ...set })
   }
   const { openSteps, verdict } = counts
-  if (openSteps !== build.openSteps) changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { openSteps, verdict } })
+  if (openSteps !== build.openSteps) changes.push({ kind: 'build.set', was: build, set: { openSteps, verdict } })
   return { openSteps, verdict }
 }
 
@@ -83,7 +83,7 @@ export function retry(build: BuildRow, jobs: readonly JobRow[], { steps, edges }
     changes.push(...next.changes)
     effects.push({ kind: 'ring-class', class: old.class, count: 1 })
   }
-  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: reopened(build) })
+  changes.push({ kind: 'build.set', was: build, set: reopened(build) })
   return { changes, effects }
 }
 

@@ -236,5 +236,5 @@ export function settleBuild(build: BuildRow, jobs: readonly JobRow[], now: numbe
   const state = build.openSteps === null ? finalBuildState(jobs) : stateOfSteps(build)
   if (state === null || build.state === state) return []
   const starts = jobs.flatMap((job) => (job.assignedAt === null ? [] : [job.assignedAt]))
-  return [{ kind: 'build.set', project: build.project, number: build.number, set: { state, startedAt: build.startedAt ?? (starts.length > 0 ? Math.min(...starts) : null), finishedAt: now } }]
+  return [{ kind: 'build.set', was: build, set: { state, startedAt: build.startedAt ?? (starts.length > 0 ? Math.min(...starts) : null), finishedAt: now } }]
 }

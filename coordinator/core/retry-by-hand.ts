@@ -27,5 +27,5 @@ export function retryJob(build: BuildRow, jobs: readonly JobRow[], graph: Graph,
   if (why !== null) return refused(why)
   if (build.openSteps !== null) return retrySteps(build, jobs, graph, { jobs: [job], triggers: new Map(), neverBegan: 'stay' }, now)
   const next = succeed(job, Math.max(...jobs.map(({ n }) => n)) + 1, now)
-  return { changes: [...next.changes, { kind: 'build.set', project: build.project, number: build.number, set: reopened(build) }], effects: [{ kind: 'ring-class', class: job.class, count: 1 }] }
+  return { changes: [...next.changes, { kind: 'build.set', was: build, set: reopened(build) }], effects: [{ kind: 'ring-class', class: job.class, count: 1 }] }
 }

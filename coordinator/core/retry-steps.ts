@@ -74,7 +74,7 @@ export function retrySteps(build: BuildRow, jobs: readonly JobRow[], { steps, ed
   const all = [...after.values()]
   const verdict = all.reduce((bits, step) => bits | (step.state === 'done' ? verdictOf(step) : pendingBits(step)), 0)
   const openSteps = all.filter(({ state }) => state !== 'done').length
-  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { ...reopened(build), openSteps, verdict } })
+  changes.push({ kind: 'build.set', was: build, set: { ...reopened(build), openSteps, verdict } })
   changes.push(...settleBuild({ ...build, state: null, openSteps, verdict }, [], now)) // what waits again may be broken at once by another
   return { changes, effects }
 }

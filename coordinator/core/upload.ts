@@ -80,7 +80,7 @@ export function planUpload(upload: Upload): UploadPlan {
   for (const [s, set] of drafts.waiting) changes.push({ kind: 'step.set', key: { project: build.project, build: build.number, s }, set })
   const pending = rows.reduce((bits, row) => (row.state === 'done' ? bits : bits | pendingBits(row)), build.verdict)
   const counts = rows.filter(({ state }) => state === 'done').reduce(stepDone, { openSteps: (build.openSteps ?? 1) + rows.length, verdict: pending })
-  changes.push({ kind: 'build.set', project: build.project, number: build.number, set: { ...counts, startedAt: build.startedAt ?? uploader.assignedAt ?? now } })
+  changes.push({ kind: 'build.set', was: build, set: { ...counts, startedAt: build.startedAt ?? uploader.assignedAt ?? now } })
   return { changes, jobs: drafts.jobs, steps: rows.length }
 }
 

@@ -18,7 +18,7 @@ import type { Event } from './event.ts'
 import { Expiry } from './expiry.ts'
 import { openGates } from './gates.ts'
 import { noteTold, Touched, wantToTell } from './notifying.ts'
-import { tellParents, type BuildKey } from './parents.ts'
+import { tellParents, type Turned } from './parents.ts'
 import { flushSeen, loseAttempt } from './sync.ts'
 
 export interface EventRunnerParts {
@@ -77,7 +77,7 @@ export class EventRunner {
     const { sql, numbers, sign } = this.#parts
     const effects: Effect[] = []
     const gates = new Set<number>()
-    const turned: BuildKey[] = []
+    const turned: Turned[] = []
     const touched = new Touched()
     try {
       const memory = this.memory

@@ -18,7 +18,7 @@ export class Touched {
   readonly #builds = new Map<string, BuildKey & { readonly steps: Set<number> }>()
 
   note(change: Change): void {
-    if (change.kind === 'build.set') this.#of(change)
+    if (change.kind === 'build.set') this.#of(change.was)
     else if (change.kind === 'step.set') this.#of({ project: change.key.project, number: change.key.build }).steps.add(change.key.s)
     else if (change.kind === 'step.insert') this.#of({ project: change.row.project, number: change.row.build }).steps.add(change.row.s)
   }
@@ -54,7 +54,7 @@ export function noteTold(event: Event, key: BuildKey, at: number, tried: { reado
 function keep(event: Event, build: BuildRow, notices: readonly Notice[]): void {
   const notifyAt = dueAt(notices, build)
   const isNews = notices.some((notice, index) => notice !== build.notify?.[index])
-  if (isNews || notifyAt !== build.notifyAt) event.apply({ kind: 'build.set', project: build.project, number: build.number, set: { ...(isNews ? { notify: notices } : {}), notifyAt } })
+  if (isNews || notifyAt !== build.notifyAt) event.apply({ kind: 'build.set', was: build, set: { ...(isNews ? { notify: notices } : {}), notifyAt } })
 }
 
 function newsOf(event: Event, build: BuildRow, notices: readonly Notice[], touched: ReadonlySet<number>): readonly Notice[] {
@@ -118,5 +118,5 @@ function contextFor(event: Event, build: BuildRow, notice: Notice, { ofBuild, st
 /** Those of an upload; its steps come afterwards. `notices`: all that the build has then. */
 export function keepNotices(event: Event, build: BuildRow, notices: readonly Notice[] | null): void {
   if (notices === null || notices.length === (build.notify?.length ?? 0)) return
-  event.apply({ kind: 'build.set', project: build.project, number: build.number, set: { notify: notices, notifyAt: dueAt(notices, build) } })
+  event.apply({ kind: 'build.set', was: build, set: { notify: notices, notifyAt: dueAt(notices, build) } })
 }

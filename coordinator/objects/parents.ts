@@ -12,13 +12,16 @@ import { carryOut, type Event } from './event.ts'
 import { graphOf } from './graph.ts'
 import { finishSteps } from './progress.ts'
 
-export type BuildKey = Pick<BuildRow, 'project' | 'number'>
+/** A build whose state an event has set, as it was before. */
+export interface Turned {
+  readonly was: BuildRow
+}
 
-/** `turned` grows meanwhile: the end of a parent is told to its own. */
-export function tellParents(event: Event, turned: readonly BuildKey[]): void {
+/** `turned` grows meanwhile: the end of a parent is told to its own. Builds that have none, as most do, are not read for it. */
+export function tellParents(event: Event, turned: readonly Turned[]): void {
   for (let at = 0; at < turned.length; at += 1) {
-    const key = turned[at]
-    const child = key && load.build(event.on, key.project, key.number)
+    const was = turned[at]?.was
+    const child = was?.parent ? load.build(event.on, was.project, was.number) : null
     if (child?.parent) tellParent(event, child, child.parent)
   }
 }

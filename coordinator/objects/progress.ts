@@ -77,7 +77,7 @@ export function finishSteps(event: Event, build: BuildRow, done: readonly StepRo
     }
   }
   const { openSteps, verdict } = counts
-  event.apply({ kind: 'build.set', project: build.project, number: build.number, set: { openSteps, verdict } })
+  event.apply({ kind: 'build.set', was: build, set: { openSteps, verdict } })
   for (const change of settleBuild({ ...build, openSteps, verdict }, [], event.now)) event.apply(change)
 }
 

@@ -225,7 +225,7 @@ function acceptResult(event: Event, by: AgentId, finished: ParsedSync['finished'
 
 /** The first commit that a current attempt reports is the build's from then on [I29]. */
 function pinCommit(event: Event, build: BuildRow, commit: string | null): void {
-  if (commit !== null && build.commit === null) event.apply({ kind: 'build.set', project: build.project, number: build.number, set: { commit } })
+  if (commit !== null && build.commit === null) event.apply({ kind: 'build.set', was: build, set: { commit } })
 }
 
 /** The build's own row, when the last of its jobs has ended. */
@@ -261,7 +261,7 @@ export function loseAttempt(event: Event, job: JobRow, why: LostWhy): void {
   const build = load.build(event.on, job.project, job.build)
   if (!build) return
   const start = startOf(build, job, why)
-  event.apply({ kind: 'build.set', project: build.project, number: build.number, set: start })
+  event.apply({ kind: 'build.set', was: build, set: start })
   if (!isFinal(lost.job.state)) return
   if (build.openSteps === null) settle(event, { ...build, ...start }, load.jobsOfBuild(event.on, job.project, job.build))
   else followEnd(event, build, lost.job, NEVER_ENDED)

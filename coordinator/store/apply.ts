@@ -10,7 +10,7 @@ export function apply(on: Sql, change: Change): void {
     case 'build.insert':
       return builds.insert(on, change.row)
     case 'build.set':
-      return builds.update(on, { project: change.project, number: change.number }, change.set)
+      return builds.update(on, { project: change.was.project, number: change.was.number }, change.set)
     case 'step.insert':
       return steps.insert(on, change.row)
     case 'step.set':

@@ -122,7 +122,7 @@ export class Memory {
         return
       }
       case 'build.set':
-        if (change.set.notifyAt !== undefined) this.#setToTell(change, change.set.notifyAt)
+        if (change.set.notifyAt !== undefined) this.#setToTell(change.was, change.set.notifyAt)
         return
       case 'project.insert':
         this.projects.set(change.row.id, change.row)

@@ -15,6 +15,8 @@ export interface Situation {
   readonly idleAgents: number
   /** Since a job of its classes was last queued, ms; null: not known since the object woke. */
   readonly quietForMs: number | null
+  /** It has work that it does not know of: its next message gets that, or shows by its token that it never will. */
+  readonly hasMissedWork: boolean
   /** A queued job would match, but another agent is preferred for it. */
   readonly passedOver: boolean
 }
@@ -26,7 +28,7 @@ export function nextSyncMs(situation: Situation, numbers: Numbers): number {
 
 function pace(situation: Situation, numbers: Numbers): number {
   if (!situation.isHearing) return numbers.provenMs
-  if (situation.toldSomething || situation.passedOver) return numbers.soonMs
+  if (situation.toldSomething || situation.passedOver || situation.hasMissedWork) return numbers.soonMs
   if (situation.holdsAttempts) return numbers.heartbeatMs
   const agents = Math.max(1, situation.idleAgents)
   if (situation.hasDoorbell) return clamp(agents * numbers.doorbellStepMs, numbers.doorbellFloorMs, numbers.doorbellCapMs)

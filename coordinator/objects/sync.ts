@@ -69,9 +69,8 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
 
   const assignments: Assignment[] = []
   const lostByAgent = new Map(request.lost.map(({ attempt, why }) => [attempt as string, why]))
-  let redelivered = false
-  let hasMissedWork = false
   const areAllNamed = event.memory.leases.of(agent.id).every((lease) => held.has(attemptId(lease)))
+  let hasMissedWork = isStale && !areAllNamed // a copy of the message got it, and the reply to that is lost
   if (!isStale && !areAllNamed) {
     for (const found of load.liveJobsOf(event.on, agent.id)) {
       const attempt = attemptId(found)
@@ -84,7 +83,6 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
         const missed = whenMissed(job, leaseOf(event.memory, attempt), caller.via === 'session' ? caller : null, now, numbers)
         if (missed === 'again') {
           // 8. The reply that carried it was lost. Its lease is not renewed: that is what ends a redelivery that never arrives.
-          redelivered = true
           assignments.push(assignmentOf(event, job, agent.id))
         } else hasMissedWork = true
         if (missed === 'lost') loseAttempt(event, job, 'never_taken')
@@ -116,9 +114,10 @@ export function sync(event: Event, request: ParsedSync, caller: Caller): AgentAn
 
   const paceMs = nextSyncMs(
     {
-      toldSomething: assignments.length > 0 || redelivered || directives.some(({ directive }) => directive === 'cancel'),
+      toldSomething: assignments.length > 0 || directives.some(({ directive }) => directive === 'cancel'),
       isHearing,
       passedOver,
+      hasMissedWork,
       holdsAttempts: request.running.length + request.spooled.length > 0,
       hasDoorbell: request.doorbell,
       idleAgents: countIdle(event.memory, agent.offer.queue, agent.id) + 1,

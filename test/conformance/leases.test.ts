@@ -223,6 +223,18 @@ describe('leases [C4.6, C10]', () => {
     expect(a.sync().assignments.map(({ attempt }) => attempt)).toEqual([first()])
   })
 
+  it('lets an agent come back soon for what one of two copies of its message was given [C8]', () => {
+    const a = c.agent('a')
+    a.join()
+    c.build()
+    const [twice, by] = [a.request({ doorbell: true }), a.caller()]
+    c.sync(twice, by)
+    const unaware = heard(c.sync(twice, by))
+    expect(unaware).toMatchObject({ assignments: [], next_sync_ms: 2_000 })
+    a.hear(unaware)
+    expect(a.sync().assignments.map(({ attempt }) => attempt)).toEqual([first()])
+  })
+
   it('gives what may not run twice away, instead of delivering it when its lease ends sooner than a holder that is cut off ends it [C16.2]', () => {
     const a = c.agent('a')
     c.build({ on_partition: 'stop' })
@@ -231,7 +243,7 @@ describe('leases [C4.6, C10]', () => {
     c.pass(15_000)
     a.syncUnheard({ running: [] })
     c.pass(10_000)
-    for (const _ of ['a message from before, for all that is known', 'one that has heard']) expect(a.sync({ running: [] }).assignments).toEqual([])
+    for (const _ of ['a message from before, for all that is known', 'one that has heard']) expect(a.sync({ running: [], doorbell: true })).toMatchObject({ assignments: [], next_sync_ms: 2_000 })
     expect(a.sync({ running: [] }).assignments.map(({ attempt }) => attempt)).toEqual([attemptId({ project: 1, build: 1, n: 1, fence: 2 })])
     expect(c.view(1).jobs[0]?.attempts).toMatchObject([{ state: 'lost' }, {}])
   })

@@ -51,6 +51,8 @@ it.each<Found>([
   { seed: 140862, was: 'a result that a killed agent had named, and the next one sent, was gone after a power failure' },
   { seed: 141354, was: 'a late message gave away what ran, and may not run twice' },
   { seed: 151633, profile: 'pipelines', was: 'what may not run twice, and was missed, lay with its agent until its lease ended' },
+  { seed: 188334, was: 'so did what the reply to one of two copies of a message had brought, which was lost' },
+  { seed: 190080, was: 'an agent that had missed work, which was given away, was idle for its whole pace' },
   { seed: 145801, was: 'an agent that was killed while it ended what an earlier one had left forgot of it' },
   { seed: 159264, was: 'a copy of a state folder did not know what the power failure of the original had torn' },
   { seed: 181519, was: 'an agent that had started in that very moment was asked why it had not yet ended what it found running' },

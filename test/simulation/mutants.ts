@@ -47,8 +47,10 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Leases and silence.
   { name: 'a lease of the agent, not of the attempt', rule: 'C4.6', file: SYNC, from: '  const named: Lease[] = []\n', to: '  const named: Lease[] = []\n  for (const lease of event.memory.leases.of(agent.id)) lease.seenAt = now\n', profile: 'deaf' },
-  { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '          redelivered = true\n          assignments.push(assignmentOf(event, job, agent.id))', to: '          redelivered = true', profile: 'network' },
-  { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '          redelivered = true\n          assignments.push(assignmentOf(event, job, agent.id))', to: '          redelivered = true\n          const other = event.memory.leases.get(jobId(job))\n          if (other) other.seenAt = now', profile: 'network' },
+  { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '          assignments.push(assignmentOf(event, job, agent.id))\n', to: '', profile: 'network' },
+  { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '          assignments.push(assignmentOf(event, job, agent.id))\n', to: '          const other = event.memory.leases.get(jobId(job))\n          if (other) other.seenAt = now\n', profile: 'network' },
+  { name: 'whoever missed work is not asked soon', rule: 'C8', file: 'coordinator/core/pacing.ts', from: ' || situation.hasMissedWork', to: '', profile: 'network' },
+  { name: 'a doubled message misses no work', rule: 'C8', file: SYNC, from: 'let hasMissedWork = isStale && !areAllNamed', to: 'let hasMissedWork = false', profile: 'network' },
   { name: 'what may not run twice is delivered again when its lease ends soon', rule: 'C16.2', file: 'coordinator/core/lease.ts', from: "if (onPartition === 'continue' || lease === null) return 'again'", to: "if (onPartition !== undefined) return 'again'", profile: 'partitions' },
   { name: 'a late message gives away what may not run twice', rule: 'C16.2', file: 'coordinator/core/lease.ts', from: 'proof.issuedAt > sentUntil && proof.issuedAt <= now', to: 'proof.issuedAt <= now', profile: 'network' },
   { name: 'a new boot loses nothing', rule: 'C4.7', file: SYNC, from: 'if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt', to: 'if (false) loseAttempt', profile: 'restarts' },

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { numbers } from '../../../coordinator/core/numbers.ts'
 import { nextSyncMs, type Situation } from '../../../coordinator/core/pacing.ts'
 
-const IDLE: Situation = { toldSomething: false, isHearing: true, holdsAttempts: false, hasDoorbell: false, idleAgents: 1, quietForMs: 0, passedOver: false }
+const IDLE: Situation = { toldSomething: false, isHearing: true, holdsAttempts: false, hasDoorbell: false, idleAgents: 1, quietForMs: 0, passedOver: false, hasMissedWork: false }
 const seconds = (over: Partial<Situation>): number => nextSyncMs({ ...IDLE, ...over }, numbers()) / 1000
 
 describe('an agent comes back', () => {
@@ -11,6 +11,7 @@ describe('an agent comes back', () => {
     ['at once, to show that it hears, whatever else it is told', { isHearing: false, toldSomething: true, holdsAttempts: true }, 0.05],
     ['soon when it was told something, also while it holds attempts', { toldSomething: true, holdsAttempts: true }, 2],
     ['soon when a job waits that another agent is preferred for', { passedOver: true, hasDoorbell: true, idleAgents: 20 }, 2],
+    ['soon when work of its is missing that it cannot be told of now', { hasMissedWork: true, hasDoorbell: true, idleAgents: 20 }, 2],
     ['as its leases need while it holds attempts, bell or not', { holdsAttempts: true, hasDoorbell: true, idleAgents: 20 }, 15],
     ['every 2 s when it alone is idle', {}, 2],
     ['the more seldom, the more agents are idle', { idleAgents: 7 }, 14],

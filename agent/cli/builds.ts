@@ -9,6 +9,7 @@ import { untold } from '../../schema/untold.ts'
 import { postOnce, type Client } from './client.ts'
 import { EXIT, Failure, oneLine, type ExitCode } from './output.ts'
 import { followBuild, type FollowOutput } from './follow.ts'
+import { jobPlace, jobTitle, placeOf } from './job-name.ts'
 import { ANY, BUILD, BUILDS, PROJECT, PROJECTS } from './replies.ts'
 
 export interface CommandOutput extends FollowOutput {
@@ -70,15 +71,19 @@ export async function startBuild(client: Client, options: BuildOptions, output: 
 
 function verdict(build: BuildView): string {
   const current = build.jobs.filter(({ retried_by }) => retried_by === null)
-  // What came to nothing because of another is told by that other.
-  const failed = current.find(({ state }) => isFinal(state) && !['passed', 'skipped', 'broken', 'canceled'].includes(state))
+  const failed = current.find(isCulprit)
   const other = failed === undefined ? whyTriggerFailed(build) : null
   if (other !== null) return `${build.project} #${build.number} ${build.state}: ${other}`
   const job = failed ?? current.at(-1)
   const why = job?.reason?.message ?? (job?.signal ? `ended by ${job.signal}` : job?.exit_status ? `exit status ${job.exit_status}` : null)
   const adds = why !== null && why !== 'cancelled' // its state says that
-  const whose = job?.label && current.length > 1 ? `${oneLine(job.label)}: ` : ''
+  const whose = job && current.length > 1 ? `${jobTitle(job) ?? jobPlace(build, job)}: ` : ''
   return `${build.project} #${build.number} ${build.state}${adds ? `: ${whose}${why}` : ''}`
+}
+
+/** What its step allows is no reason, and what came to nothing because of another is told by that other. */
+function isCulprit({ state, soft_failed }: JobView): boolean {
+  return isFinal(state) && !soft_failed && !['passed', 'skipped', 'broken', 'canceled'].includes(state)
 }
 
 /** Of a build that failed because of one that it started. */
@@ -204,16 +209,16 @@ export function table(rows: readonly (readonly string[])[]): readonly string[] {
 /** `app#12`, `app/12`, or `12` with --project; a job's place in its build may follow after a slash. */
 export async function findBuild(client: Client, named: string, project: string | undefined): Promise<{ readonly build: BuildView; readonly job: number | null }> {
   // `12/1` is a job of build 12: a project before a slash is only what is left when that does not fit.
-  const match = /^(?:([a-z0-9-]+)#)?(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named) ?? /^([a-z0-9-]+)\/(\d{1,9})(?:\/(\d{1,6}))?$/.exec(named)
-  if (!match) throw new Failure(EXIT.usage, `"${named}" does not name a build; write PROJECT#NUMBER, such as app#12, or NUMBER with --project`)
+  const match = /^(?:([a-z0-9-]+)#)?(\d{1,9})(?:\/(?:J\d+-\d+-)?(\d{1,6}))?$/.exec(named) ?? /^([a-z0-9-]+)\/(\d{1,9})(?:\/(?:J\d+-\d+-)?(\d{1,6}))?$/.exec(named)
+  if (!match) throw new Failure(EXIT.usage, `"${named}" does not name a build; write PROJECT#NUMBER, such as app#12, or NUMBER with --project; and for a job of it PROJECT#NUMBER/JOB, such as app#12/3`)
   const slug = match[1] ?? project ?? (await onlyProject(client))
   return { build: await client.get(`/api/v1/projects/${slug}/builds/${match[2]}`, BUILD), job: match[3] === undefined ? null : Number(match[3]) }
 }
 
 /** The job of this place in the build. */
 export function jobNamed(build: BuildView, place: number): JobView {
-  const job = build.jobs.find(({ id }) => id.endsWith(`-${place}`))
-  if (job === undefined) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${place}; it has ${build.jobs.length}`)
+  const job = build.jobs.find((one) => placeOf(one) === place)
+  if (job === undefined) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${place}; "kedge jobs ${build.project}#${build.number}" lists the ${build.jobs.length} that it has`)
   return job
 }
 
@@ -224,6 +229,12 @@ async function onlyProject(client: Client): Promise<string> {
   throw new Failure(EXIT.usage, `say of which project: ${projects.map(({ slug }) => `${slug}#NUMBER`).join(', ') || 'there is none yet'}`)
 }
 
+/** Of several jobs: the one by which the build failed, else one that runs, else the last. */
+function theOneToRead({ jobs }: BuildView): JobView | undefined {
+  const current = jobs.filter(({ retried_by }) => retried_by === null)
+  return current.find(isCulprit) ?? current.find(({ state }) => state === 'running') ?? current.findLast(({ attempts }) => attempts.length > 0) ?? jobs.at(-1)
+}
+
 export async function showLogs(client: Client, named: string, options: { readonly project?: string; readonly attempt?: string; readonly follow?: boolean }, output: CommandOutput): Promise<ExitCode> {
   const { build, job } = await findBuild(client, named, options.project)
   if (options.follow) {
@@ -232,14 +243,20 @@ export async function showLogs(client: Client, named: string, options: { readonl
     output.note(verdict(ended))
     return EXIT_OF_STATE[ended.state] ?? EXIT.failed
   }
-  const chosen = job === null ? build.jobs.at(-1) : jobNamed(build, job)
+  const chosen = job === null ? theOneToRead(build) : jobNamed(build, job)
   if (!chosen) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job`)
+  if (job === null && build.jobs.length > 1) output.note(`the log of ${jobTitle(chosen) ?? 'a job'} (${jobPlace(build, chosen)}, ${chosen.state}); "kedge jobs ${build.project}#${build.number}" lists all`)
   const response = await client.open(`/api/v1/jobs/${chosen.id}/log${options.attempt === undefined ? '' : `?attempt=${encodeURIComponent(options.attempt)}`}`, { accept: 'text/plain' })
+  let isEmpty = true
   try {
-    for await (const bytes of (response.body ?? []) as AsyncIterable<Uint8Array>) output.log(bytes)
+    for await (const bytes of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      output.log(bytes)
+      isEmpty = false
+    }
   } catch {
     throw new Failure(EXIT.unreachable, `the connection to ${client.url} was cut before the log ended; ask again, or add --follow, which goes on by itself`)
   }
+  if (isEmpty) output.note(`${jobPlace(build, chosen)} ${isFinal(chosen.state) ? 'printed nothing' : 'has printed nothing yet'}`)
   return EXIT.ok
 }
 
@@ -253,8 +270,7 @@ export async function cancelBuild(client: Client, named: string, options: { read
 
 export async function retryBuild(client: Client, named: string, options: { readonly project?: string; readonly failed?: boolean; readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
   const { build, job: n } = await findBuild(client, named, options.project)
-  const job = n === null ? null : build.jobs.find(({ id }) => id.endsWith(`-${n}`))
-  if (job === undefined) throw new Failure(EXIT.usage, `build ${build.project}#${build.number} has no job ${n}; it has ${build.jobs.length}`)
+  const job = n === null ? null : jobNamed(build, n)
   if (job !== null && options.failed) throw new Failure(EXIT.usage, '--failed is about all jobs of a build: leave it away, or name the build without a job')
   const after = job === null ? await client.post(`/api/v1/projects/${build.project}/builds/${build.number}/retry`, BUILD, options.failed ? { only: 'failed' } : {}) : await client.post(`/api/v1/jobs/${job.id}/retry`, BUILD)
   if (options.json) output.json(after)

@@ -5,6 +5,7 @@
 import type { BuildView, JobView } from '../../schema/api.ts'
 import { isFinalBuild } from '../../schema/job.ts'
 import type { Client } from './client.ts'
+import { jobPlace, jobTitle } from './job-name.ts'
 import { EXIT, Failure, oneLine } from './output.ts'
 import { BUILD } from './replies.ts'
 
@@ -34,20 +35,37 @@ export async function followBuild(client: Client, project: string, number: numbe
     const build = await look()
     const next = nextAttempt(build.jobs, printed)
     if (next) {
-      const { id, label = null } = next.job // a coordinator of before steps says none
-      say(`${label === null ? id : `${oneLine(label)} (${id})`} on ${next.agent}${next.fence > 1 ? `, attempt ${next.fence}` : ''}`)
+      const place = jobPlace(build, next.job)
+      const title = jobTitle(next.job)
+      say(`${title === null ? place : `${title} (${place})`} on ${next.agent}${next.fence > 1 ? `, attempt ${next.fence}` : ''}`)
       printed.add(next.id)
       await printLog(client, next.job.id, next.fence, output)
       looks = 0
       continue
     }
     if (isFinalBuild(build.state)) return build
-    const waiting = build.jobs.find((job) => job.retried_by === null && job.waiting)?.waiting
-    const started = buildsOf(build)
-    if (started !== null) say(`waits for ${started}`)
-    else if (waiting && waiting.code !== 'assigned' && waiting.code !== 'next_in_line') say(`waits: ${waiting.reason}`)
+    const why = whyItWaits(build)
+    if (why !== null) say(why)
     await pause(looks < EAGER_LOOKS ? LOOK_MS : SELDOM_LOOK_MS)
   }
+}
+
+/** The answer that would let it go on, before what only stands behind others; null: nothing that is worth a line. */
+function whyItWaits(build: BuildView): string | null {
+  const started = buildsOf(build)
+  if (started !== null) return `waits for ${started}`
+  if (build.state === 'blocked') return whatItAsks(build)
+  const reasons = build.jobs.flatMap(({ retried_by, waiting }) => (retried_by === null && waiting ? [waiting] : []))
+  const waiting = reasons.find(({ code }) => code !== 'dependency') ?? reasons[0]
+  if (waiting === undefined || waiting.code === 'assigned' || waiting.code === 'next_in_line') return null
+  return waiting.reason.startsWith('waits ') ? waiting.reason : `waits: ${waiting.reason}`
+}
+
+function whatItAsks({ project, number, steps }: BuildView): string {
+  const asking = steps.filter(({ state }) => state === 'blocked')
+  const names = asking.map(({ label, key, step }) => `"${oneLine(label ?? key ?? `step ${step}`)}"`).join(' or ')
+  const [only] = asking
+  return `waits until somebody lets ${names} pass, on its page or with: kedge unblock ${project}#${number}${asking.length > 1 ? ` ${only?.key ?? only?.step}` : ''}${(only?.fields.length ?? 0) > 0 ? ' --field KEY=VALUE' : ''}`
 }
 
 /** The builds that it waits for and that a trigger of its own started; null: none. */

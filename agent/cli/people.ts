@@ -31,8 +31,13 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
     .option('--limit <n>', 'at most so many', whole)
     .action(async (flags) => end(await (await import('./builds.ts')).listBuilds(await client(flags), flags, output)))
 
+  reaching(program.command('jobs').argument('<build>', 'PROJECT#NUMBER'))
+    .description('list the jobs of a build, how they stand and why')
+    .option('--project <slug>', 'project, when only a number is given')
+    .action(async (build, flags) => end(await (await import('./jobs.ts')).listJobs(await client(flags), build, flags, output)))
+
   reaching(program.command('logs').argument('<build>', 'PROJECT#NUMBER, optionally /JOB'))
-    .description('print the log of a build')
+    .description('print the log of a build, or of one of its jobs: without /JOB, of the one by which it failed')
     .option('--project <slug>', 'project, when only a number is given')
     .option('--attempt <n>', 'an earlier attempt')
     .option('--follow', 'until the build has ended; the exit code is its verdict')

@@ -73,7 +73,7 @@ export function whyStepWaits(steps: StepsOfBuild, s: number | null): Waiting {
   const found = row === undefined ? [] : sources(steps, row)
   const block = found.find(({ state }) => state === 'blocked')
   const others = found.filter((step) => step !== block)
-  if (block !== undefined && others.length === 0) return { code: 'block', reason: `waits until somebody lets it pass "${nameOf(block)}"` }
+  if (block !== undefined && others.length === 0) return { code: 'block', reason: `waits until somebody lets "${nameOf(block)}" pass` }
   const names = others.slice(0, NAMED).map((step) => `"${nameOf(step)}"${startedBy(steps, step)}`)
   const more = others.length - names.length
   return { code: others.every(({ kind }) => kind === 'trigger') && others.length > 0 ? 'trigger' : 'dependency', reason: `waits for ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}` }

@@ -13,7 +13,7 @@ describe('a block', () => {
     expect(at.c.unblock(1, 'ok')).toMatchObject({ ok: false, problem: { code: 'step-not-blocked' } })
     end('a')
     expect(at.c.view(1)).toMatchObject({ state: 'blocked' })
-    expect(at.c.view(1).jobs.at(-1)?.waiting).toEqual({ code: 'block', reason: 'waits until somebody lets it pass "Release?"' })
+    expect(at.c.view(1).jobs.at(-1)?.waiting).toEqual({ code: 'block', reason: 'waits until somebody lets "Release?" pass' })
     expect(at.c.unblock(1, 'okay')).toMatchObject({ ok: false, problem: { code: 'step-unknown', detail: 'Build 1 of app has no step okay. Its blocks are: ok.' } })
     expect(at.c.unblock(1, 'ok').ok).toBe(true)
     at.agent.sync()

@@ -309,7 +309,7 @@ describe('ordered jobs', () => {
     end(first, 'open')
     expect(c.upload(jobOf(first, 'more').attempts.at(-1)?.id as AttemptId, [blockStep('ship', { label: 'Ship it?' })]).ok).toBe(true) // a view spells it so
     end(first, 'more')
-    expect(stands(second, 'open')).toBe('concurrency group deploy/prod: its turn comes after app#1, which waits until somebody lets it pass "Ship it?"')
+    expect(stands(second, 'open')).toBe('concurrency group deploy/prod: its turn comes after app#1, which waits until somebody lets "Ship it?" pass')
     c.unblock(first, 'ship')
     agent.sync()
     agent.sync()

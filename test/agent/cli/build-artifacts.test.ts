@@ -95,7 +95,7 @@ it.runIf(process.platform === 'linux')('ends at once where no folder can be made
 
 it.each<[ArtifactsOptions, string, string]>([
   [{ to: 'x' }, 'app#7', '--to says where files go'],
-  [{}, 'app#7/9', 'has no job 9; it has 3'],
+  [{}, 'app#7/9', 'has no job 9; "kedge jobs app#7" lists the 3 that it has'],
 ])('is refused with %j of %s', async (options, named, why) => {
   await expect((await setUp([[]])).run(options, named)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining(why) })
 })

@@ -37,8 +37,32 @@ test('says why a build waits, once for each reason, and where it runs then', asy
     looks += 1
     return looks <= 2 ? view('scheduled', 0, { code: 'no_agent', reason: 'no agent has tag os=mac' }) : view('passed', 1)
   })
-  expect(notes).toEqual(['waits: no agent has tag os=mac', 'J1-1-1 on ada'])
+  expect(notes).toEqual(['waits: no agent has tag os=mac', 'app#1/1 on ada'])
   expect(state).toBe('passed')
+})
+
+test('what stands behind others is told after what holds those up', async () => {
+  let looks = 0
+  const reasons = [{ code: 'dependency', reason: 'waits for "Build"' }, { code: 'agents_busy', reason: '2 agents match, all busy; next in line' }]
+  const { notes } = await followed(() => {
+    looks += 1
+    const { body } = view(looks <= 2 ? 'scheduled' : 'passed', 0)
+    return { body: { ...body, jobs: looks <= 2 ? reasons.slice(0, looks).map((waiting, index) => ({ ...body.jobs[0], id: `J1-1-${index + 1}`, waiting })) : [] } }
+  })
+  expect(notes).toEqual(['waits for "Build"', 'waits: 2 agents match, all busy; next in line'])
+})
+
+test.each([
+  [[{ label: 'Release?', key: 'release', fields: [] }], 'waits until somebody lets "Release?" pass, on its page or with: kedge unblock app#1'],
+  [[{ label: null, key: null, fields: [{ key: 'who' }] }], 'waits until somebody lets "step 1" pass, on its page or with: kedge unblock app#1 --field KEY=VALUE'],
+  [[{ label: 'Here?', key: 'here', fields: [] }, { label: 'There?', key: null, fields: [] }], 'waits until somebody lets "Here?" or "There?" pass, on its page or with: kedge unblock app#1 here'],
+])('of a build that waits for a person it says how to let it go on, also where no job stands behind: %j', async (blocks, note) => {
+  let looks = 0
+  const { notes } = await followed(() => {
+    const { body } = view(looks++ === 0 ? 'blocked' : 'passed', 0)
+    return { body: { ...body, jobs: [], steps: blocks.map((block, index) => ({ ...block, step: index + 1, kind: 'block', state: looks === 1 ? 'blocked' : 'done', trigger: null })) } }
+  })
+  expect(notes).toEqual([note])
 })
 
 test('the log of a second attempt follows that of the lost one', async () => {
@@ -48,7 +72,7 @@ test('the log of a second attempt follows that of the lost one', async () => {
     return undefined
   })
   expect(log).toBe('a\nb\n')
-  expect(notes).toEqual(['J1-1-1 on ada', 'J1-1-1 on ada, attempt 2'])
+  expect(notes).toEqual(['app#1/1 on ada', 'app#1/1 on ada, attempt 2'])
 })
 
 test('a log that its agent sends again from the start is printed again, and that is said', async () => {

@@ -138,7 +138,7 @@ describe('why a job stands before a gate', () => {
     [seen, 'concurrency group deploy/prod is full (1 of 1): held by web#41'],
     [{ ...seen, builds: [null] }, 'concurrency group deploy/prod is full (1 of 1): held by this build'],
     [{ ...seen, most: 2, inside: 5, builds: ['web#1', 'web#2', 'api#9', null, 'web#5'] }, 'concurrency group deploy/prod is full (5 of 2): held by web#1, web#2, api#9 and 2 more'],
-    [{ ...seen, inside: 0, builds: [], holder: { build: 'web#40', why: 'waits until somebody lets it pass "Ship?"' } }, 'concurrency group deploy/prod: its turn comes after web#40, which waits until somebody lets it pass "Ship?"'],
+    [{ ...seen, inside: 0, builds: [], holder: { build: 'web#40', why: 'waits until somebody lets "Ship?" pass' } }, 'concurrency group deploy/prod: its turn comes after web#40, which waits until somebody lets "Ship?" pass'],
     [{ ...seen, inside: 0, builds: [], holder: { build: null, why: 'waits for "Test"' } }, 'concurrency group deploy/prod: its turn comes after another job of this build, which waits for "Test"'],
     [{ ...seen, holder: { build: 'web#40', why: 'waits for "Test"' } }, 'concurrency group deploy/prod is full (1 of 1): held by web#41; its turn comes after web#40, which waits for "Test"'],
   ])('%#', (gate, reason) => {

@@ -7,6 +7,7 @@
  */
 import { chmod, readdir, rm } from 'node:fs/promises'
 import { build, type BuildOptions } from 'esbuild'
+import { OLDEST_NODE } from '../schema/version.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const shared = { absWorkingDir: root, bundle: true, legalComments: 'none', logLevel: 'warning' } as const satisfies BuildOptions
@@ -72,7 +73,7 @@ async function buildCommandLine(): Promise<void> {
     chunkNames: 'kedge-[hash]',
     metafile: true,
     format: 'esm',
-    target: 'node22.12',
+    target: `node${OLDEST_NODE}`,
     platform: 'node',
     // Both hold native programs, which cannot be bundled.
     external: ['miniflare', 'workerd'],

@@ -20,10 +20,28 @@ import { registerPipeline } from './pipeline.ts'
 import { registerRedactor } from './redactor.ts'
 import { registerStep } from './step.ts'
 import { didYouMean } from '../../schema/nearest.ts'
+import { assertNode } from './node-version.ts'
 import { errorLine, EXIT, Failure, oneLine, type ExitCode, type Surroundings } from './output.ts'
 
-/** In the order of `--help`. */
-const COMMANDS: readonly ((program: Command, surroundings: Surroundings) => void)[] = [registerDev, registerAgent, registerPeople, registerPipeline, registerMetaData, registerArtifact, registerStep, registerAnnotate, registerEnv, registerLock, registerRedactor, registerLater]
+/** In the order of `--help`, below these headings. */
+const COMMANDS: Readonly<Record<string, readonly ((program: Command, surroundings: Surroundings) => void)[]>> = {
+  'On a machine:': [registerDev, registerAgent],
+  'For people and scripts:': [registerPeople, registerPipeline, registerMetaData],
+  'Inside a job, also as buildkite-agent:': [registerArtifact, registerStep, registerAnnotate, registerEnv, registerLock, registerRedactor],
+  'To come:': [registerLater],
+}
+
+const HELP = `
+Examples:
+  kedge dev                                            try it: a coordinator and an agent
+  kedge pipeline check                                 what the pipeline of this folder would run
+  kedge build --repo . --follow                        build its HEAD; the exit code is the verdict
+  kedge jobs app#12                                    the jobs of a build, and why they wait or failed
+  kedge logs app#12/3                                  what one of them printed
+  kedge agent --url https://ci.example.com --tag os=mac
+
+Exit codes: 0 passed or done, 1 the build failed, 2 usage or bad input, 3 canceled,
+4 the coordinator cannot be reached, 5 not allowed.`
 
 let isHushed = false
 
@@ -62,10 +80,15 @@ const program = new Command('kedge')
   .configureOutput({ outputError: () => {} }) // said below, as every other error
   .exitOverride()
   .helpCommand(false)
-for (const register of COMMANDS) register(program, surroundings)
+for (const [heading, registers] of Object.entries(COMMANDS)) {
+  program.commandsGroup(heading)
+  for (const register of registers) register(program, surroundings)
+}
+program.addHelpText('after', HELP)
 takeAgentFlags(program, surroundings, () => (isHushed = true))
 
 try {
+  assertNode(process.versions.node)
   assertKnown(process.argv[2])
   if (process.argv.length <= 2) program.outputHelp()
   else await program.parseAsync(process.argv)

@@ -30,6 +30,7 @@ test('help goes to stdout and is no error', async () => {
   const { status, stdout, stderr } = await kedge(['--help'])
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(stdout).toContain('dev [options]')
+  expect(stdout).toContain('Exit codes: 0 passed or done, 1 the build failed, 2 usage or bad input, 3 canceled,')
 })
 
 test.each([

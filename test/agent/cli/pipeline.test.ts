@@ -63,10 +63,28 @@ describe('check', () => {
     expect(printed[1]).toBe('   1  command  make deploy  at once  at most 1 at a time of web/deploy')
   })
 
+  it('tells each job of a matrix, and counts them', async () => {
+    const { surroundings, printed } = await place({ input: 'steps:\n  - label: "{{matrix.os}}"\n    command: make {{matrix.os}} V={{matrix.v}}\n    matrix:\n      setup: { os: [linux, mac], v: [1, 2] }\n      adjustments: [ { with: { os: mac, v: 1 }, skip: true } ]\n' })
+    expect(await checkPipeline('-', CHECK, surroundings)).toBe(EXIT.ok)
+    expect(printed).toEqual(['standard input: 1 step, 3 jobs', '   1  {{matrix.os}}  × 3  at once', '        linux  make linux V=1', '        linux  make linux V=2', '        mac  make mac V=2'])
+  })
+
+  it.each([
+    ['if: build.branch == "main"', 'only if build.branch == "main"'],
+    ['branches: [ main, "v*" ]', 'only on main v*'],
+    ['if_changed: { include: src/**, exclude: "*.md" }', 'only if src/** changed (*.md aside)'],
+    ['skip: Not today', 'is skipped: Not today'],
+    ['skip: true', 'is skipped'],
+  ])('tells when a step runs: %s', async (attribute, told) => {
+    const { surroundings, printed } = await place({ input: `steps:\n  - command: make\n    ${attribute}\n` })
+    expect(await checkPipeline('-', CHECK, surroundings)).toBe(EXIT.ok)
+    expect(printed[1]).toBe(`   1  command  make  at once  ${told}`)
+  })
+
   it('answers scripts with one line of JSON, also of mistakes', async () => {
     const right = await place({ input: '- command: make\n' })
     expect(await checkPipeline(undefined, { ...CHECK, json: true }, right.surroundings)).toBe(EXIT.ok)
-    expect(right.printed.map((line) => JSON.parse(line) as unknown)).toEqual([{ file: 'standard input', ok: true, steps: [{ step: 1, kind: 'command', label: null, key: null, command: 'make', jobs: 1, after: [], group: null, concurrency: null }] }])
+    expect(right.printed.map((line) => JSON.parse(line) as unknown)).toEqual([{ file: 'standard input', ok: true, steps: [{ step: 1, kind: 'command', label: null, key: null, command: 'make', jobs: 1, matrix: [], only: [], after: [], group: null, concurrency: null }] }])
     const wrong = await place({ input: 'steps:\n  - command: make\n    retri: {}\n' })
     expect(await checkPipeline('-', { ...CHECK, json: true }, wrong.surroundings)).toBe(EXIT.usage)
     expect(JSON.parse(wrong.printed[0] ?? '')).toMatchObject({ ok: false, mistakes: [{ line: 3, column: 5, message: expect.stringContaining('"retry"') }] })

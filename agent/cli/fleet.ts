@@ -1,8 +1,9 @@
 /** Commands about agents, tokens and signing in. Each returns its exit code. */
+import type { AgentView } from '../../schema/api.ts'
 import { table, type CommandOutput } from './builds.ts'
 import type { Client } from './client.ts'
-import { EXIT, type ExitCode } from './output.ts'
-import { AGENTS, NEW_TOKEN, SIGN_IN_LINK, TOKEN, TOKENS } from './replies.ts'
+import { EXIT, Failure, oneLine, type ExitCode } from './output.ts'
+import { AGENT, AGENTS, NEW_TOKEN, SIGN_IN_LINK, TOKEN, TOKENS } from './replies.ts'
 
 export async function listAgents(client: Client, options: { readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
   const agents = await client.get('/api/v1/agents', AGENTS)
@@ -10,6 +11,26 @@ export async function listAgents(client: Client, options: { readonly json?: bool
   else if (agents.length === 0) output.line('No agents have joined. Start one with: npx kedge agent --url URL --token REGISTRATION')
   else for (const row of table(agents.map((agent) => [agent.name, agent.state, agent.queue, `${agent.running.length}/${agent.slots}`, agent.tags.join(',') || '-', agent.running.map(({ project, build }) => `${project}#${build}`).join(' ') || '-', agent.reason ?? '']))) output.line(row)
   return EXIT.ok
+}
+
+export type AgentAction = 'drain' | 'resume' | 'revoke'
+
+const DONE: Readonly<Record<AgentAction, string>> = { drain: 'takes no more jobs, and finishes what it runs', resume: 'takes jobs again', revoke: 'is not let in again, and what it runs may still end' }
+
+/** `named`: its name or id. */
+export async function changeAgent(client: Client, action: AgentAction, named: string, options: { readonly json?: boolean }, output: CommandOutput): Promise<ExitCode> {
+  const { id } = agentNamed(await client.get('/api/v1/agents', AGENTS), named)
+  const agent = await client.post(`/api/v1/agents/${id}/${action}`, AGENT)
+  if (options.json) output.json(agent)
+  else output.line(`${oneLine(agent.name)} ${DONE[action]}`)
+  return EXIT.ok
+}
+
+function agentNamed(agents: readonly AgentView[], named: string): AgentView {
+  const [found, ...others] = agents.filter(({ id, name }) => id === named || name === named)
+  if (found === undefined) throw new Failure(EXIT.usage, `there is no agent "${oneLine(named)}"; there ${agents.length === 1 ? 'is' : 'are'} ${agents.map(({ name }) => oneLine(name)).join(', ') || 'none'}`)
+  if (others.length > 0) throw new Failure(EXIT.usage, `${others.length + 1} agents are called "${oneLine(named)}"; name one by its id: ${[found, ...others].map(({ id, state }) => `${id} (${state})`).join(', ')}`)
+  return found
 }
 
 export interface NewToken {

@@ -1,5 +1,6 @@
 /** The commands of people: names, flags and help. What they do is in `builds.ts`, `build-artifacts.ts`, `unblock.ts` and `fleet.ts`, imported late. */
 import { InvalidArgumentError, type Command } from 'commander'
+import type { AgentAction } from './fleet.ts'
 import { end, type Surroundings } from './output.ts'
 import { clientOf, outputOf, reaching, type AccessFlags } from './reaching.ts'
 
@@ -67,9 +68,20 @@ export function registerPeople(program: Command, surroundings: Surroundings): vo
     .option('--field <KEY=VALUE>', 'an answer; may be repeated, also for several options of one field', gather)
     .action(async (build, step, flags) => end(await (await import('./unblock.ts')).unblockBuild(await client(flags), { build, step }, flags, output)))
 
-  reaching(program.command('agents'))
-    .description('list agents, what they run, and why they do not')
+  const agents = reaching(program.command('agents'))
+    .description('list agents, what they run, and why they do not; drain, resume or revoke one')
     .action(async (flags) => end(await (await import('./fleet.ts')).listAgents(await client(flags), flags, output)))
+  const change = (action: AgentAction, description: string): void => {
+    reaching(agents.command(action).argument('<agent>', 'its name, or its id'))
+      .description(description)
+      .action(async (named, _, command) => {
+        const flags = command.optsWithGlobals()
+        return end(await (await import('./fleet.ts')).changeAgent(await client(flags), action, named, flags, output))
+      })
+  }
+  change('drain', 'let it finish what it runs and take no more, until it is resumed')
+  change('resume', 'let a drained one take jobs again')
+  change('revoke', 'never let it in again')
 
   const token = program.command('token').description('make, list and revoke tokens')
   reaching(token.command('create'))

@@ -102,7 +102,7 @@ export function buildPath({ project, number }: { readonly project: string; reado
 }
 
 /** Rare states are reachable by URL and by the chip of the state that is chosen. */
-const CHIPS: readonly BuildState[] = ['running', 'failed', 'passed', 'scheduled', 'canceled']
+const CHIPS: readonly BuildState[] = ['running', 'blocked', 'failed', 'passed', 'scheduled', 'canceled']
 
 function Filters({ query, path }: { readonly query: BuildsQuery; readonly path: string }) {
   const chips = BUILD_STATES.filter((state) => CHIPS.includes(state) || state === query.state)
@@ -131,7 +131,7 @@ function hrefOf(path: string, query: BuildsQuery): string {
   return text === '' ? path : `${path}?${text}`
 }
 
-function FirstBuild({ origin }: { readonly origin: string }) {
+export function FirstBuild({ origin }: { readonly origin: string }) {
   return (
     <section class="empty">
       <h2>No builds yet</h2>

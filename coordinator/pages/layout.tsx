@@ -21,7 +21,7 @@ export interface PageFrame {
 interface PageProps {
   readonly frame: PageFrame
   readonly title: string
-  readonly at?: 'builds' | 'agents'
+  readonly at?: 'builds' | 'projects' | 'agents'
   /** Every so many milliseconds the page fetches itself and takes over what changed; absent: never. */
   readonly refreshMs?: number
   readonly icon?: string
@@ -52,6 +52,7 @@ export const Page: FC<PageProps> = ({ frame, title, at, refreshMs, icon, islands
         {frame.principal && (
           <nav aria-label="Pages">
             <a href="/" {...(at === 'builds' ? { 'aria-current': 'page' } : {})}>Builds</a>
+            <a href="/projects" {...(at === 'projects' ? { 'aria-current': 'page' } : {})}>Projects</a>
             <a href="/agents" {...(at === 'agents' ? { 'aria-current': 'page' } : {})}>Agents</a>
           </nav>
         )}

@@ -24,6 +24,7 @@ import { buildWithEmoji } from './emoji.ts'
 import { document, type PageFrame } from './layout.tsx'
 import { LOG, type LogText } from './log.tsx'
 import { BUILD_FIELDS, ProjectPage, type BuildForm } from './project.tsx'
+import { ProjectsPage } from './projects.tsx'
 
 const PAGE_OF_BUILDS = 50
 const NOTHING_TYPED: BuildForm = { values: {}, problem: null }
@@ -39,6 +40,11 @@ pageRoutes.get('/', async (c) => {
 pageRoutes.get('/agents', async (c) => {
   const agents = await scheduler(c.env).agents()
   return show(c, <AgentsPage frame={frameOf(c)} agents={agents} origin={ownOrigin(c)} islands={[liveIsland]} />)
+})
+
+pageRoutes.get('/projects', async (c) => {
+  const projects = await scheduler(c.env).projects()
+  return show(c, <ProjectsPage frame={frameOf(c)} projects={projects} origin={ownOrigin(c)} islands={[liveIsland]} />)
 })
 
 pageRoutes.get('/projects/:slug', (c) => showProject(c, NOTHING_TYPED))

@@ -26,8 +26,8 @@ interface ProjectProps {
 export function ProjectPage({ frame, project, page, query, form, formKey, islands }: ProjectProps) {
   const isEmpty = page.builds.length === 0 && query.state === undefined && query.branch === undefined && query.cursor === undefined
   return (
-    <Page frame={frame} title={project.slug} at="builds" {...(form.problem === null ? { refreshMs: refreshOf(page) } : {})} islands={islands}>
-      <Crumbs above={[{ href: '/', name: 'Builds' }]} />
+    <Page frame={frame} title={project.slug} at="projects" {...(form.problem === null ? { refreshMs: refreshOf(page) } : {})} islands={islands}>
+      <Crumbs above={[{ href: '/projects', name: 'Projects' }]} />
       <div class="head">
         <h1>{project.slug}</h1>
         <p class="facts">

@@ -52,9 +52,9 @@ input::placeholder,textarea::placeholder{color:var(--soft);opacity:.75}[aria-inv
 .filters nav a{padding:3px 10px;border-radius:99px;color:var(--soft)}.filters nav a:hover{text-decoration:none;color:var(--text)}
 .filters nav a[aria-current]{background:var(--text);color:var(--ground)}
 .filters form{display:flex;gap:6px}.filters input{width:170px}
-.builds,.jobs,.agents-list,.attempts{background:var(--sheet);border:1px solid var(--line);border-radius:8px}
-.builds>li,.jobs .row,.agents-list>li{display:grid;align-items:baseline;gap:1px 16px;padding:8px 14px;position:relative}
-.builds>li+li,.jobs li+li,.group ul>li,.agents-list>li+li{border-top:1px solid var(--line)}
+.builds,.jobs,.projects,.agents-list,.attempts{background:var(--sheet);border:1px solid var(--line);border-radius:8px}
+.builds>li,.jobs .row,.projects>li,.agents-list>li{display:grid;align-items:baseline;gap:1px 16px;padding:8px 14px;position:relative}
+.builds>li+li,.jobs li+li,.group ul>li,.projects>li+li,.agents-list>li+li{border-top:1px solid var(--line)}
 .builds>li:hover,.jobs .row:has(a.title):hover{background:color-mix(in srgb,var(--link) 5%,transparent)}
 .builds>li{grid-template:"state title agents took time" auto "state where agents took time" auto/104px minmax(0,1fr) minmax(0,160px) 72px 92px}
 .builds .state,.jobs .state{grid-area:state}.title{grid-area:title;color:var(--text);font-weight:500;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
@@ -100,6 +100,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .attempts{border-collapse:separate;border-spacing:0;width:100%}
 .attempts td{overflow-wrap:anywhere}.attempts th,.attempts td{text-align:left;padding:5px 14px;font-weight:400;vertical-align:baseline}.attempts thead th{color:var(--soft);font-size:12.5px}
 .attempts tbody tr>*{border-top:1px solid var(--line)}.attempts .selected th{box-shadow:inset 3px 0 var(--brand)}.how{width:40%}
+.projects>li{grid-template:"title repository branch" auto/minmax(0,240px) minmax(0,1fr) auto}.projects .repository{grid-area:repository;color:var(--soft);overflow-wrap:anywhere}.projects .branch{grid-area:branch}
 .agents-list>li{grid-template-columns:104px minmax(0,1fr) minmax(0,280px) 92px 86px}
 .about{display:grid;gap:2px;overflow-wrap:anywhere}.name{font-weight:550}.reason{color:var(--held)}.seen,.host{text-align:right}
 .slots{display:flex;flex-wrap:wrap;align-items:center;gap:2px 9px}.squares{display:inline-flex;gap:3px;flex-wrap:wrap}.squares i{width:9px;height:9px;border-radius:2px;border:1px solid var(--line-strong)}.squares .used{background:var(--going);border-color:var(--going)}
@@ -124,6 +125,7 @@ main{padding:12px 12px 40px}.top{padding:0 12px;gap:10px}.who span{display:none}
 .start form{grid-template-columns:1fr}
 .build-head{grid-template-columns:1fr auto}.build-head .state{grid-column:1}.build-head .actions{grid-column:2;grid-row:1}.build-head h1{grid-column:1/-1}
 .attempts,.attempts tbody{display:block}.attempts thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);display:block}.attempts tbody tr{display:flex;flex-wrap:wrap;gap:0 12px;padding:7px 12px}.attempts tbody tr+tr{border-top:1px solid var(--line)}.attempts tbody tr>*{border:0;padding:0;width:auto}.attempts .how:empty{display:none}.attempts .selected{box-shadow:inset 3px 0 var(--brand)}.attempts .selected th{box-shadow:none}
+.projects>li{grid-template:"title branch" auto "repository repository" auto/minmax(0,1fr) auto;padding:9px 12px}
 .agents-list>li{grid-template:"state seen" auto "about about" auto "slots host" auto/1fr auto;padding:9px 12px;gap:3px 12px}.agents-list .state{grid-area:state}.about{grid-area:about}.slots{grid-area:slots}.seen{grid-area:seen}.host{grid-area:host}
 .log{margin:0 -12px;border-radius:0;border-width:1px 0}.lines{font-size:12px}.lines>div{padding:0 10px 0 46px}.lines>div>a[data-n]{margin-left:-46px;width:38px}
 input,textarea,select{font-size:16px}}

@@ -23,6 +23,7 @@ function send(path: string, fields: Record<string, string> = {}): Promise<Respon
 describe('pages', () => {
   it('the first one says how to begin, and lists builds of all projects once there are some', async () => {
     expect(await page('/')).toContain('No builds yet')
+    expect(await page('/projects')).toContain('npx kedge build')
     await ask('/api/v1/projects', { json: { slug: 'listed', repository: 'https://git.example/listed.git', command: 'make test' } })
     const created = await ask('/api/v1/projects/listed/builds', { json: { message: 'Begin here', branch: 'main' } })
     expect(await created.text()).toContain('Begin here')
@@ -32,6 +33,16 @@ describe('pages', () => {
     expect(await page('/?state=&branch=')).toContain('Begin here')
     expect(await page('/?state=scheduled&branch=main')).toContain('Begin here')
     expect(await page('/?branch=other')).not.toContain('Begin here')
+  })
+
+  it('list all projects by name', async () => {
+    await project('later')
+    await ask('/api/v1/projects', { json: { slug: 'early', repository: 'https://git.example/<early>.git', default_branch: 'trunk', command: 'make test' } })
+    const html = await page('/projects')
+    expect(html.indexOf('href="/projects/early"')).toBeLessThan(html.indexOf('href="/projects/later"'))
+    expect(html).toContain('trunk')
+    expect(html).toContain('no repository; runs in an empty folder')
+    expect(html).toContain('https://git.example/&lt;early&gt;.git')
   })
 
   it('carry the nonce of their own response', async () => {

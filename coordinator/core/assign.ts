@@ -16,10 +16,12 @@ export interface Hearing {
 
 /**
  * Hearing gate [C4.10]: the session token of a recent reply, of this very boot, proves that replies arrive. Without it a
- * partition that lets only requests through would swallow a batch of jobs every lease.
+ * partition that lets only requests through would swallow a batch of jobs every lease. One of the future, of before the
+ * clock was set back, proves nothing now.
  */
 export function hears(proof: Hearing, bootSeq: number, now: number, numbers: Numbers): boolean {
-  return proof.bootSeq === bootSeq && now - proof.issuedAt <= Math.max(numbers.hearingMs, 3 * proof.paceMs)
+  const age = now - proof.issuedAt
+  return proof.bootSeq === bootSeq && age >= 0 && age <= Math.max(numbers.hearingMs, 3 * proof.paceMs)
 }
 
 export type Unfit = { readonly code: 'draining' | 'unhealthy' | 'standby' | 'held_back'; readonly message: string }

@@ -91,6 +91,15 @@ describe('assignment [C4.10]', () => {
     expect(c.cluster.agents(c.now)[0]?.running).toHaveLength(2)
   })
 
+  it('gives nothing for the proof of a time that is still to come, since the clock was set back, until there is one of now [I27]', () => {
+    const a = c.agent('a')
+    a.join()
+    c.now -= 3_600_000
+    c.build()
+    expect(a.sync()).toMatchObject({ assignments: [], next_sync_ms: 50 })
+    expect(a.sync().assignments.map(({ attempt }) => attempt)).toEqual([first()])
+  })
+
   it('gives nothing to an agent that drains, is unhealthy, or was told to drain', () => {
     const a = c.agent('a')
     a.join()

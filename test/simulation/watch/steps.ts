@@ -1,19 +1,17 @@
 /**
  * That no step starts before those that it waits for are over, and well [I28], with all that those uploaded; that each
- * step that was uploaded is there once; and that a build is what its steps are. By the plan of the build.
+ * step that was uploaded is there once, and its jobs are made for a reason. By the plan of the build.
  */
 import type { Problem } from '../../../schema/api.ts'
-import { parseJson } from '../../../schema/parse-json.ts'
 import { uploadsOf } from '../acts.ts'
 import type { People, PeopleOnlooker } from '../people.ts'
 import type { Act, StepPlace, StepPlan, Upload } from '../step-plan.ts'
-import { whyNotBroken, whyNotYet, worst, type Standing, type Standings } from '../standings.ts'
-import { jobNamesOf, nameOf } from '../steps.ts'
+import { whyNotBroken, whyNotYet, type Standings } from '../standings.ts'
+import { jobNamesOf } from '../steps.ts'
+import { BuildEnds } from './build-ends.ts'
 import { Replaced } from './replaced.ts'
+import { FAILED, GOOD, numberOf, StepJobs } from './step-jobs.ts'
 import { isFinal, type Job, type Truth } from './truth.ts'
-
-const GOOD = new Set(['passed', 'skipped'])
-const FAILED = new Set(['failed', 'timed_out', 'errored'])
 
 /** An upload that the build has taken. */
 interface Seen {
@@ -25,6 +23,8 @@ interface Seen {
 export class Steps {
   readonly #truth: Truth
   readonly #people: () => People
+  readonly #jobs: StepJobs
+  readonly #ends: BuildEnds
   /** By build and upload. */
   readonly #seen = new Map<string, Seen>()
   /** Jobs that waited for nobody once. */
@@ -47,14 +47,16 @@ export class Steps {
   constructor(truth: Truth, people: () => People) {
     this.#truth = truth
     this.#people = people
+    this.#jobs = new StepJobs(truth)
+    this.#ends = new BuildEnds({ truth, people, jobs: this.#jobs, isThere: (build, upload) => this.#isThere(build, upload), isCutShort: (build) => this.#cutShort.has(build) })
     this.#replaced = new Replaced({
       truth,
       people,
-      jobsOf: (name) => this.#jobsOf(name),
+      jobsOf: (name) => this.#jobs.named(name),
       isThere: ({ build, upload }) => this.#isThere(build, upload),
       standings: (build, unended) => {
         const standings = this.#standings(build)
-        return { ...standings, jobs: (plan) => (jobNamesOf(build, plan).some((name) => unended.has(this.#newest(name)?.id ?? '')) ? 'open' : standings.jobs(plan)) }
+        return { ...standings, jobs: (plan) => (jobNamesOf(build, plan).some((name) => unended.has(this.#jobs.newest(name)?.id ?? '')) ? 'open' : standings.jobs(plan)) }
       },
     })
   }
@@ -71,7 +73,7 @@ export class Steps {
     this.#replaced.jobChanged(was, job)
     const now = this.#standings(build)
     // What was told to end, and ended otherwise, may count as either.
-    const canceled: Standings = { ...now, jobs: (one) => this.#standing(build, one, { canceled: 'unrun' }) }
+    const canceled: Standings = { ...now, jobs: (one) => this.#jobs.standing(build, one, { canceled: 'unrun' }) }
     const name = `${job.id}, step ${plan?.key} of ${build},`
     if ((job.state === 'gated' || job.state === 'queued' || job.state === 'live') && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
     if (was?.state === 'live' && isFinal(job)) this.#ended.add(job.name)
@@ -90,12 +92,12 @@ export class Steps {
     const others = [...this.#truth.jobs.values()].filter((other) => other !== job && other.build === job.build)
     const twice = others.find((other) => !isFinal(other) && other.name === job.name)
     if (twice !== undefined) this.#truth.violate('I2', `${job.id} is made for ${job.name}, which ${twice.id} is for already`)
-    const before = this.#newest(job.name, { but: job })
+    const before = this.#jobs.newest(job.name, { but: job })
     if (before !== null) this.#judgeAgain(plan, before, job)
     if (this.#seen.has(uploadName(build, upload))) return
     this.#came.add(place)
     const hasBegun = (plan: StepPlan): boolean => jobNamesOf(build, plan).some((name) => {
-      const newest = this.#newest(name)
+      const newest = this.#jobs.newest(name)
       return newest !== null && (plan.kind === 'trigger' || this.#ready.has(newest.id))
     })
     const begun = new Set(this.#people().placesOf(build).flatMap(({ plans, number }) => plans[number] ?? []).filter(hasBegun).map(({ key }) => `${build}/${key}`))
@@ -125,10 +127,10 @@ export class Steps {
   #standings(build: string): Standings {
     const people = this.#people()
     return {
-      jobs: (plan) => this.#standing(build, plan),
-      hasBegun: (plan) => jobNamesOf(build, plan).some((name) => this.#newest(name) !== null),
+      jobs: (plan) => this.#jobs.standing(build, plan),
+      hasBegun: (plan) => jobNamesOf(build, plan).some((name) => this.#jobs.newest(name) !== null),
       isUnblocked: ({ key }) => people.hasUnblocked(`${build}/${key}`),
-      isCanceled: (plan) => this.#neverBegan.has(`${build}/${plan.key}`) && !jobNamesOf(build, plan).some((name) => this.#newest(name) !== null),
+      isCanceled: (plan) => this.#neverBegan.has(`${build}/${plan.key}`) && !jobNamesOf(build, plan).some((name) => this.#jobs.newest(name) !== null),
       isReplaced: ({ key }) => this.#replaced.has(`${build}/${key}`),
       uploadsOf: (plan, waiter) => uploadsOf(plan).filter((upload) => this.#isWaitedFor(build, upload, waiter)),
       placeOf: (key) => people.stepOf(`${build}/${key}`),
@@ -166,8 +168,8 @@ export class Steps {
     const gone = plans.filter(({ isAsync }) => isAsync).flatMap((plan) => jobNamesOf(build, plan)).find((name) => this.#canceled.has(name))
     if (gone !== undefined) this.#truth.violate('I18', `the build that ${gone} started is cancelled with its trigger, which does not wait for it`)
     for (const name of key === null ? [build, ...names] : names) {
-      const job = this.#newest(name)
-      const isOfItsOwn = job !== null && job.build !== this.#newest(build)?.build && numberOf(job) > 1 // a person had that build tried again, whatever became of its parent
+      const job = this.#jobs.newest(name)
+      const isOfItsOwn = job !== null && job.build !== this.#jobs.newest(build)?.build && numberOf(job) > 1 // a person had that build tried again, whatever became of its parent
       if (job !== null && !isFinal(job) && !job.cancel && !isOfItsOwn) this.#truth.violate('I18', `${job.id} (${name}) was cancelled with its ${key === null ? 'build' : 'step'}, and is ${job.state}`)
     }
   }
@@ -181,7 +183,7 @@ export class Steps {
 
   /** An upload brings every job of its steps. */
   #judgeWhole({ build, upload }: StepPlace): void {
-    const missing = upload.steps.filter(({ kind }) => kind === 'command').flatMap((plan) => jobNamesOf(build, plan)).find((name) => this.#newest(name) === null)
+    const missing = upload.steps.filter(({ kind }) => kind === 'command').flatMap((plan) => jobNamesOf(build, plan)).find((name) => this.#jobs.newest(name) === null)
     if (missing !== undefined) this.#truth.violate('I28', `an upload of ${build} was taken, and ${missing} is not there`)
   }
 
@@ -190,102 +192,12 @@ export class Steps {
     return upload.name === '' || this.#seen.has(uploadName(build, upload))
   }
 
-  /** Everything is over: what a build is must follow from what its jobs, and the builds that it waited for, came to. */
+  /** Everything is over. */
   judge(): void {
-    for (const { plan, numbers } of this.#people().builds.values()) {
-      const first = this.#newest(plan.key)
-      const state = first === null ? undefined : this.#truth.builds.get(first.build)
-      if (plan.steps.length === 0 || first === null || numbers.size !== 1) continue
-      const places = this.#people().placesOf(plan.key).filter(({ upload }) => this.#isThere(plan.key, upload))
-      const steps = places.flatMap(({ plans, number }) => plans[number] ?? []).filter((step) => !step.isLeftOut)
-      const waited = steps.filter((step) => step.kind === 'trigger' && !step.isAsync && !mayFail(step, 1))
-      const failed = waited.find((step) => this.#childStates(plan.key, step).some((child) => child !== 'passed'))
-      if (state === 'passed' && failed !== undefined) this.#truth.violate('I28', `${plan.key} passed, and a build that its step ${failed.key} waits for is ${this.#childStates(plan.key, failed).join(' and ')}`)
-      const isAllGood = first.state === 'passed' && steps.every((step) => step.isAsync || this.#ranWell(plan.key, step))
-      if (state === 'failed' && isAllGood && !this.#people().hasCanceled(plan.key)) this.#truth.violate('I28', `${plan.key} failed, and nothing of it did`)
-      if (state === 'canceled' && !this.#people().hasCanceled(plan.key) && !this.#cutShort.has(plan.key) && !this.#jobsOfBuild(first.build).some((job) => job.cancel)) this.#truth.violate('I28', `${plan.key} is cancelled, and nothing of it was`)
-      for (const step of steps) {
-        if (step.kind !== 'command') continue
-        for (const [nth, job] of this.#newestOf(plan.key, step)) {
-          const isFailure = job.state === 'broken' || (FAILED.has(job.state) && !isSoft(step, nth, job))
-          if (isFailure ? state !== 'failed' : job.state === 'canceled' && state === 'passed') this.#truth.violate('I28', `${plan.key} is ${state}, and ${job.id} of its step ${step.key} is ${job.state}`)
-        }
-      }
-    }
-  }
-
-  #ranWell(build: string, step: StepPlan): boolean {
-    if (step.kind === 'trigger') return mayFail(step, 1) || this.#childStates(build, step).every((state) => state === 'passed')
-    return this.#newestOf(build, step).every(([nth, job]) => !job.cancel && (GOOD.has(job.state) || (FAILED.has(job.state) && isSoft(step, nth, job)))) // one that passed all the same may count as cancelled
-  }
-
-  /** Of the newest builds that the trigger started. */
-  #childStates(build: string, step: StepPlan): readonly (string | null)[] {
-    return this.#newestOf(build, step).map(([, { build: child }]) => this.#truth.builds.get(child) ?? null)
-  }
-
-  /** `canceled`: how what was cancelled stands, whatever it came to after that. */
-  #standing(build: string, plan: StepPlan, { canceled }: { readonly canceled?: Standing } = {}): Standing {
-    const standings = plan.jobs.map((job, nth): Standing => {
-      const newest = job === null ? null : this.#newest(nameOf(build, plan, nth))
-      if (job === null) return 'good'
-      if (newest?.cancel === true && canceled !== undefined) return canceled
-      if (newest === null || !isFinal(newest)) return 'open'
-      if (GOOD.has(newest.state)) return 'good'
-      if (plan.kind === 'trigger') return mayFail(plan, 1) ? 'good' : newest.state === 'canceled' ? 'unrun' : 'bad'
-      return newest.state === 'canceled' || newest.state === 'broken' ? 'unrun' : isSoft(plan, nth, newest) ? 'good' : 'bad'
-    })
-    return worst(standings)
-  }
-
-  /** With their numbers. */
-  #newestOf(build: string, plan: StepPlan): readonly (readonly [number, Job])[] {
-    return plan.jobs.flatMap((_, nth) => {
-      const newest = this.#newest(nameOf(build, plan, nth))
-      return newest === null ? [] : [[nth, newest] as const]
-    })
-  }
-
-  /** A retry of a trigger's step starts a build that is newer. */
-  #newest(name: string, { but = null }: { readonly but?: Job | null } = {}): Job | null {
-    let newest: Job | null = null
-    for (const job of this.#truth.jobs.values()) if (job.name === name && job !== but && (newest === null || placeOf(job) > placeOf(newest))) newest = job
-    return newest
-  }
-
-  #jobsOfBuild(build: string): readonly Job[] {
-    return [...this.#truth.jobs.values()].filter((job) => job.build === build)
-  }
-
-  /** Oldest first. */
-  #jobsOf(name: string): readonly Job[] {
-    return [...this.#truth.jobs.values()].filter((job) => job.name === name).sort((one, other) => placeOf(one) - placeOf(other))
+    this.#ends.judge()
   }
 }
 
 function uploadName(build: string, { name }: Upload): string {
   return `${build} ${name}`
-}
-
-/** Whether the exit status is one that does not fail the step. */
-function mayFail({ softFail }: StepPlan, exitStatus: number): boolean {
-  return softFail === 'any' || (softFail !== 'none' && softFail.includes(exitStatus))
-}
-
-/** Whether the failure of its `nth` job is one that does not count. */
-function isSoft(plan: StepPlan, nth: number, { result }: Job): boolean {
-  const { exit_status: exitStatus } = (result === null ? {} : parseJson(result)) as { readonly exit_status?: number | null } // as the agent or the coordinator made it
-  return plan.parallel?.soft.includes(nth) === true || mayFail(plan, exitStatus ?? LOST_STATUS)
-}
-
-/** Of what has none: its agent was lost, or a signal ended it. */
-const LOST_STATUS = -1
-
-/** Sorts the jobs of one command by their age. */
-function placeOf(job: Job): number {
-  return Number(job.build.slice(job.build.lastIndexOf('-') + 1)) * 1e6 + numberOf(job)
-}
-
-function numberOf({ id }: Job): number {
-  return Number(id.slice(id.lastIndexOf('-') + 1))
 }

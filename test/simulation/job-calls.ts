@@ -18,7 +18,9 @@ export interface JobCallsOnlooker {
   asks(attempt: AttemptId, what: string): void
   /** Other than for the job's own end. */
   refused(build: string, act: Act, problem: Problem): void
-  /** Within the event; `key` is a step's, null means the whole build. */
+  /** In the event that begins. */
+  cancels(build: string, key: string): void
+  /** At the end of the event; `key` is a step's, null means the whole build. */
   canceled(build: string, key: string | null): void
 }
 
@@ -68,6 +70,7 @@ export class JobCalls {
       }
       case 'cancel step':
         return this.#coordinator.ask((cluster, now) => {
+          this.#onlooker.cancels(build, act.key)
           const canceled = cluster.cancelStep(now, attempt, act.key)
           if (canceled.value.ok) this.#onlooker.canceled(build, act.key)
           return canceled

@@ -69,7 +69,7 @@ class World {
     this.#watch = new Watch({ time, machines: () => this.#machines.values(), coordinator: () => this.#coordinator, people: () => this.#people })
     this.#coordinator = new SimCoordinator(time, this.#watch, script.seed)
     this.#worker = new SimWorker(this.#coordinator, this.#watch)
-    this.#people = new People(time, this.#coordinator, { asks: (attempt, what) => this.tell(attempt, what), refused: (...call) => this.#watch.steps.refused(...call), canceled: (...call) => this.#watch.steps.canceled(...call), retries: (asked) => this.#watch.steps.retries(asked) })
+    this.#people = new People(time, this.#coordinator, { asks: (attempt, what) => this.tell(attempt, what), refused: (...call) => this.#watch.steps.refused(...call), cancels: (...call) => this.#watch.steps.cancels(...call), canceled: (...call) => this.#watch.steps.canceled(...call), retries: (asked) => this.#watch.steps.retries(asked) })
     this.#wire = new Wire(time, script.seed, () => this.#worker, {
       sends: (process, path, body) => this.#sends(process, path, body),
       replied: (process, path) => path === '/v1/agent/sync' && this.#watch.messages.replied(process),

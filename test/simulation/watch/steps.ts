@@ -37,6 +37,8 @@ export class Steps {
   readonly #came = new Set<StepPlace>()
   /** What a person has tried again in that event. */
   #retried: Parameters<PeopleOnlooker['retries']>[0] | null = null
+  /** The command of the step that a job cancels in that event. */
+  #canceling: string | null = null
   /** By command: triggers that a job cancelled before they began. */
   readonly #neverBegan = new Set<string>()
   /** Builds of which a job cancelled a trigger. */
@@ -130,7 +132,7 @@ export class Steps {
       jobs: (plan) => this.#jobs.standing(build, plan),
       hasBegun: (plan) => jobNamesOf(build, plan).some((name) => this.#jobs.newest(name) !== null),
       isUnblocked: ({ key }) => people.hasUnblocked(`${build}/${key}`),
-      isCanceled: (plan) => this.#neverBegan.has(`${build}/${plan.key}`) && !jobNamesOf(build, plan).some((name) => this.#jobs.newest(name) !== null),
+      isCanceled: (plan) => (this.#neverBegan.has(`${build}/${plan.key}`) || this.#canceling === `${build}/${plan.key}`) && !jobNamesOf(build, plan).some((name) => this.#jobs.newest(name) !== null),
       isReplaced: ({ key }) => this.#replaced.has(`${build}/${key}`),
       uploadsOf: (plan, waiter) => uploadsOf(plan).filter((upload) => this.#isWaitedFor(build, upload, waiter)),
       placeOf: (key) => people.stepOf(`${build}/${key}`),
@@ -155,7 +157,12 @@ export class Steps {
     if (!isExcused) this.#truth.violate('I28', `${build} is refused what its job asks for (${act.kind}): ${detail}`)
   }
 
-  /** `key`: of a step; null: all of the build. Within the event. */
+  /** In the event that begins. */
+  cancels(build: string, key: string): void {
+    this.#canceling = `${build}/${key}`
+  }
+
+  /** `key`: of a step; null: all of the build. At the end of the event. */
   canceled(build: string, key: string | null): void {
     const places = this.#people().placesOf(build)
     const plans = places.flatMap(({ plans: all, number }) => all[number] ?? []).filter((plan) => key === null || plan.key === key)
@@ -178,6 +185,7 @@ export class Steps {
     if (how === 'committed') for (const place of this.#came) this.#judgeWhole(place)
     for (const inEvent of [this.#ended, this.#canceled, this.#came]) inEvent.clear()
     this.#retried = null
+    this.#canceling = null
     this.#replaced.eventEnded(how)
   }
 

@@ -20,6 +20,7 @@ export class StepJobs {
     const standings = plan.jobs.map((job, nth): Standing => {
       const newest = job === null ? null : this.newest(nameOf(build, plan, nth))
       if (job === null) return 'good'
+      if (plan.kind === 'trigger' && newest !== null && this.#passedOnce(newest)) return 'good'
       if (newest?.cancel === true && canceled !== undefined) return canceled
       if (newest === null || !isFinal(newest)) return 'open'
       if (GOOD.has(newest.state)) return 'good'
@@ -27,6 +28,11 @@ export class StepJobs {
       return newest.state === 'canceled' || newest.state === 'broken' ? 'unrun' : isSoft(plan, nth, newest) ? 'good' : 'bad'
     })
     return worst(standings)
+  }
+
+  /** A trigger has gone on when its build has passed, whatever becomes of that when a person has it tried again. */
+  #passedOnce({ name, build }: Job): boolean {
+    return this.named(name).some((job) => job.build === build && GOOD.has(job.state))
   }
 
   /** With their numbers. */

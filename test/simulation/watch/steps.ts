@@ -78,7 +78,7 @@ export class Steps {
     const canceled: Standings = { ...now, jobs: (one) => this.#jobs.standing(build, one, { canceled: 'unrun' }) }
     const name = `${job.id}, step ${plan?.key} of ${build},`
     if ((job.state === 'gated' || job.state === 'queued' || job.state === 'live') && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
-    if (was?.state === 'live' && isFinal(job)) this.#ended.add(job.name)
+    if (was !== null && was.fence > 0 && !isFinal(was) && isFinal(job)) this.#ended.add(job.name) // also by a result that comes when its lease has ended
     if (was === null && this.#replaced.has(`${build}/${plan?.key ?? ''}`)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
     const isByRule = was === null && this.#ended.has(job.name) // what it waited for was over once, whatever has been tried again since
     const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null ? !isByRule : was.state === 'waiting')

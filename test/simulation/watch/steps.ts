@@ -77,11 +77,11 @@ export class Steps {
     // What was told to end, and ended otherwise, may count as either.
     const canceled: Standings = { ...now, jobs: (one) => this.#jobs.standing(build, one, { canceled: 'unrun' }) }
     const name = `${job.id}, step ${plan?.key} of ${build},`
-    if ((job.state === 'gated' || job.state === 'queued' || job.state === 'live') && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
+    if (hasBegun(job) && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
     if (was !== null && was.fence > 0 && !isFinal(was) && isFinal(job)) this.#ended.add(job.name) // also by a result that comes when its lease has ended
     if (was === null && this.#replaced.has(`${build}/${plan?.key ?? ''}`)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
     const isByRule = was === null && this.#ended.has(job.name) // what it waited for was over once, whatever has been tried again since
-    const begins = (job.state === 'gated' || job.state === 'queued' || job.state === 'live') && (was === null ? !isByRule : was.state === 'waiting')
+    const begins = hasBegun(job) && (was === null ? !isByRule && !this.#isUnderWay(place, job) : was.state === 'waiting')
     const why = begins && whyNotYet(place, canceled) !== null ? whyNotYet(place, now) : null
     if (why !== null) this.#truth.violate('I28', `${name} became ${job.state}, but ${why}`)
     const whyNot = job.state === 'broken' && was?.state !== 'broken' && whyNotBroken(place, now) !== null ? whyNotBroken(place, canceled) : null
@@ -105,6 +105,15 @@ export class Steps {
     const begun = new Set(this.#people().placesOf(build).flatMap(({ plans, number }) => plans[number] ?? []).filter(hasBegun).map(({ key }) => `${build}/${key}`))
     this.#truth.learn(this.#seen, uploadName(build, upload), { nth: this.#seen.size, begun })
     this.#replaced.uploaded(place)
+  }
+
+  /** Another job of the step has begun and is not over: one that is tried again runs beside it. */
+  #isUnderWay({ build, plans, number }: StepPlace, { name }: Job): boolean {
+    const plan = plans[number]
+    return plan !== undefined && jobNamesOf(build, plan).some((other) => {
+      const newest = other === name ? null : this.#jobs.newest(other)
+      return newest !== null && hasBegun(newest)
+    })
   }
 
   /** By a rule of its step, as often as that says; or because a person asked, for it or for all that failed, and its step allows that. */
@@ -204,6 +213,11 @@ export class Steps {
   judge(): void {
     this.#ends.judge()
   }
+}
+
+/** It waits for no other any more, and is not over. */
+function hasBegun({ state }: Job): boolean {
+  return state === 'gated' || state === 'queued' || state === 'live'
 }
 
 function uploadName(build: string, { name }: Upload): string {

@@ -51,8 +51,9 @@ export class BuildEnds {
     return this.#around.jobs.newestOf(build, step).every(([nth, job]) => !job.cancel && (GOOD.has(job.state) || (FAILED.has(job.state) && isSoft(step, nth, job)))) // one that passed all the same may count as cancelled
   }
 
-  /** Of the newest builds that the trigger started. */
+  /** Of the newest builds that the trigger started, as far as they are its affair: one that passed is so no more. */
   #childStates(build: string, step: StepPlan): readonly (string | null)[] {
-    return this.#around.jobs.newestOf(build, step).map(([, { build: child }]) => this.#around.truth.builds.get(child) ?? null)
+    const { jobs, truth } = this.#around
+    return jobs.newestOf(build, step).map(([, job]) => (jobs.hasPassed(job) ? 'passed' : (truth.builds.get(job.build) ?? null)))
   }
 }

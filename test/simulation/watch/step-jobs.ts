@@ -20,7 +20,7 @@ export class StepJobs {
     const standings = plan.jobs.map((job, nth): Standing => {
       const newest = job === null ? null : this.newest(nameOf(build, plan, nth))
       if (job === null) return 'good'
-      if (plan.kind === 'trigger' && newest !== null && this.#passedOnce(newest)) return 'good'
+      if (plan.kind === 'trigger' && newest !== null && this.hasPassed(newest)) return 'good'
       if (newest?.cancel === true && canceled !== undefined) return canceled
       if (newest === null || !isFinal(newest)) return 'open'
       if (GOOD.has(newest.state)) return 'good'
@@ -31,7 +31,7 @@ export class StepJobs {
   }
 
   /** A trigger has gone on when its build has passed, whatever becomes of that when a person has it tried again. */
-  #passedOnce({ name, build }: Job): boolean {
+  hasPassed({ name, build }: Job): boolean {
     return this.named(name).some((job) => job.build === build && GOOD.has(job.state))
   }
 

@@ -157,8 +157,8 @@ export interface StoredStep {
   readonly retry: Retry | null
   /** Of a wait: it lets pass whatever failed before it. */
   readonly continueOnFailure: boolean
-  /** Of a wait or block that stands behind all that is before it: also what an earlier wait let pass stops it. */
-  readonly remembers: boolean
+  /** Of a wait or block that stands behind all that is before it: also what an earlier wait let pass stops it. `group`: one of its own group only, since that names what it waits for. */
+  readonly remembers: boolean | 'group'
   /** Of a block: what it asks. */
   readonly block: { readonly prompt: string | null; readonly submit: string | null; readonly fields: readonly Field[]; readonly state: 'passed' | 'failed' | 'running' } | null
   /** Who let a block pass, and what was answered. */

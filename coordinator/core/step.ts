@@ -65,7 +65,11 @@ export function standing(to: StepRow, before: readonly { readonly edge: Pick<Edg
 
 /** Whether the end of `from` stops `to`. */
 export function breaks(to: StepRow, from: StepRow, { allowFailure }: Pick<EdgeRow, 'allowFailure'>): boolean {
-  return !allowFailure && (isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && to.spec.remembers))
+  return !allowFailure && (isFailure(from.outcome) || (from.kind === 'wait' && from.isBroken && remembers(to, from)))
+}
+
+function remembers(to: StepRow, wait: StepRow): boolean {
+  return to.spec.remembers === 'group' ? to.groupStep === wait.groupStep : to.spec.remembers
 }
 
 /** It was cancelled while it waited for others or for a person: that is where it goes on when a person has it tried again. */

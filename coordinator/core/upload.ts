@@ -167,7 +167,7 @@ class Draft {
       firstJob: jobs.length === 0 ? 0 : firstJob,
       jobs: jobs.length,
       openJobs: jobs.length,
-      spec: { ...storedOf(step, skipped), ...(trigger === undefined ? {} : { trigger }), ...(unblocker === undefined ? {} : { unblocker }) },
+      spec: { ...storedOf(step, { group: group === null ? null : (this.#upload.graph.nodes[group]?.step ?? null), skipped }), ...(trigger === undefined ? {} : { trigger }), ...(unblocker === undefined ? {} : { unblocker }) },
     }
     for (const [nth, job] of jobs.entries()) this.jobs.push({ row: this.#jobRow(step, row, job, { n: firstJob + nth, concurrency, holds: this.#holders.has(index) }), requirement: job.requirement, concurrency })
     return row
@@ -257,13 +257,13 @@ function kindOf(step: Step): StepRow['kind'] {
   return step.kind === 'input' ? 'block' : step.kind
 }
 
-function storedOf(step: Step, skipped: string | null): StoredStep {
+function storedOf(step: Step, { group, skipped }: { readonly group: Step | null; readonly skipped: string | null }): StoredStep {
   const isAsking = step.kind === 'block' || step.kind === 'input'
   return {
     softFail: step.kind === 'command' || step.kind === 'trigger' ? step.softFail : 'none',
     retry: step.kind === 'command' ? step.retry : null,
     continueOnFailure: step.kind === 'wait' && step.continueOnFailure,
-    remembers: (step.kind === 'wait' || isAsking) && step.dependsOn === null,
+    remembers: (step.kind === 'wait' || isAsking) && step.dependsOn === null && (group === null || group.dependsOn === null || 'group'),
     block: isAsking ? { prompt: step.prompt, submit: step.submit, fields: step.fields, state: step.blockedState } : null,
     unblocked: null,
     skipped,

@@ -1,7 +1,7 @@
 /** Blocks, and the waits before them: whom they hold, and when nobody is asked [I28]. Against the real steps of the Scheduler. */
 import { describe, expect, it } from 'vitest'
 import { buildOfSteps, on, UPLOAD } from '../support/build-of-steps.ts'
-import { blockStep, commandStep, waitStep } from '../support/steps.ts'
+import { blockStep, commandStep, groupStep, waitStep } from '../support/steps.ts'
 
 const at = buildOfSteps()
 const { begin, jobs, outcomes, end } = at
@@ -41,6 +41,23 @@ it('a block that depends on a wait by its key asks, whatever that let pass', () 
   at.c.unblock(1, 'ask')
   at.agent.sync()
   expect(jobs()).toMatchObject({ report: 'assigned' })
+})
+
+it('a block in a group that depends on such a wait asks too, but not when a wait of its own group let something pass', () => {
+  const release = groupStep('release', [blockStep('ask'), commandStep('build'), waitStep('own', { key: 'own', continueOnFailure: true }), blockStep('sure')], { dependsOn: on('w') })
+  begin([commandStep('a'), waitStep('w', { key: 'w', continueOnFailure: true }), release])
+  end('a', 1)
+  expect(outcomes()).toMatchObject({ w: 'passed', ask: 'blocked' })
+  at.c.unblock(1, 'ask')
+  at.agent.sync()
+  end('build', 1)
+  expect(outcomes()).toMatchObject({ own: 'passed', sure: 'broken' })
+})
+
+it('a block in a group that only stands behind such a wait does not ask', () => {
+  begin([commandStep('a'), waitStep('w', { key: 'w', continueOnFailure: true }), groupStep('release', [blockStep('ask')])])
+  end('a', 1)
+  expect(outcomes()).toMatchObject({ w: 'passed', ask: 'broken' })
 })
 
 it('a block behind a wait that lets failures pass does not open when something has failed', () => {

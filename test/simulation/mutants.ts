@@ -91,7 +91,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a step waits for one of those before it', rule: 'I28', file: 'coordinator/core/step.ts', from: 'return { needs: to.needs - 1,', to: 'return { needs: 0,', profile: 'pipelines' },
   { name: 'a step does not mind that one before it failed', rule: 'I28', file: 'coordinator/core/step.ts', from: 'isBroken: to.isBroken || breaks(to, from, edge)', to: 'isBroken: to.isBroken', profile: 'pipelines' },
   { name: 'a block opens by itself', rule: 'I28', file: 'coordinator/core/step.ts', from: ": { state: 'blocked' }", to: ": { state: 'done', outcome: 'passed' }", profile: 'pipelines' },
-  { name: 'a block forgets what a wait let pass', rule: 'I28', file: 'coordinator/core/step.ts', from: ' && to.spec.remembers', to: " && to.spec.remembers && to.kind === 'wait'", profile: 'pipelines' },
+  { name: 'a block forgets what a wait let pass', rule: 'I28', file: 'coordinator/core/step.ts', from: ' && remembers(to, from)', to: " && remembers(to, from) && to.kind === 'wait'", profile: 'pipelines' },
   { name: 'a step that is done lets nobody go', rule: 'I8', file: 'coordinator/core/step.ts', from: 'const openJobs = step.openJobs - 1', to: 'const openJobs = step.openJobs', profile: 'pipelines' },
   { name: 'an upload whose answer was lost is planned again', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (repeated !== null) return {', to: "if (repeated?.digest === 'never') return {", profile: 'pipelines' },
   { name: 'a later attempt uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'if (before === null || before.attempt !== attempt) return', to: 'if (before === null) return', profile: 'pipelines' },

@@ -50,7 +50,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '          assignments.push(assignmentOf(event, job, agent.id))\n', to: '', profile: 'network' },
   { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '          assignments.push(assignmentOf(event, job, agent.id))\n', to: '          const other = event.memory.leases.get(jobId(job))\n          if (other) other.seenAt = now\n', profile: 'network' },
   { name: 'whoever missed work is not asked soon', rule: 'C8', file: 'coordinator/core/pacing.ts', from: ' || situation.hasMissedWork', to: '', profile: 'network' },
-  { name: 'a doubled message misses no work', rule: 'C8', file: SYNC, from: 'let hasMissedWork = isStale && !areAllNamed', to: 'let hasMissedWork = false', profile: 'network' },
+  { name: 'a doubled message misses no work', rule: 'C8', file: SYNC, from: 'let hasMissedWork = isStale && !areAllNamed', to: 'let hasMissedWork = false', profile: 'unheard' },
   { name: 'what may not run twice is delivered again when its lease ends soon', rule: 'C16.2', file: 'coordinator/core/lease.ts', from: "if (onPartition === 'continue' || lease === null) return 'again'", to: "if (onPartition !== undefined) return 'again'", profile: 'partitions' },
   { name: 'a late message gives away what may not run twice', rule: 'C16.2', file: 'coordinator/core/lease.ts', from: 'proof.issuedAt > sentUntil && proof.issuedAt <= now', to: 'proof.issuedAt <= now', profile: 'network' },
   { name: 'a new boot loses nothing', rule: 'C4.7', file: SYNC, from: 'if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt', to: 'if (false) loseAttempt', profile: 'restarts' },
@@ -195,7 +195,7 @@ export const MUTANTS: readonly Mutant[] = [
 /** Seeds that caught a mutant once, to be tried first. When the code or the worlds change, others are searched for. */
 export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>> = {
   'whoever missed work is not asked soon': ['mixed', 190080],
-  'a doubled message misses no work': ['network', 188334],
+  'a doubled message misses no work': ['unheard', 594],
   'a late message gives away what may not run twice': ['network', 141354],
   'a job that was cancelled while it waited runs at once when it is tried again': ['pipelines', 402005],
   'a step that nobody may retry is retried': ['pipelines', 3],

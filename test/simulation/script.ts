@@ -93,6 +93,8 @@ interface Profile {
   readonly long?: number
   /** Share of builds whose first job uploads steps. */
   readonly pipelines?: number
+  /** Share of jobs that may run in one place only. */
+  readonly once?: number
 }
 
 const ANY: Profile['weights'] = {
@@ -116,6 +118,7 @@ export const PROFILES = {
   partitions: { says: 'machines are cut off for longer than a lease, while they run what may run in one place only', weights: { link: 8, evict: 1 }, faults: [4, 9], builds: [15, 25], long: 0.5 },
   copies: { says: 'state folders are copied, rolled back and used twice, also while the coordinator is away', weights: { clone: 6, 'roll back': 3, 'second process': 3, kill: 3, outage: 2 }, faults: [4, 10], builds: [20, 35], long: 0.3 },
   deaf: { says: 'requests arrive and replies do not', weights: { link: 20, kill: 2, evict: 2 }, faults: [4, 10], builds: [30, 60], agents: [1, 3] },
+  unheard: { says: 'what was given away is not heard of for a while, whoever had it is cut off then, and it may run in one place only', weights: { link: 1 }, faults: [20, 50], builds: [25, 45], agents: [5, 10], long: 0.3, once: 0.7 },
   flood: { says: 'a thousand jobs at once', weights: ANY, faults: [2, 8], builds: [1000, 1000], agents: [4, 8] },
   pipelines: { says: 'builds have steps, and all else goes wrong too', weights: { ...ANY, cancel: 20, retry: 30 }, faults: [6, 24], builds: [6, 14], pipelines: 0.8 },
   day: { says: 'the coordinator is away for a day', weights: { outage: 1 }, faults: [1, 1], builds: [10, 20], agents: [1, 2], outages: [0.5 * 24 * 60 * MINUTE, 24 * 60 * MINUTE] },
@@ -125,7 +128,7 @@ export type ProfileName = keyof typeof PROFILES
 
 const USUAL: readonly [ProfileName, ...ProfileName[]] = ['mixed', 'mixed', 'mixed', 'mixed', 'restarts', 'restarts', 'network', 'network', 'coordinator', 'coordinator', 'disks', 'disks', 'people', 'outages', 'partitions', 'copies', 'slow', 'sleepers', 'deaf', 'stopping', 'calm']
 
-/** The profile of a seed when none is asked for: most are mixed; one in fourteen is of pipelines, a flood and a day come once in a thousand. */
+/** The profile of a seed when none is asked for: most are mixed; one in fourteen is of pipelines, a flood and a day come once in a thousand, and `unheard` when it is asked for. */
 export function profileOf(seed: number): ProfileName {
   const dice = new Dice(seed, 'profile')
   const rare = dice.next()
@@ -181,7 +184,7 @@ export function writeScript(seed: number, name: ProfileName = profileOf(seed)): 
   return { seed, profile: name, agents, happenings, faultsUntil: lengthMs + longest }
 }
 
-function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0, groups = null }: Pick<Profile, 'long' | 'pipelines'> & { readonly groups?: Dice | null }): BuildPlan {
+function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0, once, groups = null }: Pick<Profile, 'long' | 'pipelines' | 'once'> & { readonly groups?: Dice | null }): BuildPlan {
   const job = planJob(key, dice, long)
   return {
     kind: 'build',
@@ -192,7 +195,7 @@ function planBuild(key: string, dice: Dice, { long = 0, pipelines = 0, groups = 
     priority: dice.chance(0.2) ? dice.whole(-3, 3) : 0,
     project: dice.chance(0.75) ? 'app' : 'bare',
     byBranch: dice.chance(0.5),
-    onPartition: dice.chance(job.runMs > 100 * SECOND ? 0.5 : 0.1) ? 'stop' : 'continue',
+    onPartition: dice.chance(once ?? (job.runMs > 100 * SECOND ? 0.5 : 0.1)) ? 'stop' : 'continue',
     repeats: dice.chance(0.1) ? dice.whole(1, 2) : 0,
     steps: pipelines > 0 && dice.chance(pipelines) ? planSteps(dice, { planJob: () => planJob(key, dice, long), groups }) : [],
     acts: [],
@@ -226,7 +229,7 @@ function planFault(kind: Happening['kind'], { dice, names, keys, name, profile }
   const agent = dice.pick(names)
   const key = keys[dice.whole(0, Math.max(0, keys.length - 1))] ?? 'b1'
   const awayMs = dice.chance(0.6) ? dice.between(100, 6000) : dice.between(6, 300) * SECOND
-  const forMs = name === 'partitions' ? dice.between(90, 400) * SECOND : name === 'deaf' ? dice.between(30, 600) * SECOND : dice.chance(0.6) ? dice.between(1, 40) * SECOND : dice.between(40, 320) * SECOND
+  const forMs = name === 'unheard' ? (dice.chance(0.6) ? dice.between(3, 45) : dice.between(60, 300)) * SECOND : name === 'partitions' ? dice.between(90, 400) * SECOND : name === 'deaf' ? dice.between(30, 600) * SECOND : dice.chance(0.6) ? dice.between(1, 40) * SECOND : dice.between(40, 320) * SECOND
   switch (kind) {
     case 'build':
       return planBuild(key, dice, {})
@@ -290,6 +293,7 @@ function planLink(name: ProfileName, dice: Dice): Partial<Link> {
   if (name === 'stopping') return { late: dice.between(0.3, 1), lateMs: dice.between(500, 8000) }
   if (name === 'deaf') return dice.chance(0.8) ? { replies: 'lost' } : { requests: 'lost' }
   const kind = dice.next()
+  if (name === 'unheard') return kind < 0.35 ? { replies: 'lost' } : kind < 0.7 ? { requests: 'lost', replies: 'lost' } : { double: dice.between(0.3, 1), late: 0.5, lateMs: dice.between(50, 500) }
   if (kind < 0.15) return { requests: 'lost', replies: 'lost' }
   if (kind < 0.25) return { replies: 'lost' }
   if (kind < 0.3) return { requests: 'lost' }

@@ -50,6 +50,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'no redelivery', rule: 'C4.8', file: SYNC, from: '          assignments.push(assignmentOf(event, job, agent.id))\n', to: '', profile: 'network' },
   { name: 'no redelivery, and a lease of the agent', rule: 'C4.8', file: SYNC, from: '          assignments.push(assignmentOf(event, job, agent.id))\n', to: '          const other = event.memory.leases.get(jobId(job))\n          if (other) other.seenAt = now\n', profile: 'network' },
   { name: 'whoever missed work is not asked soon', rule: 'C8', file: 'coordinator/core/pacing.ts', from: ' || situation.hasMissedWork', to: '', profile: 'network' },
+  { name: 'what may not run twice is delivered again when its lease ends soon', rule: 'C16.2', file: LEASE, from: "if (onPartition === 'continue' || lease === null) return 'again'", to: "if (onPartition !== undefined) return 'again'", profile: 'unheard' },
   { name: 'a doubled message misses no work', rule: 'C8', file: SYNC, from: 'let hasMissedWork = isStale && !areAllNamed', to: 'let hasMissedWork = false', profile: 'unheard' },
   { name: 'a late message gives away what may not run twice', rule: 'C16.2', file: 'coordinator/core/lease.ts', from: 'proof.issuedAt > sentUntil && proof.issuedAt <= now', to: 'proof.issuedAt <= now', profile: 'network' },
   { name: 'a new boot loses nothing', rule: 'C4.7', file: SYNC, from: 'if (job.bootSeq !== null && job.bootSeq < request.boot_seq) loseAttempt', to: 'if (false) loseAttempt', profile: 'restarts' },
@@ -97,7 +98,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a first job that is retried uploads its steps anew', rule: 'I2', file: 'coordinator/objects/upload.ts', from: 'jobId(rootOf(event, job))', to: 'jobId(job)', profile: 'pipelines' },
   { name: 'a retry holds back nobody who still waits', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: "if (to.state === 'waiting') waits.add(to.s)", to: '', profile: 'pipelines' },
   { name: 'a failed step is retried beside what it depends on', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: '|| isChosen(to.s))) continue', to: ')) continue', profile: 'pipelines' },
-  { name: 'a job that is tried again alone counts as it did', rule: 'I28', file: 'coordinator/core/retry-steps.ts', from: '!old.some(({ n: own }) => own === job.n)', to: 'old.length > 0', profile: 'pipelines' },
   { name: 'a job that was cancelled while it waited runs at once when it is tried again', rule: 'I28', file: 'coordinator/core/retry-by-hand.ts', from: 'if (step !== undefined && neverBegan(step)) return', to: 'if (step === null) return', profile: 'pipelines' },
   { name: 'a step that nobody may retry is retried', rule: 'I2', file: 'coordinator/core/retry-by-hand.ts', from: 'if (!manual.allowed) return', to: 'if (manual === null) return', profile: 'pipelines' },
   { name: 'what passed runs again with what failed', rule: 'I2', file: 'coordinator/core/intervene.ts', from: 'current.filter((job) => FAILED.has(job.state))', to: "current.filter((job) => FAILED.has(job.state) || job.state === 'passed')", profile: 'pipelines' },
@@ -193,6 +193,7 @@ export const MUTANTS: readonly Mutant[] = [
 /** Seeds that caught a mutant once, to be tried first. When the code or the worlds change, others are searched for. */
 export const CAUGHT_BY: Readonly<Record<string, readonly [ProfileName, number]>> = {
   'whoever missed work is not asked soon': ['mixed', 190080],
+  'what may not run twice is delivered again when its lease ends soon': ['unheard', 6644],
   'a doubled message misses no work': ['unheard', 594],
   'a late message gives away what may not run twice': ['network', 141354],
   'a job that was cancelled while it waited runs at once when it is tried again': ['pipelines', 402005],

@@ -7,25 +7,32 @@ import type { Mutant } from './mutants.ts'
 
 const root = new URL('../../', import.meta.url)
 
+/** The file of the mutant, as it is in it; throws what is wrong with the mutant. */
+export function mutated({ name, file, and, ...first }: Mutant, source: string): string {
+  let text = source
+  for (const { from, to } of and === undefined ? [first] : [first, and]) {
+    const parts = text.split(from)
+    if (parts.length !== 2) throw new Error(`the mutant "${name}" looks for ${JSON.stringify(from)} in ${file} and finds it ${parts.length - 1} times; change test/simulation/mutants.ts`)
+    text = parts.join(to)
+  }
+  return text
+}
+
 /** To be called before anything of the product is imported. */
-export function makeMutant({ name, file, and, ...first }: Mutant): void {
-  const url = new URL(file, root).href
+export function makeMutant(mutant: Mutant): void {
+  const url = new URL(mutant.file, root).href
   let isMade = false
   registerHooks({
     load: (loaded, context, next) => {
       const module = next(loaded, context)
       if (loaded !== url) return module
-      let text = module.source instanceof Uint8Array || module.source instanceof ArrayBuffer ? new TextDecoder().decode(module.source) : String(module.source)
-      for (const { from, to } of and === undefined ? [first] : [first, and]) {
-        const parts = text.split(from)
-        if (parts.length !== 2) throw new Error(`the mutant "${name}" looks for ${JSON.stringify(from)} in ${file} and finds it ${parts.length - 1} times; change test/simulation/mutants.ts`)
-        text = parts.join(to)
-      }
+      const text = module.source instanceof Uint8Array || module.source instanceof ArrayBuffer ? new TextDecoder().decode(module.source) : String(module.source)
+      const source = mutated(mutant, text)
       isMade = true
-      return { ...module, source: text }
+      return { ...module, source }
     },
   })
   process.on('exit', () => {
-    if (!isMade) throw new Error(`the mutant "${name}" was never made: nothing loads ${file}`)
+    if (!isMade) throw new Error(`the mutant "${mutant.name}" was never made: nothing loads ${mutant.file}`)
   })
 }

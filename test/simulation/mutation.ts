@@ -2,9 +2,11 @@
  * `--mutations`: for each mutant, seeds until one catches it; first the one that is known to. Several mutants are tried at
  * a time, each in a process of its own.
  */
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { nearest } from '../../schema/nearest.ts'
 import { CAUGHT_BY, MUTANTS, type Mutant } from './mutants.ts'
+import { mutated } from './mutate.ts'
 import { liveThrough } from './pool.ts'
 import type { ProfileName } from './script.ts'
 import type { Told } from './seed-process.ts'
@@ -33,6 +35,15 @@ export async function showMutants({ names, seeds, json, signal }: MutationOption
     return 2
   }
   const chosen = names.length === 0 ? MUTANTS : MUTANTS.filter((mutant) => names.some((name) => mutant.name.includes(name)))
+  // One that cannot be made dies in its process, which would look as if it had been caught.
+  for (const mutant of chosen) {
+    try {
+      mutated(mutant, readFileSync(new URL(`../../${mutant.file}`, import.meta.url), 'utf8'))
+    } catch (error) {
+      console.error(`simulate: ${error instanceof Error ? error.message : String(error)}`)
+      return 2
+    }
+  }
   const results: Caught[] = []
   const queue = chosen[Symbol.iterator]()
   await Promise.all(Array.from({ length: availableParallelism() }, async () => {

@@ -117,7 +117,7 @@ p.none{padding:26px 2px;color:var(--soft)}
 .lines>div:target{background:#3a3216}.lines>div:target>a[data-n]{color:#f2d675}
 .lines>div:not([id]){padding-left:14px}.lines p{padding:0 14px 6px;color:var(--faint)}
 @media (max-width:640px){
-main{padding:12px 12px 40px}.top{padding:0 12px;gap:10px}.who span{display:none}
+main{padding:12px 12px 40px}.top{padding:0 12px;gap:5px}.top nav{gap:0}.top nav a{padding:0 6px}.who span{display:none}.who button{padding:4px 2px}
 .builds>li{grid-template:"state took time" auto "title title title" auto "where where where" auto/1fr auto auto;padding:9px 12px;gap:2px 12px}.builds .agents{display:none}
 .title{white-space:normal;overflow-wrap:anywhere}
 .filters form{flex:1}.filters input{width:100%}

@@ -127,7 +127,7 @@ async function everyPage(): Promise<readonly string[]> {
   const canceled = await project.build({ command: 'true', agents: { queue: ownQueue() } })
   await canceled.cancel()
   await people.ask('POST', `/api/v1${path}/builds/${passed.number}/retry`)
-  return ['/', '/sign-in', '/?state=failed', '/?branch=nowhere', '/agents', path, ...[failed, passed, annotated, running, waiting, canceled].map(({ number }) => `${path}/builds/${number}`), steps]
+  return ['/', '/sign-in', '/?state=failed', '/?branch=nowhere', '/projects', '/agents', path, ...[failed, passed, annotated, running, waiting, canceled].map(({ number }) => `${path}/builds/${number}`), steps]
 }
 
 /** The path of a build with steps of each kind and state, a block that was let pass and one that was not reached among them. */

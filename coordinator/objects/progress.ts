@@ -45,8 +45,8 @@ export function followEnd(event: Event, build: BuildRow, job: JobRow, end: JobEn
 function tryAgain(event: Event, step: StepRow, job: JobRow, end: JobEnd): boolean {
   const { retries = 0 } = JSON.parse(job.spec) as StoredSpec // written by `openBuild` or an upload
   if (retryRule(step.spec.retry?.automatic ?? [], { ...end, retries }) === null) return false
-  if (!hasRoomFor(event.on, [job])) return false // it ends as it did
   const next = succeed(job, load.lastJobNumber(event.on, job.project, job.build) + 1, event.now, { retries: retries + 1 })
+  if (!hasRoomFor(event.on, [next.job])) return false // it ends as it did
   for (const change of next.changes) event.apply(change)
   event.effects.push({ kind: 'ring-class', class: job.class, count: 1 })
   return true

@@ -77,11 +77,11 @@ export class Steps {
     // What was told to end, and ended otherwise, may count as either.
     const canceled: Standings = { ...now, jobs: (one) => this.#jobs.standing(build, one, { canceled: 'unrun' }) }
     const name = `${job.id}, step ${plan?.key} of ${build},`
-    if (hasBegun(job) && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
+    if (isPastWaiting(job) && !this.#ready.has(job.id)) this.#truth.learn(this.#ready, job.id, true)
     if (was !== null && was.fence > 0 && !isFinal(was) && isFinal(job)) this.#ended.add(job.name) // also by a result that comes when its lease has ended
     if (was === null && this.#replaced.has(`${build}/${plan?.key ?? ''}`)) this.#truth.violate('I28', `${name} is there, and the step was replaced`)
     const isByRule = was === null && this.#ended.has(job.name) // what it waited for was over once, whatever has been tried again since
-    const begins = hasBegun(job) && (was === null ? !isByRule && !this.#isUnderWay(place, job) : was.state === 'waiting')
+    const begins = isPastWaiting(job) && (was === null ? !isByRule && !this.#isUnderWay(place, job) : was.state === 'waiting')
     const why = begins && whyNotYet(place, canceled) !== null ? whyNotYet(place, now) : null
     if (why !== null) this.#truth.violate('I28', `${name} became ${job.state}, but ${why}`)
     const whyNot = job.state === 'broken' && was?.state !== 'broken' && whyNotBroken(place, now) !== null ? whyNotBroken(place, canceled) : null
@@ -112,7 +112,7 @@ export class Steps {
     const plan = plans[number]
     return plan !== undefined && jobNamesOf(build, plan).some((other) => {
       const newest = other === name ? null : this.#jobs.newest(other)
-      return newest !== null && hasBegun(newest)
+      return newest !== null && isPastWaiting(newest)
     })
   }
 
@@ -216,7 +216,7 @@ export class Steps {
 }
 
 /** It waits for no other any more, and is not over. */
-function hasBegun({ state }: Job): boolean {
+function isPastWaiting({ state }: Job): boolean {
   return state === 'gated' || state === 'queued' || state === 'live'
 }
 
